@@ -1,0 +1,36 @@
+# Two commands do everything: `make demo` and `make test`. Both make .venv on the way.
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: demo test lint soak tiny clean
+
+demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
+	$(BIN)/anomreason quickstart
+
+# One thread each: two workers share two cores, and threads that spin for each other cost more than they bring.
+test: .venv/.installed-test ## all tests, offline
+	$(BIN)/python tests/install_browser.py
+	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
+		$(BIN)/pytest -n 2 -m "not soak"
+
+soak: .venv/.installed-test ## the long figures
+	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 $(BIN)/pytest -m soak -s
+
+lint: .venv/.installed-test ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 40 minutes on two cores)
+	$(BIN)/python -m trainer.tiny.train --out runs/tiny
+
+clean: ## remove what the commands above made
+	rm -rf .venv build dist *.egg-info anomreason demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/.installed-%: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
+	touch $@
