@@ -1,0 +1,135 @@
+"""The shipped tiny model: small, plain to load, able to see its families, served like any other model."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from dataset_builder.prompts import PROMPTS, chat
+from dataset_builder.scenes import pair
+from dataset_builder.textform import parse_answer, write_answer
+from trainer.loading import TINY
+from trainer.tiny.evaluate import evaluate_scenes
+from trainer.tiny.train import Samples, Trainee
+
+
+def test_the_weights_are_small_and_load_through_plain_transformers() -> None:
+    """At most 12 MB, at most 6 M parameters, no code of ours needed."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    assert sum(path.stat().st_size for path in TINY.iterdir()) <= 12_000_000
+    model = AutoModelForImageTextToText.from_pretrained(TINY)
+    processor = AutoProcessor.from_pretrained(TINY)
+    assert type(model).__name__ == "Qwen2_5_VLForConditionalGeneration"
+    assert sum(parameter.numel() for parameter in model.parameters()) <= 6_000_000
+    text = processor.apply_chat_template(chat("anomalies"), tokenize=False, add_generation_prompt=True)
+    inputs = processor(images=[pair(0, 0)[0].image], text=[text], return_tensors="pt")
+    assert (inputs.input_ids == model.config.image_token_id).sum() == 36
+
+
+def test_it_types_anomalies_on_fresh_scenes() -> None:
+    """On scenes of a seed that was used for nothing else: micro-F1 of at least 0.60, every answer readable."""
+    scores = evaluate_scenes("tiny", None, scenes=60, seed=4_242)
+    assert scores["parseable"] == 1.0
+    assert scores["micro_f1"] >= 0.60
+
+
+def test_training_s_fast_paths_are_the_model_s_own_mathematics() -> None:
+    """Loss and image tokens computed in training equal those of the unmodified model on the processor's inputs."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(TINY)
+    plain = AutoModelForImageTextToText.from_pretrained(TINY, dtype=torch.float32).eval()
+    trainee = Trainee(AutoModelForImageTextToText.from_pretrained(TINY, dtype=torch.float32).eval(), processor)
+    task, samples = next(iter(Samples(processor, 0, 0, "anomalies")))
+    samples = [sample._replace(weights=[1.0] * len(sample.tokens)) for sample in samples[:4]]
+    with torch.no_grad():
+        tokens, _ = trainee.see(samples)
+        loss = trainee.answer_loss(task, samples, tokens)
+        total, count = 0.0, 0
+        prompt = processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+        for row, sample in enumerate(samples):
+            inputs = processor(images=[sample.pixels], text=[prompt], return_tensors="pt")
+            features = plain.model.get_image_features(inputs.pixel_values, inputs.image_grid_thw).pooler_output[0]
+            torch.testing.assert_close(tokens[row], features, atol=2e-3, rtol=1e-3)
+            answer = torch.tensor([sample.tokens])
+            ids = torch.cat([inputs.input_ids, answer], 1)
+            kinds = torch.cat([inputs.mm_token_type_ids, torch.zeros_like(answer)], 1)
+            logits = plain(
+                input_ids=ids,
+                pixel_values=inputs.pixel_values,
+                image_grid_thw=inputs.image_grid_thw,
+                mm_token_type_ids=kinds,
+            ).logits[0, inputs.input_ids.shape[1] - 1 : -1]
+            total += torch.nn.functional.cross_entropy(logits, answer[0], reduction="sum").item()
+            count += answer.numel()
+    assert loss.item() == pytest.approx(total / count, rel=2e-3)
+
+
+def test_the_tokenizer_writes_and_reads_every_answer() -> None:
+    """An answer, and any other text, survives encoding and decoding."""
+    from transformers import AutoProcessor
+
+    tokenizer = AutoProcessor.from_pretrained(TINY).tokenizer
+    anomalies = pair(0, 3)[0].row.anomalies
+    answer = write_answer(anomalies, boxes=True)
+    assert tokenizer.decode(tokenizer(answer).input_ids) == answer
+    assert [anomaly.name for anomaly in parse_answer(answer).anomalies] == [anomaly.name for anomaly in anomalies]
+    assert tokenizer.decode(tokenizer("Ünïcode 椅子 🪑").input_ids) == "Ünïcode 椅子 🪑"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real `transformers serve` of the tiny model on loopback; its base URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log.txt"
+    command = [
+        str(Path(sys.executable).with_name("transformers")),
+        "serve",
+        str(TINY),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with log.open("w") as output:
+        process = subprocess.Popen([*command, "--device", "cpu"], stdout=output, stderr=output, env=os.environ)
+        try:
+            deadline = time.monotonic() + 120
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5).close()
+                    break
+                except (urllib.error.URLError, OSError):
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_it_answers_through_transformers_serve(server: str) -> None:
+    """An OpenAI-compatible chat completion with a picture gives an answer our parser reads."""
+    source = "data:image/png;base64," + base64.b64encode(pair(0, 0)[0].png()).decode()
+    content = [{"type": "image_url", "image_url": {"url": source}}, {"type": "text", "text": PROMPTS["anomalies"]}]
+    body = {"model": str(TINY), "messages": [{"role": "user", "content": content}], "max_tokens": 400, "temperature": 0}
+    request = urllib.request.Request(
+        f"{server}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as response:
+        answer = json.load(response)["choices"][0]["message"]["content"]
+    assert parse_answer(answer).status in ("anomalies", "none")

@@ -1,0 +1,279 @@
+"""Trains the tiny base model from nothing: `python -m trainer.tiny.train --out DIR`.
+
+1. The vision tower alone learns the renderer's dense labels (`trainer.tiny.dense`).
+2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name and of the object weighted
+   four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict.
+
+Pictures are rendered as they are needed and never repeat. They come from seeds from 1,000,000 on, which nothing else uses, so
+every other seed is unseen. A checkpoint is written every few hundred steps; run again with the same `--out` to go on from it.
+
+Speed on a CPU: all pictures have one size and all prompts of a task one length, so attention runs over whole batches and position
+ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); bfloat16 autocast.
+"""
+
+import argparse
+import math
+import random
+import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import rotate_half
+
+from dataset_builder.prompts import Task, chat
+from dataset_builder.scenes import SceneAnomaly, pair
+from dataset_builder.textform import write_answer
+from trainer.tiny.architecture import build_model, build_processor
+from trainer.tiny.dense import DenseHeads, dense_labels
+from trainer.tiny.tokenizer import build_tokenizer
+
+FIRST_TRAINING_SEED = 1_000_000
+BATCH = 32
+CLEAN_SHARE = 0.35
+TASKS: dict[Task, float] = {"anomalies": 0.7, "grounded": 0.15, "verdict": 0.15}
+KEY_WEIGHT = 4.0
+DENSE_WEIGHT = 0.5
+CHECKPOINT_STEPS = 200
+
+
+class Sample(NamedTuple):
+    """A picture as the model sees it: patches, dense labels, answer tokens of the batch's task and their weights."""
+
+    pixels: Tensor
+    labels: Tensor
+    tokens: list[int]
+    weights: list[float]
+
+
+class Samples(torch.utils.data.IterableDataset[list[Sample]]):
+    """Batches of freshly rendered pictures, each batch with its task; `start` is the first batch's number."""
+
+    def __init__(self, processor: Qwen2_5_VLProcessor, seed: int, start: int, task: Task | None = None) -> None:
+        self.processor, self.seed, self.start, self.task = processor, seed, start, task
+
+    def __iter__(self) -> Iterator[tuple[Task, list[Sample]]]:
+        batch = self.start
+        while True:
+            rng = random.Random(f"batch {self.seed} {batch}")
+            task = self.task or rng.choices(list(TASKS), list(TASKS.values()))[0]
+            pictures = []
+            for row in range(BATCH):
+                odd, clean = pair(FIRST_TRAINING_SEED + self.seed, batch * BATCH + row)
+                pictures.append(clean if rng.random() < CLEAN_SHARE else odd)
+            yield task, [self._sample(task, picture) for picture in pictures]
+            batch += 1
+
+    def _sample(self, task: Task, picture: Any) -> Sample:
+        tokens, weights = _answer(self.processor, task, picture.row.label, picture.row.anomalies)
+        pixels = torch.from_numpy(np.asarray(picture.image).copy()).permute(2, 0, 1)
+        return Sample(pixels, dense_labels(picture), tokens, weights)
+
+
+def _answer(processor: Any, task: Task, label: str, anomalies: list[SceneAnomaly]) -> tuple[list[int], list[float]]:
+    if task == "verdict":
+        text, keys = ("Yes" if label == "fake" else "No"), []
+    else:
+        text = write_answer(anomalies, boxes=task == "grounded")
+        keys = [part for anomaly in anomalies for part in (f'"{anomaly.name}"', anomaly.object)]
+    encoded = processor.tokenizer(text + "<|im_end|>", return_offsets_mapping=True)
+    spans, at = [], 0
+    for key in keys:  # in the order of the text, so each search goes on where the last ended
+        at = text.index(key, at)
+        spans.append((at, at + len(key)))
+    # Whether there is anything to report is decided at the first token.
+    weights = [
+        KEY_WEIGHT if index == 0 or any(start < b and end > a for a, b in spans) else 1.0
+        for index, (start, end) in enumerate(encoded["offset_mapping"])
+    ]
+    return encoded["input_ids"], weights
+
+
+class Prefix(NamedTuple):
+    """What every conversation of a task starts with: its token ids and their 3D positions."""
+
+    ids: Tensor
+    positions: Tensor
+    next_position: int
+
+
+class Trainee:
+    """The model in training, with its dense heads and the fast paths that equal-sized pictures allow."""
+
+    def __init__(self, model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor) -> None:
+        self.model, self.processor = model, processor
+        self.heads = DenseHeads(model.config.text_config.hidden_size)
+        visual = model.model.visual
+        visual.patch_embed.forward = types.MethodType(_patch_embed, visual.patch_embed)
+        for block in visual.blocks:
+            block.attn.forward = types.MethodType(_equal_attention, block.attn)
+        self.grid = visual.patch_embed.patch_size
+        image = processor.image_processor
+        self.mean = torch.tensor(image.image_mean).view(3, 1, 1)
+        self.std = torch.tensor(image.image_std).view(3, 1, 1)
+        self.prefixes = {task: self._prefix(task) for task in TASKS}
+
+    def _prefix(self, task: Task) -> Prefix:
+        text = self.processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+        blank = np.zeros((168, 168, 3), dtype=np.uint8)
+        inputs = self.processor(images=[blank], text=[text], return_tensors="pt")
+        positions, _ = self.model.model.get_rope_index(
+            inputs.input_ids, mm_token_type_ids=inputs.mm_token_type_ids, image_grid_thw=inputs.image_grid_thw
+        )
+        return Prefix(inputs.input_ids[0], positions[:, 0], int(positions.max()) + 1)
+
+    def see(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+        """The image tokens [batch, 36, width] of the pictures, and their dense loss."""
+        pixels = (torch.stack([sample.pixels for sample in samples]) / 255 - self.mean) / self.std
+        batch, _, side, _ = pixels.shape
+        patch = self.grid
+        cells = side // (2 * patch)
+        # The processor's order: image tokens row by row, the four patches of a token together.
+        patches = pixels.view(batch, 3, cells, 2, patch, cells, 2, patch).permute(0, 2, 5, 3, 6, 1, 4, 7)
+        patches = patches.reshape(batch * 4 * cells * cells, 3, 1, patch, patch).expand(-1, -1, 2, -1, -1).flatten(1)
+        grid = torch.tensor([[1, 2 * cells, 2 * cells]]).expand(batch, -1)
+        tokens = self.model.model.visual(patches, grid_thw=grid).pooler_output.view(batch, cells * cells, -1)
+        return tokens, self.heads(tokens, torch.stack([sample.labels for sample in samples]))
+
+    def answer_loss(self, task: Task, samples: list[Sample], tokens: Tensor) -> Tensor:
+        """Weighted cross-entropy of the answers, per unit of weight."""
+        prefix = self.prefixes[task]
+        batch, longest = len(samples), max(len(sample.tokens) for sample in samples)
+        answers = torch.zeros(batch, longest, dtype=torch.long)
+        weights = torch.zeros(batch, longest)
+        for row, sample in enumerate(samples):
+            answers[row, : len(sample.tokens)] = torch.tensor(sample.tokens)
+            weights[row, : len(sample.tokens)] = torch.tensor(sample.weights)
+        language = self.model.model.language_model
+        ids = torch.cat([prefix.ids.expand(batch, -1), answers[:, :-1]], 1)
+        embeds = language.embed_tokens(ids)
+        at = int((prefix.ids == self.model.config.image_token_id).nonzero()[0])
+        embeds = torch.cat([embeds[:, :at], tokens.to(embeds.dtype), embeds[:, at + tokens.shape[1] :]], 1)
+        later = torch.arange(longest - 1).expand(3, -1) + prefix.next_position
+        positions = torch.cat([prefix.positions, later], 1)[:, None].expand(-1, batch, -1)
+        # Answers are padded on the right, where causal attention never looks back from a real token.
+        hidden = language(inputs_embeds=embeds, position_ids=positions, use_cache=False).last_hidden_state
+        logits = self.model.lm_head(hidden[:, len(prefix.ids) - 1 :]).float()
+        losses = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
+        return (losses * weights.flatten()).sum() / weights.sum()
+
+
+def _patch_embed(self: Any, patches: Tensor) -> Tensor:
+    return F.linear(patches, self.proj.weight.flatten(1))
+
+
+def _equal_attention(self: Any, hidden: Tensor, cu_seqlens: Tensor, position_embeddings: Any, **_: Any) -> Tensor:
+    """Qwen2.5-VL's vision attention for pictures of one size, all at once."""
+    pictures = len(cu_seqlens) - 1
+    length = hidden.shape[0] // pictures
+    query, key, value = self.qkv(hidden).view(pictures, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    cos, sin = (table[:length] for table in position_embeddings)
+    query = (query * cos + rotate_half(query) * sin).to(value.dtype)
+    key = (key * cos + rotate_half(key) * sin).to(value.dtype)
+    attended = F.scaled_dot_product_attention(query, key, value)
+    return self.proj(attended.transpose(1, 2).reshape(hidden.shape[0], -1))
+
+
+class Optimizers:
+    """Muon for the matrices of the blocks, AdamW for everything else, one warm-up and cosine schedule."""
+
+    def __init__(self, modules: list[nn.Module], rate: float, steps: int) -> None:
+        named = [(name, p) for module in modules for name, p in module.named_parameters()]
+        matrices = [p for name, p in named if p.ndim == 2 and ("blocks." in name or "layers." in name)]
+        chosen = {id(p) for p in matrices}
+        rest = [p for _, p in named if id(p) not in chosen]
+        self.all: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01),
+        ]
+        self.rate, self.steps = rate, steps
+        self.parameters = [p for _, p in named]
+
+    def step(self, loss: Tensor, step: int) -> None:
+        rate = self.rate * min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / self.steps)))
+        for optimizer in self.all:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+
+
+def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
+    """Train from nothing, or go on from the checkpoint in `out`, and save model and processor there."""
+    out.mkdir(parents=True, exist_ok=True)
+    processor = build_processor(build_tokenizer())
+    trainee = Trainee(build_model(processor.tokenizer, seed).train(), processor)
+    model = trainee.model
+    checkpoint = out / "checkpoint.pt"
+    state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": 0.0}
+    stages = [
+        ("vision", vision_steps, Optimizers([model.model.visual, trainee.heads], 3e-3, vision_steps)),
+        ("answers", answer_steps, Optimizers([model, trainee.heads], 2e-3, answer_steps)),
+    ]
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        trainee.heads.load_state_dict(state["heads"])
+        for optimizer, saved in zip(stages[state["stage"]][2].all, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    for stage, (name, steps, optimizers) in enumerate(stages):
+        if stage < state["stage"]:
+            continue
+        first = state["step"] if stage == state["stage"] else 0
+        offset = 0 if stage == 0 else vision_steps  # no picture is seen twice
+        samples = Samples(processor, seed, offset + first, "verdict" if stage == 0 else None)
+        loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8))
+        started, seconds, sums = time.monotonic(), state["seconds"], {"dense": 0.0, "answers": 0.0, "n": 0.0}
+        for step in range(first, steps):
+            task, batch = next(loader)
+            with torch.autocast("cpu", torch.bfloat16):
+                tokens, loss = trainee.see(batch)
+                sums["dense"] += loss.item()
+                if stage == 1:
+                    answers = trainee.answer_loss(task, batch, tokens)
+                    loss = answers + DENSE_WEIGHT * loss
+                    if task == "anomalies":
+                        sums["answers"] += answers.item()
+                        sums["n"] += 1
+            optimizers.step(loss, step)
+            done = step + 1
+            if done % 50 == 0 or done == steps:
+                elapsed = seconds + time.monotonic() - started
+                answers_mean = sums["answers"] / max(sums["n"], 1)
+                print(
+                    f"{name} {done}/{steps}  dense {sums['dense'] / 50:.3f}  answers {answers_mean:.3f}  {elapsed:.0f} s",
+                    flush=True,
+                )
+                sums = dict.fromkeys(sums, 0.0)
+            if done % CHECKPOINT_STEPS == 0 or done == steps:
+                state = {"stage": stage, "step": done, "seconds": seconds + time.monotonic() - started}
+                saved = {"model": model.state_dict(), "heads": trainee.heads.state_dict()}
+                saved["optimizers"] = [optimizer.state_dict() for optimizer in optimizers.all]
+                torch.save(state | saved, checkpoint.with_suffix(".part"))
+                checkpoint.with_suffix(".part").replace(checkpoint)
+        del loader
+    model.to(torch.bfloat16).save_pretrained(out / "model")
+    processor.save_pretrained(out / "model")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--vision-steps", type=int, default=1400)
+    parser.add_argument("--answer-steps", type=int, default=1400)
+    arguments = parser.parse_args()
+    train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps)
+
+
+if __name__ == "__main__":
+    main()
