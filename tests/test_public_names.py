@@ -1,0 +1,58 @@
+"""The public names are the ones meant, and importing a package stays cheap."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A package's names, as users meet them; a change here is a change of the interface.
+PUBLIC: dict[str, set[str]] = {
+    "dataset_builder": {
+        "PROMPTS", "AnomReasonError", "Anomaly", "Candidate", "Dropped", "Example", "InputError", "OutputError",
+        "Parsed", "PictureError",
+        "Prediction", "PredictionWriter", "RecordError", "UnavailableError", "chat", "parse_answer",
+        "read_annotations", "read_captions",
+        "read_deepfake_list", "read_predictions", "read_split", "write_annotations", "write_answer",
+        "write_official_text",
+    },
+    "dataset_builder.severity": {"BANDS", "colour", "format_official", "intensity", "parse", "word"},
+    "dataset_builder.atomic": {"new_directory", "write"},
+    "dataset_builder.prompts": {"ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "Task",
+    "chat", "draw"},
+}  # fmt: skip
+
+# Modules whose every public function and class must be documented.
+CONTRACT = [
+    "atomic", "errors", "fields", "official", "predictions", "prompts", "records", "schema", "severity",
+    "strict_json", "textform",
+    "textform_json", "textform_layout", "textform_none",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_the_ones_meant(name: str) -> None:
+    """`__all__` lists exactly the names meant, sorted as ruff sorts them, and each is there."""
+    module = importlib.import_module(name)
+    assert set(module.__all__) == PUBLIC[name]
+    assert all(hasattr(module, public) for public in module.__all__)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_public_names_are_documented(name: str) -> None:
+    """Every function and class in a module's `__all__` says what it does."""
+    module = importlib.import_module(f"dataset_builder.{name}")
+    assert module.__doc__
+    defined = [getattr(module, public) for public in module.__all__]
+    assert all(item.__doc__ for item in defined if getattr(item, "__module__", None) == module.__name__)
+
+
+def test_importing_dataset_builder_loads_nothing_heavy() -> None:
+    """The data contract can be used where neither torch nor datasets should be loaded."""
+    heavy = {"torch", "datasets", "transformers", "numpy", "PIL", "huggingface_hub"}
+    code = f"import dataset_builder, sys; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
