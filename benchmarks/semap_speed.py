@@ -1,0 +1,176 @@
+"""How fast SemAP is, against scoring as the official evaluator does, and how its memory grows.
+
+    python benchmarks/semap_speed.py                     # 40 and 200 pictures of 6 × 6 anomalies: ratio, shares,
+    equality python benchmarks/semap_speed.py --pictures 10774    # ours alone: CPU time, memory, with progress
+
+The official evaluator calls `BERTScorer.score` once for each prediction, field and alpha. Its cost is the same for
+every picture, so it is
+timed on the first pictures only (`--official`) and compared with ours an image; both figures are CPU time of one run of
+    this file.
+One thread each way: set OMP_NUM_THREADS=1.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import sys
+import time
+import warnings
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+
+from metric_semap.encoder import load_encoder
+from metric_semap.matching import greedy_match
+from metric_semap.measurement import Options, measure, views
+from metric_semap.similarity import BertScoreSimilarity, _batches, _length_limit
+
+ALPHAS = (0.0, 0.5, 1.0)
+WORDS = """the a left right hand arm chair window shadow light floor wall mirror clock glass water door street tree car
+person child dog cat table lamp bridge river sign letter finger sleeve collar shoe wheel handle stair roof cloud sun
+moon bread knife plate cup book page appears seems floats hangs bends melts merges doubles vanishes leans rests casts
+reflects holds touches crosses without against above below behind beside inside unnatural smooth blurred rigid oversized
+tiny missing inconsistent impossible physical natural real world gravity perspective anatomy material surface texture
+edge contact scale depth which while because although therefore normally would should never""".split()
+
+
+def generated_set(pictures: int, entries: int, seed: int) -> list[list[dict[str, Any]]]:
+    """Pictures with anomalies whose texts are as long as the published example's (about 190 characters), none twice."""
+    rng = random.Random(seed)
+
+    def text() -> str:
+        return " ".join(rng.choice(WORDS) for _ in range(rng.randint(20, 38))) + "."
+
+    return [
+        [
+            {"name": "n", "phenomenon": text(), "reasoning": text(), "severity": rng.randint(0, 100), "score": None}
+            for _ in range(entries)
+        ]
+        for _ in range(pictures)
+    ]
+
+
+def as_the_official_evaluator(
+    predictions: list[Any], references: list[Any], source: str, layers: int
+) -> tuple[float, list[Any]]:
+    """CPU seconds of one `score` call per prediction, field and alpha, and the matched similarities of each alpha."""
+    from bert_score import BERTScorer
+
+    scorer = BERTScorer(model_type=source, num_layers=layers, device="cpu")
+    scorer.score(["warm"], ["up"])
+    begin, matched = time.process_time(), []
+    for alpha in ALPHAS:
+        for said, true in zip(predictions, references, strict=True):
+            rows = []
+            for prediction in said:
+                phe = scorer.score([prediction["phenomenon"]] * len(true), [r["phenomenon"] for r in true])[2]
+                rea = scorer.score([prediction["reasoning"]] * len(true), [r["reasoning"] for r in true])[2]
+                rows.append((alpha * phe + (1 - alpha) * rea).tolist())
+            matched.append([score for _, _, score in greedy_match(np.array(rows))])
+    return time.process_time() - begin, matched
+
+
+def bare_forward(similarity: BertScoreSimilarity, predictions: list[Any], references: list[Any]) -> float:
+    """CPU seconds of nothing but the encoder, over the same different texts in the same batches."""
+    import torch
+
+    model, tokenizer = load_encoder(similarity.files, "cpu", similarity.dtype)
+    texts = {
+        r[field]
+        for side in (predictions, references)
+        for records in side
+        for r in records
+        for field in ("phenomenon", "reasoning")
+    }
+    limit = _length_limit(model.config, tokenizer)
+    ids = [tokenizer.encode(text, truncation=True, max_length=limit) for text in sorted(texts)]
+    batches = []
+    for batch in _batches([len(tokens) for tokens in ids]):
+        longest = max(len(ids[i]) for i in batch)
+        padded = torch.tensor([ids[i] + [0] * (longest - len(ids[i])) for i in batch])
+        batches.append((padded, (torch.arange(longest) < torch.tensor([len(ids[i]) for i in batch])[:, None]).long()))
+    begin = time.process_time()
+    with torch.inference_mode():
+        for padded, mask in batches:
+            model(padded, attention_mask=mask)
+    return time.process_time() - begin
+
+
+def timed(
+    similarity: BertScoreSimilarity, predictions: list[Any], references: list[Any], **options: Any
+) -> tuple[float, Any]:
+    begin = time.process_time()
+    measurement = measure(predictions, references, similarity, Options(**options))
+    return time.process_time() - begin, measurement
+
+
+def compare(similarity: BertScoreSimilarity, pictures: int, entries: int, official: int) -> dict[str, Any]:
+    predictions, references = generated_set(pictures, entries, 1), generated_set(pictures, entries, 2)
+    measure(predictions[:1], references[:1], similarity, Options())  # loads the encoder and every library
+    ours, _ = timed(similarity, predictions, references)
+    begin = time.process_time()
+    matrices = similarity.matrices(predictions, references)
+    bare_score = time.process_time() - begin
+    forward = bare_forward(similarity, predictions, references)
+    few = min(official, pictures)
+    theirs, matched = as_the_official_evaluator(
+        predictions[:few], references[:few], similarity.files.source, similarity.files.num_layers
+    )
+    names = dict(zip(ALPHAS, ("Rea", "Full", "Phe"), strict=True))
+    same = [[s for _, _, s in greedy_match(views(m, 0.5)[names[a]])] for a in ALPHAS for m in matrices[:few]]
+    difference = max(abs(x - y) for a, b in zip(same, matched, strict=True) for x, y in zip(a, b, strict=True))
+    return {
+        "pictures": pictures,
+        "anomalies a side": entries,
+        "official, CPU s an image": round(theirs / few, 4),
+        "ours, CPU s an image": round(ours / pictures, 4),
+        "ratio": round(theirs / few / (ours / pictures), 2),
+        "largest difference of a matched similarity": float(f"{difference:.1e}"),
+        "forward pass alone, share of ours": round(forward / ours, 3),
+        "chance, intervals and curves, share added": round(ours / bare_score - 1, 3),
+    }
+
+
+def alone(similarity: BertScoreSimilarity, pictures: int, entries: int) -> dict[str, Any]:
+    from tqdm import tqdm
+
+    predictions, references = generated_set(pictures, entries, 1), generated_set(pictures, entries, 2)
+    similarity.matrices(predictions[:1], references[:1])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.process_time()
+    with tqdm(total=pictures, unit="picture", mininterval=5, file=sys.stderr) as bar:
+        measurement = measure(predictions, references, similarity, Options(), progress=bar.update)
+    seconds = time.process_time() - begin
+    return {
+        "pictures": pictures,
+        "CPU s": round(seconds, 1),
+        "CPU s an image": round(seconds / pictures, 4),
+        "memory before, MB": before // 1024,
+        "memory at most, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "signature": measurement.numbers["signature"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--entries", type=int, default=6)
+    parser.add_argument("--official", type=int, default=10, help="pictures scored as the official evaluator does")
+    parser.add_argument("--pictures", type=int, help="score this many, ours alone")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    similarity = BertScoreSimilarity(arguments.encoder, device="cpu")
+    if arguments.pictures:
+        results = [alone(similarity, arguments.pictures, arguments.entries)]
+    else:
+        results = [compare(similarity, n, arguments.entries, arguments.official) for n in (40, 200)]
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

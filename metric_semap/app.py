@@ -1,0 +1,282 @@
+"""The Space's page: paste or upload predictions and references, see the scores, the plots and every match, take the
+report along.
+
+python metric_semap/app.py
+"""
+
+import html
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+# A Space clones this folder under a name of its own; the modules beside this file are a package whatever the folder is
+# called.
+if importlib.util.find_spec("metric_semap") is None:
+    HERE = Path(__file__).resolve().parent
+    spec = importlib.util.spec_from_file_location(
+        "metric_semap", HERE / "__init__.py", submodule_search_locations=[str(HERE)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["metric_semap"] = package
+    spec.loader.exec_module(package)
+
+from metric_semap.errors import SemapError
+from metric_semap.evaluation import Leaderboard, score_pictures, write_results
+from metric_semap.measurement import VIEWS, Options
+from metric_semap.records import parse_records
+from metric_semap.report import number, pictures_of, plots_of
+from metric_semap.similarity import BertScoreSimilarity
+
+EXAMPLE_REFERENCES = {
+    "kitchen.jpg": [
+        {
+            "name": "floating cup",
+            "phenomenon": "A blue cup hovers above the table; there is a gap under it and no contact shadow.",
+            "reasoning": "Nothing holds the cup, so gravity would make it fall onto the table.",
+            "severity": 10,
+        },
+        {
+            "name": "clock with thirteen hours",
+            "phenomenon": "The dial of the wall clock carries thirteen hour marks.",
+            "reasoning": "A clock divides half a day into twelve hours; a thirteenth has no meaning.",
+            "severity": 40,
+        },
+    ],
+    "garden.jpg": [],
+}
+EXAMPLE_PREDICTIONS = {
+    "kitchen.jpg": [
+        {
+            "name": "cup in the air",
+            "phenomenon": "The blue cup floats above the table without touching it and casts no shadow where it should stand.",
+            "reasoning": "An unsupported cup falls; gravity does not let it stay in the air.",
+            "severity": 15,
+        }
+    ],
+    "garden.jpg": [],
+}
+
+CSS = """
+.gradio-container {
+  --ink: var(--body-text-color); --line: var(--border-color-primary); --chance: #cfc9bb;
+  --series-1: #1f5fa8; --series-2: #b4501e; --series-3: #24754d; --series-4: #7a4ba3; --series-5: #8a6a00; --series-6:
+  #a62a54;
+}
+.dark .gradio-container, .gradio-container.dark {
+  --chance: #4a4c4d;
+  --series-1: #7fb2f0; --series-2: #f0a173; --series-3: #76c9a0; --series-4: #c5a3e6; --series-5: #d9bd5b; --series-6:
+  #f08fb0;
+}
+.semap svg { width: 100%; height: auto; display: block; }
+.semap .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
+.semap code { overflow-wrap: anywhere; font-size: .86em; }
+.semap .error { border-left: 3px solid var(--series-2); padding-left: .9rem; overflow-wrap: anywhere; }
+.semap .caution { border-left: 3px solid var(--series-5); padding-left: .9rem; margin: .6rem 0; }
+.semap .scroll { overflow-x: auto; }
+.semap table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.semap th, .semap td { text-align: right; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
+white-space: nowrap; } .semap th:first-child, .semap td:first-child { text-align: left; }
+.semap .texts td { text-align: left; white-space: normal; vertical-align: top; min-width: 14rem; }
+.semap .texts td:first-child { min-width: 6rem; white-space: nowrap; }
+"""
+
+
+def score(
+    predictions: str,
+    references: str,
+    encoder: str,
+    configuration: str,
+    thresholds: str,
+    matching: str,
+    clean: str,
+) -> tuple[str, str, str, str | None, str | None]:
+    """Score predictions against references.
+
+    Args:
+        predictions (`str`): JSON, `{"IMG.jpg": [{"name", "phenomenon", "reasoning", "severity"}]}` or the official
+            form.
+        references (`str`): the same.
+        encoder (`str`): `minilm`, a Hub id, or a local directory's name.
+        configuration (`str`): `default` or `deepfake`.
+        thresholds (`str`): e.g. `0.7, 0.8, 0.9`.
+        matching (`str`): `greedy` or `optimal`.
+        clean (`str`): `zero` or `skip`: what pictures without references count.
+
+    Returns:
+        `tuple`: scores, plots and matches as HTML, and the paths of `report.html` and `metrics.json`.
+    """
+    try:
+        board = _board(predictions, references, encoder, configuration, thresholds, matching, clean)
+    except SemapError as error:
+        return (
+            f'<div class="semap"><p class="error" role="alert">{html.escape(str(error))}</p></div>',
+            "",
+            "",
+            None,
+            None,
+        )
+    directory = Path(tempfile.mkdtemp(prefix="semap-"))
+    write_results(board, directory)
+    report, metrics = directory / "report.html", directory / "metrics.json"
+    return _scores(board), _plots(board), _matches(board), str(report), str(metrics)
+
+
+def _board(
+    predictions: str, references: str, encoder: str, configuration: str, thresholds: str, matching: str, clean: str
+) -> Leaderboard:
+    try:
+        levels = tuple(float(part) for part in thresholds.replace(";", ",").split(",") if part.strip())
+    except ValueError:
+        raise SemapError(f"thresholds: {thresholds!r} are no numbers; write e.g. 0.7, 0.8, 0.9") from None
+    options = Options(levels, matching=matching, empty=clean)
+    similarity = BertScoreSimilarity(encoder.strip())
+    truth = parse_records(references, "reference", "references")
+    if not truth:
+        raise SemapError("references: hold no picture; paste or upload at least one")
+    said = {"predictions": parse_records(predictions, "prediction", "predictions")}
+    return score_pictures(said, truth, similarity, options, configuration)
+
+
+def _scores(board: Leaderboard) -> str:
+    numbers, c = board.evaluations[0].numbers, board.prefix
+    rows = []
+    for view in VIEWS:
+        cells = [view]
+        for key in (f"{c}SemAP_{view}", f"{c}SemF1_{view}"):
+            interval = (
+                f" ({number(numbers[f'{key}_low'])} to {number(numbers[f'{key}_high'])})"
+                if f"{key}_low" in numbers
+                else ""
+            )
+            cells += [number(numbers[key]) + interval, number(numbers[f"chance_{key}"])]
+        cells.append(number(numbers[f"{c}SemAP_ranked_{view}"]))
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "".join(
+        f"<th>{h}</th>" for h in ("View", f"{c}SemAP (95 %)", "chance", f"{c}SemF1 (95 %)", "chance", "ranked")
+    )
+    verdict = f"<p>Verdict accuracy {number(numbers['accuracy'])}, F1 {number(numbers['verdict_F1'])}.</p>" if c else ""
+    alarms = (
+        f" {numbers['false_alarms']} of {numbers['clean_images']} pictures without references got a false alarm."
+        if numbers["clean_images"]
+        else ""
+    )
+    cautions = "".join(f'<p class="caution">{html.escape(w[0].upper() + w[1:])}.</p>' for w in numbers["warnings"])
+    return (
+        f'<div class="semap"><p><code>{html.escape(numbers["signature"])}</code></p>{cautions}'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{verdict}'
+        f"<p>{numbers['scored_images']} pictures scored, {numbers['missing_images']} without a prediction.{alarms} "
+        "Severity: low is severe.</p></div>"
+    )
+
+
+def _plots(board: Leaderboard) -> str:
+    return f'<div class="semap"><div class="plots">{"".join(plots_of(board).values())}</div></div>'
+
+
+def _matches(board: Leaderboard) -> str:
+    parts = []
+    for picture in pictures_of(board.evaluations[0], board.prefix):
+        rows = [(number(m["Full"]), m["said"], m["true"]) for m in picture["matches"]]
+        rows += [("missed", None, record) for record in picture["missed"]]
+        rows += [("unmatched", record, None) for record in picture["invented"]]
+        lines = "".join(
+            f"<tr><td>{how}</td><td>{_anomaly(said)}</td><td>{_anomaly(true)}</td></tr>" for how, said, true in rows
+        )
+        table = (
+            f"<thead><tr><th>Similarity</th><th>Predicted</th><th>Reference</th></tr></thead><tbody>{lines}</tbody>"
+            if rows
+            else "<tbody><tr><td>nothing predicted, nothing to find</td></tr></tbody>"
+        )
+        parts.append(
+            f"<h4>{html.escape(picture['image'])}: {board.prefix}SemF1 {number(picture['semf1'])}</h4>"
+            f'<div class="scroll"><table class="texts">{table}</table></div>'
+        )
+    return f'<div class="semap">{"".join(parts)}</div>'
+
+
+def _anomaly(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return "–"
+    severity = "" if record["severity"] is None else f" (severity {record['severity']})"
+    texts = [html.escape(record[field]) for field in ("name", "phenomenon", "reasoning")]
+    return f"<b>{texts[0]}</b>{severity}<br>{texts[1]}<br>{texts[2]}"
+
+
+def _read_upload(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise gr.Error("This file is not UTF-8 text; upload JSON.") from None
+
+
+def build_page() -> gr.Blocks:
+    """The page, not yet served."""
+    preferred = os.environ.get("SEMAP_ENCODER") or "minilm"
+    with gr.Blocks(title="SemAP", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+        gr.Markdown(
+            "# SemAP\n"
+            "How well a model explains what is wrong with a picture: each predicted anomaly is matched with at most one "
+            "reference by the similarity of their texts. Paste or upload JSON in the official form or as in the "
+            "example. Severity runs from 0 (completely irrational) to 100 (completely realistic): **low is severe**."
+        )
+        with gr.Row():
+            sides = {}
+            for side in ("Predictions", "References"):
+                with gr.Column(min_width=300):
+                    sides[side] = gr.Textbox(
+                        label=side, lines=10, max_lines=10, placeholder='{"picture.jpg": […]}', elem_id=side.lower()
+                    )
+                    upload = gr.UploadButton(
+                        f"Upload {side.lower()}", file_types=[".json", ".jsonl", ".ndjson"], size="sm"
+                    )
+                    upload.upload(_read_upload, upload, sides[side], api_visibility="private")
+        with gr.Accordion("Options", open=False):
+            with gr.Row():
+                encoder = gr.Dropdown(
+                    list(dict.fromkeys([preferred, "minilm", "distilbert-base-uncased", "roberta-large"])),
+                    value=preferred,
+                    label="Encoder",
+                    info="The official one is distilbert-base-uncased; minilm needs no Hub.",
+                )
+                configuration = gr.Radio(["default", "deepfake"], value="default", label="Configuration")
+                thresholds = gr.Textbox("0.7, 0.8, 0.9", label="Thresholds", info="They belong to an encoder.")
+            with gr.Row():
+                matching = gr.Radio(["greedy", "optimal"], value="greedy", label="Matching")
+                clean = gr.Radio(
+                    ["zero", "skip"],
+                    value="skip",
+                    label="Pictures without references",
+                    info="zero: as the official code",
+                )
+        with gr.Row():
+            run = gr.Button("Score", variant="primary")
+            example = gr.Button("Fill in an example")
+        scores = gr.HTML(elem_id="scores")
+        plots = gr.HTML(elem_id="plots")
+        matches = gr.HTML(elem_id="matches")
+        with gr.Row():
+            report = gr.File(label="report.html", interactive=False)
+            metrics = gr.File(label="metrics.json", interactive=False)
+        run.click(
+            score,
+            [sides["Predictions"], sides["References"], encoder, configuration, thresholds, matching, clean],
+            [scores, plots, matches, report, metrics],
+            api_name="score",
+        )
+        filled = [json.dumps(value, indent=2) for value in (EXAMPLE_PREDICTIONS, EXAMPLE_REFERENCES)]
+        example.click(lambda: filled, None, [sides["Predictions"], sides["References"]], api_visibility="private")
+    return page
+
+
+if __name__ == "__main__":
+    build_page().launch(css=CSS, max_file_size="50mb")

@@ -1,0 +1,209 @@
+"""Files of predictions and references, in every form they come in, as one mapping from picture to anomalies.
+
+Read are:
+
+- the official form, one JSON object: `{"IMG.jpg": [{"Name", "Observed Phenomenon", "Reasoning", "Severity Score"},
+  …]}`, with any of the spellings that the authors' tools and models use for these keys, ours (`name`, `phenomenon`,
+  `reasoning`, `severity`) among them; a picture may also be `{"label": "real" | "fake", "anomalies": […]}`;
+- the tools' list, `[{"/path/IMG.jpg": […]}, …]`, and their rows, `{"status", "path", "parsed"}`;
+- our rows, `{"image_id", "anomalies", "label", "status"}`, one a line or in a list.
+
+Pictures are known by their base name, as in the official evaluator; two paths of one name are an error. Of two rows for
+one picture the last counts. Anything that cannot be read is an error with file, picture, index, field, value and mend.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .anomalies import TEXTS, Role, check_anomalies, check_label, fault
+from .errors import RecordError, shorten
+from .strict_json import parse_json, parse_rows
+
+__all__ = ["Picture", "parse_records", "read_names", "read_records"]
+
+SPELLINGS = {
+    "name": ("name", "anomalyname", "objectname", "abnormalphenomenonname", "anomaly"),
+    "phenomenon": ("phenomenon", "observedphenomenon", "observedissue", "abnormalphenomenon"),
+    "reasoning": ("reasoning", "reason", "explanation"),
+    "severity": ("severity", "severityscore", "severitylevel", "severityrating"),
+    "score": ("score", "confidence"),
+}
+FIELD_OF = {spelling: field for field, spellings in SPELLINGS.items() for spelling in spellings}
+NUMBERED_KEY = re.compile(r"\A\s*[@#]*\s*\d{1,4}\s*[.):]\s*")
+# What the tools leave in values: numbering before a name, a newline and a hyphen after any text.
+NUMBERED_NAME = re.compile(r"\A(?:\s*@?\s*\d{1,4}\s*[.)]\s*(?:Name\s*:\s*)?|\s*Name\s*:\s*)", re.IGNORECASE)
+RESIDUE = re.compile(r"(?:\r?\n[ \t]*[-*•]*[ \t]*)+\Z")
+SEVERITY = re.compile(
+    r"\s*([+-]?\d+(?:\.\d+)?)(?:\s*/\s*100(?!\d)|\s*%|\s+out of 100)?"  # 25, 25/100, 25%
+    r"(?:\s*\(.*\)|(?:\s*[,;:–—-]?\s+|\s*[,;:]\s*)[^\W\d_]\D*)?\s*\.?\s*\Z",  # (remark). or - remark
+    re.DOTALL | re.IGNORECASE,
+)
+FAILED = ("failed", "error")
+
+
+class Picture(NamedTuple):
+    """One picture of a file: its anomalies, its label or verdict where the file has one, and whether the predictor failed on it."""
+
+    anomalies: list[dict[str, Any]]
+    label: str | None = None
+    failed: bool = False
+
+
+def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]:
+    """Read a file of predictions or references.
+
+    Args:
+        path (`str` or `os.PathLike`): a JSON or JSON-lines file.
+        role (`str`): `prediction` (severities and texts may be missing) or `reference`.
+
+    Returns:
+        `dict[str, Picture]`: by base name, in the file's order.
+
+    Raises:
+        `RecordError`: one sentence naming the place, the value and the mend.
+    """
+    return parse_records(_text(path), role, Path(path).name)
+
+
+def parse_records(text: str, role: Role, source: str) -> dict[str, Picture]:
+    """Read the text of such a file; `source` is what errors call it."""
+    rows = parse_rows(text, source)
+    content = parse_json(text, source) if rows is None else rows
+    pictures: dict[str, Picture] = {}
+    paths: dict[str, str] = {}
+    for path, value, failed in _entries(content, source):
+        name = _base_name(path, source)
+        if name in paths and (paths[name] != path or rows is None):
+            raise RecordError(
+                f"{source}: {shorten(paths[name])} and {shorten(path)} are one picture to the metric, {shorten(name)}; rename one"
+            )
+        paths[name] = path
+        pictures[name] = _picture(value, f'{source}: "{name}"', role, failed)
+    return pictures
+
+
+def read_names(path: str | os.PathLike[str]) -> list[str]:
+    """The base names of a subset file: a JSON list of names, a JSON object with names as keys, or one name a line."""
+    source, text = Path(path).name, _text(path)
+    listed = parse_json(text, source) if text.lstrip()[:1] in ("[", "{") else [n for n in text.split("\n") if n.strip()]
+    names = []
+    for k, name in enumerate(listed):
+        if not isinstance(name, str):
+            raise fault(f"{source}[{k}]", None, name, "is no name of a picture; write a string")
+        names.append(_base_name(name.strip(), source))
+    if not names:
+        raise RecordError(f"{source}: lists no picture; write one name a line")
+    return names
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}; give the path of a JSON file") from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+
+
+def _base_name(path: str, source: str) -> str:
+    name = re.split(r"[/\\]", path)[-1]
+    if not name.strip() or name in (".", ".."):
+        raise fault(source, None, path, "does not end in a file name; name the picture's file")
+    return name
+
+
+def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
+    """(path, what it holds, whether the predictor failed on it) of each picture of a file."""
+    if isinstance(content, Mapping):
+        yield from ((path, value, value is None) for path, value in content.items())
+    elif isinstance(content, list):
+        for k, row in enumerate(content):
+            place = f"{source}[{k}]"
+            if not isinstance(row, Mapping):
+                raise fault(place, None, row, "is no picture; write {picture: [anomalies]}")
+            if "image_id" in row or "path" in row:
+                yield _row(row, place)
+            elif len(row) == 1:
+                # The tools' list; they write [] for a failure and cannot say that nothing is wrong.
+                yield from ((path, value, not value) for path, value in row.items())
+            else:
+                raise fault(
+                    place, None, sorted(map(str, row)), "are the keys; add image_id, or write {picture: [anomalies]}"
+                )
+    else:
+        raise fault(source, None, content, "holds no pictures; write one JSON object, {picture: [anomalies]}")
+
+
+def _row(row: Mapping[str, Any], place: str) -> tuple[str, Any, bool]:
+    identity, held = ("image_id", "anomalies") if "image_id" in row else ("path", "parsed")
+    if not isinstance(row[identity], str):
+        raise fault(place, identity, row[identity], "is no picture's name; write a string")
+    failed = row.get("status") in FAILED
+    if held not in row and not failed:
+        raise RecordError(f"{place}: {held} is missing; write {held}: [] where nothing is wrong")
+    return row[identity], {"label": row.get("label"), "anomalies": row.get(held)}, failed
+
+
+def _picture(value: Any, place: str, role: Role, failed: bool) -> Picture:
+    label = None
+    if isinstance(value, Mapping) and "anomalies" in value:
+        label = None if value.get("label") is None else check_label(value["label"], place, role)
+        value = value["anomalies"]
+    if value is None and (failed or role == "prediction"):
+        value = []  # no answer
+    if isinstance(value, list):
+        value = [_canonical(record, f"{place}[{k}]", role) for k, record in enumerate(value)]
+    return Picture(check_anomalies(value, place, role), label, failed)
+
+
+def _canonical(record: Any, place: str, role: Role) -> Any:
+    """The record with the metric's own field names, its texts without the tools' residue, its severity a number."""
+    if not isinstance(record, Mapping):
+        return record
+    fields: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for key, value in record.items():
+        field = FIELD_OF.get(re.sub(r"[\s_*-]+", "", NUMBERED_KEY.sub("", key[:60])).casefold())
+        if field is None:
+            continue
+        if field in fields:
+            raise RecordError(
+                f"{place}: {field} stands twice, as {shorten(spelled[field])} and {shorten(key)}; keep one"
+            )
+        fields[field], spelled[field] = value, key
+    if not fields.keys() - {"score"}:
+        raise fault(place, None, dict(record), f"has none of {', '.join(TEXTS)} and severity; add them")
+    for field in TEXTS:
+        text = fields.get(field)
+        if text is None and role == "prediction":
+            fields[field] = ""
+        elif isinstance(text, str) and spelled[field] != field:
+            fields[field] = _cleaned(text, field == "name")
+    if isinstance(fields.get("severity"), str):
+        fields["severity"] = _severity(fields["severity"], place, role)
+    return fields
+
+
+def _cleaned(text: str, name: bool) -> str:
+    if "\n" in text[-200:]:
+        text = text[:-200] + RESIDUE.sub("", text[-200:])
+    # Twice: a numbered name that was numbered again.
+    return NUMBERED_NAME.sub("", NUMBERED_NAME.sub("", text)) if name else text
+
+
+def _severity(text: str, place: str, role: Role) -> float | None:
+    """The number of `25/100 (remark).`, `25/100`, `25` or `25%`; `None` for an empty text in a prediction."""
+    if role == "prediction":
+        if not text.strip():
+            return None
+        text = text.strip().split("\n")[0]  # the tools' parser leaves the rest of an answer in its last field
+    match = SEVERITY.match(text[:10_000])
+    if not match:
+        mend = "is no severity; write a whole number from 0 (completely irrational) to 100 (completely realistic)"
+        raise fault(place, "severity", text, mend)
+    if not 0 <= float(match[1]) <= 100:
+        raise fault(place, "severity", text, "is outside 0..100")
+    return float(match[1])

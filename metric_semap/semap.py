@@ -1,0 +1,215 @@
+"""SemAP as a module of Hugging Face evaluate: `evaluate.load("semap")`, with the configurations `default` and `deepfake`."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import datasets
+import evaluate
+
+from .anomalies import check_anomalies, check_label, fault
+from .encoder import DEFAULT_ENCODER
+from .errors import OptionError, RecordError, SemapError, SemapWarning
+from .matching import greedy_match, optimal_match
+from .measurement import Options, measure
+from .ranking import average_precision
+from .resampling import paired_bootstrap
+from .scoring import THRESHOLDS, score_matrices
+from .signature import signature
+from .similarity import BertScoreSimilarity
+from .verdicts import judge
+
+# evaluate copies exactly the files that the lines above name, so every module of the metric is named there, needed here
+# or not.
+__all__ = [
+    "DEFAULT_ENCODER",
+    "BertScoreSimilarity",
+    "SemAP",
+    "average_precision",
+    "greedy_match",
+    "optimal_match",
+    "paired_bootstrap",
+    "score_matrices",
+    "signature",
+]
+
+_DESCRIPTION = """
+SemAP and SemF1 score explanations of what is wrong with a generated picture. Each predicted anomaly of a picture is
+matched with at most one reference by the BERTScore F1 of their phenomena and reasonings; a matched pair whose
+similarity reaches a threshold is a hit. SemAP is the mean precision and SemF1 the mean F1 over the thresholds, averaged
+over pictures. The configuration `deepfake` counts a picture's predictions only if its real/fake verdict is right
+(CSemAP, CSemF1).
+"""
+
+_CITATION = """
+@inproceedings{anomreason2026,
+  title  = {AnomReason},
+  note   = {arXiv:2510.10231},
+  year   = {2026},
+}
+"""
+
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions (`list`): one entry a picture. Configuration `default`: the list of its anomalies, each
+        `{"name", "phenomenon", "reasoning", "severity"}` and, where known, `"score"` (confidence, 0..1). `severity` is
+        a whole number from 0 (completely irrational) to 100 (completely realistic), or `None`. A missing picture is an
+        empty list. Configuration `deepfake`: `{"label": "real" | "fake" | None, "anomalies": [...]}`.
+    references (`list`): the same, in the same order; texts and severities may not be missing.
+    thresholds (`list[float]`, defaults to `[0.7, 0.8, 0.9]`): they belong to an encoder; see `warnings` in the result.
+    alpha (`float`, defaults to 0.5): weight of the phenomenon in the view Full; 1 is the phenomenon alone, 0 the
+        reasoning.
+    matching (`str`, defaults to `"greedy"`): or `"optimal"`.
+    empty (`str`, defaults to `"zero"`): a picture without references scores 0, as in the official code; `"skip"` leaves
+        it out.
+    encoder (`str`, *optional*): a Hub id, `"minilm"` (offline) or a local directory; `model_type` means the same.
+        Defaults to the variable `SEMAP_ENCODER`, else `distilbert-base-uncased`.
+    num_layers (`int`, *optional*): the layer compared; needed for a local directory.
+    rescale_with_baseline (`bool`, defaults to `False`): bert-score's baseline rescaling.
+    device (`str`, *optional*) and dtype (`str`, defaults to `"float32"`): where and in which precision the encoder
+        runs.
+    bootstrap (`int`, defaults to 1000) and seed (`int`, defaults to 0): resamples of the 95 % intervals; 0 for none.
+    details (`bool`, defaults to `False`): adds `details`: the matched pairs and the unmatched of every picture, and the
+        curves.
+
+Returns:
+    `dict` of flat keys, for each view Phe, Rea and Full: `SemAP_Full` and `SemF1_Full` (0..1) with `_low` and `_high`,
+    `chance_SemAP_Full` (predictions dealt to other pictures) and `lift_SemAP_Full` over it, `SemAP_ranked_Full` (area
+    under the precision-recall curve), pooled `TP_Full@0.7`, `FP_…`, `FN_…`, `Precision_…`, `Recall_…`, `F1_…`;
+    `false_alarm_rate` over pictures without references, `severity_error` on matched pairs, counts, `signature`,
+    `bert_score_hash` and `warnings`. With `deepfake` the scores are called `CSemAP_…` and `CSemF1_…`, over the fake
+    pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
+
+Examples:
+
+    >>> import evaluate
+    >>> semap = evaluate.load("semap")
+    >>> cup = {"name": "floating cup", "phenomenon": "A cup hovers.", "reasoning": "It should fall.", "severity": 10}
+    >>> scores = semap.compute(predictions=[[cup]], references=[[cup]], encoder="minilm")
+    >>> round(scores["SemAP_Full"], 3)
+    1.0
+"""
+
+_ANOMALIES = datasets.List(
+    {
+        "name": datasets.Value("string"),
+        "phenomenon": datasets.Value("string"),
+        "reasoning": datasets.Value("string"),
+        "severity": datasets.Value("int32"),
+        "score": datasets.Value("float64"),
+    }
+)
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
+class SemAP(evaluate.Metric):
+    """The metric. Loading it is cheap: the encoder is loaded by the first `compute`, once per process."""
+
+    def __init__(self, *args: Any, keep_in_memory: bool = False, num_process: int = 1, **kwargs: Any) -> None:
+        # In memory, a compute() that fails leaves no locked cache file behind; processes can only share files.
+        keep_in_memory = keep_in_memory or num_process == 1
+        super().__init__(*args, keep_in_memory=keep_in_memory, num_process=num_process, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """evaluate would call the class `sem_ap`."""
+        return "semap"
+
+    def _info(self) -> evaluate.MetricInfo:
+        if self.config_name not in ("default", "deepfake"):
+            raise OptionError(f"configuration {self.config_name!r} is unknown; choose default or deepfake")
+        picture: Any = _ANOMALIES
+        if self.config_name == "deepfake":
+            picture = {"label": datasets.Value("string"), "anomalies": _ANOMALIES}
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features({"predictions": picture, "references": picture}),
+            reference_urls=["https://arxiv.org/abs/2510.10231", "https://arxiv.org/abs/1904.09675"],
+        )
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Add one picture: its prediction and its reference."""
+        self.add_batch(predictions=[prediction], references=[reference], **kwargs)
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Add pictures: as many predictions as references."""
+        for argument, pictures in (("predictions", predictions), ("references", references)):
+            if isinstance(pictures, (str, bytes, Mapping)) or not isinstance(pictures, Sequence):
+                raise fault(argument, None, pictures, "is no list; give one entry a picture")
+        if len(predictions) != len(references):
+            raise RecordError(
+                f"predictions: {len(predictions)} pictures, but references: {len(references)}; they go in pairs"
+            )
+        if predictions:
+            batch = {
+                "predictions": [
+                    self._checked(p, f"predictions[{len(self) + i}]", True) for i, p in enumerate(predictions)
+                ],
+                "references": [
+                    self._checked(r, f"references[{len(self) + i}]", False) for i, r in enumerate(references)
+                ],
+            }
+            super().add_batch(**batch, **kwargs)
+
+    def _checked(self, picture: Any, place: str, predicted: bool) -> Any:
+        """A picture as the features want it, or an error: Arrow itself would cast or drop what is malformed."""
+        role: Any = "prediction" if predicted else "reference"
+        if self.config_name == "default":
+            return check_anomalies(picture, place, role)
+        if not isinstance(picture, Mapping) or not {"label", "anomalies"} <= picture.keys():
+            raise fault(place, None, picture, 'is no picture; write {"label": "real" or "fake", "anomalies": [...]}')
+        label = check_label(picture["label"], place, role)
+        anomalies = check_anomalies(picture["anomalies"], f"{place}.anomalies", role)
+        if anomalies and label == "real" and not predicted:
+            raise RecordError(f"{place}: label 'real' has {len(anomalies)} anomalies; a real picture has none")
+        return {"label": label, "anomalies": anomalies}
+
+    def _finalize(self) -> None:
+        if self.keep_in_memory and self.buf_writer is None:
+            raise SemapError("there are no pictures to score; pass predictions and references")
+        super()._finalize()
+
+    def _compute(
+        self,
+        *,
+        predictions: list[Any],
+        references: list[Any],
+        thresholds: Sequence[float] = THRESHOLDS,
+        alpha: float = 0.5,
+        matching: str = "greedy",
+        empty: str = "zero",
+        encoder: str | None = None,
+        model_type: str | None = None,
+        num_layers: int | None = None,
+        rescale_with_baseline: bool = False,
+        device: str | None = None,
+        dtype: str = "float32",
+        bootstrap: int = 1000,
+        seed: int = 0,
+        details: bool = False,
+    ) -> dict[str, Any]:
+        if encoder is not None and model_type is not None and encoder != model_type:
+            raise OptionError(
+                f"encoder {encoder!r} and model_type {model_type!r} are two names of one option; give one"
+            )
+        options = Options(
+            thresholds=tuple(thresholds), alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
+        )
+        similarity = BertScoreSimilarity(
+            encoder if encoder is not None else model_type,
+            num_layers,
+            device=device,
+            dtype=dtype,
+            rescale_with_baseline=rescale_with_baseline,
+        )
+        if self.config_name == "deepfake":
+            measurement = judge(predictions, references, similarity, options)
+        else:
+            measurement = measure(predictions, references, similarity, options)
+        for caution in measurement.numbers["warnings"]:
+            warnings.warn(caution, SemapWarning, stacklevel=2)
+        if details:
+            return {**measurement.numbers, "details": {"images": measurement.pictures, "curves": measurement.curves}}
+        return measurement.numbers
