@@ -7,93 +7,90 @@ from typing import Any, ClassVar
 
 import datasets
 
-from dataset_builder.scenes import SCENES_VERSION, SceneRow, read_scenes
+from dataset_builder.errors import InputError
+from dataset_builder.features import FEATURES, example
+from dataset_builder.rows import SPLITS, Config, Row, of_config
+from dataset_builder.sft import Turns, sft_example, sft_turns
+from dataset_builder.sources import open_source, split_of
 
-__all__ = ["FEATURES", "SPLITS", "AnomReason", "content_hash", "split_of"]
+__all__ = ["DESCRIPTIONS", "AnomReason", "content_hash", "split_of"]
 
-FEATURES = datasets.Features(
-    {
-        "image": datasets.Image(),
-        "image_id": datasets.Value("string"),
-        "label": datasets.ClassLabel(names=["real", "fake"]),
-        "generator": datasets.Value("string"),
-        "anomalies": datasets.List(
-            {
-                "name": datasets.Value("string"),
-                "phenomenon": datasets.Value("string"),
-                "reasoning": datasets.Value("string"),
-                "severity": datasets.Value("int32"),
-                "remark": datasets.Value("string"),
-            }
-        ),
-    }
-)
-"""The features of the configuration `default`."""
-
-SPLITS = ("train", "test")
-
-SCENES_DESCRIPTION = (
-    f"scenes (version {SCENES_VERSION}): cartoon pictures rendered with known truth, not the paper's pictures. "
-    "A clean picture is labelled real because it follows the world's rules, not because a camera took it."
-)
+DESCRIPTIONS: dict[Config, str] = {
+    "default": "accepted anomalies of generated pictures; of scenes, all pictures",
+    "candidates": "anomalies before review, with verdicts and votes",
+    "deepfake": "real and generated pictures, real ones with what makes them credible",
+    "sft": "images, prompt, completion, for supervised fine-tuning",
+}
 
 
-def split_of(row: SceneRow, test_share: float = 0.25) -> str:
-    """The split of a scene, by a hash that twins share, so that no picture's twin stands in the other split."""
-    name = min(row.image_id, row.twin_id or row.image_id)
-    draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    return "test" if draw < test_share else "train"
-
-
-def content_hash(directory: Path) -> str:
-    """A hash of a source directory's files (names and bytes), which keeps a prepared copy of other content from being reused."""
+def content_hash(source: Path) -> str:
+    """A hash of a source's files (names and bytes), which keeps a prepared copy of other content from being reused."""
+    source = Path(source)
     digest = hashlib.sha256()
-    for path in sorted(Path(directory).rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts):
-            digest.update(f"{path.relative_to(directory).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in [source] if source.is_file() else sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            digest.update(f"{relative.as_posix()}\0".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
 class AnomReason(datasets.GeneratorBasedBuilder):
-    """Builds the dataset from its source; `AnomReason(config_name="default", data_dir=SOURCE, hash=content_hash(SOURCE))`.
+    """Builds a configuration from its source: `AnomReason(config_name="deepfake", data_dir=SOURCE)`.
 
-    `data_dir` is a scenes directory. Name the arguments: the first positional one is `cache_dir`.
+    `download_and_prepare(num_proc=…)` and `as_dataset()` are those of every builder. The prepared copy is kept under a hash
+    of the source's files, so that an edited source never gives the rows it had before.
+
+    Args:
+        config_name (`str`, defaults to `"default"`): `default`, `candidates`, `deepfake` or `sft`.
+        data_dir (`str`): a release, a run or a scenes directory.
+        hash (`str`, *optional*): stands for the content; taken from the files unless given.
+        options: any other of `datasets.DatasetBuilder`, by name.
     """
 
-    VERSION = datasets.Version(f"{SCENES_VERSION}.0.0")
     BUILDER_CONFIGS: ClassVar[list[datasets.BuilderConfig]] = [
-        datasets.BuilderConfig(name="default", version=VERSION, description=SCENES_DESCRIPTION)
+        datasets.BuilderConfig(name=name, version="1.0.0", description=text) for name, text in DESCRIPTIONS.items()
     ]
     DEFAULT_CONFIG_NAME = "default"
 
+    def __init__(
+        self, *, config_name: str | None = None, data_dir: str | None = None, hash: str | None = None, **options: Any
+    ) -> None:
+        if data_dir is None:
+            raise InputError("data_dir: is not set; give a release, a run or a scenes directory")
+        super().__init__(
+            config_name=config_name,
+            data_dir=str(data_dir),
+            dataset_name=options.pop("dataset_name", "anomreason"),
+            hash=hash or content_hash(Path(data_dir)),
+            **options,
+        )
+
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(description=SCENES_DESCRIPTION, features=FEATURES, license="apache-2.0")
+        return datasets.DatasetInfo(description=self.config.description, features=FEATURES[self.config.name])
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        source = Path(self.config.data_dir)
-        rows: dict[str, list[SceneRow]] = {split: [] for split in SPLITS}
-        for row in read_scenes(source):
-            rows[split_of(row)].append(row)
+        name: Config = self.config.name
+        source = open_source(Path(self.config.data_dir))
+        broken = [finding for finding in source.findings if finding.is_error]
+        if broken:
+            raise InputError(f"{broken[0].message} (and {len(broken) - 1} more; list them with `anomreason validate`)")
+        rows = {split: of_config(source.rows, name, split) for split in SPLITS}
+        if not any(rows.values()):
+            raise InputError(f"{self.config.data_dir}: has nothing for the configuration {name}; choose another")
+        # A list among the arguments is what `num_proc` divides.
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows[split], "images": str(source / "images")})
-            for split in SPLITS
+            datasets.SplitGenerator(
+                name=split, gen_kwargs={"items": sft_turns(chosen) if name == "sft" else list(chosen)}
+            )
+            for split, chosen in rows.items()
+            if chosen
         ]
 
-    def _generate_examples(self, rows: list[SceneRow], images: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for index, row in enumerate(rows):
-            anomalies = [
-                anomaly.model_dump(include={"name", "phenomenon", "reasoning", "severity", "remark"})
-                for anomaly in row.anomalies
-            ]
-            path = Path(images) / row.image_id
-            yield (
-                index,
-                {
-                    "image": {"bytes": path.read_bytes(), "path": row.image_id},
-                    "image_id": row.image_id,
-                    "label": row.label,
-                    "generator": None,
-                    "anomalies": anomalies,
-                },
-            )
+    def _generate_examples(self, items: list[Row | Turns]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index, item in enumerate(items):
+            row = item.row if isinstance(item, Turns) else item
+            assert row.picture is not None
+            data = row.picture.read()
+            yield index, sft_example(item, data) if isinstance(item, Turns) else example(row, self.config.name, data)

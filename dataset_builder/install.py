@@ -12,8 +12,8 @@ import datasets
 import evaluate
 
 from dataset_builder import atomic
-from dataset_builder.build import is_dataset
 from dataset_builder.builder import content_hash
+from dataset_builder.built import is_dataset
 from dataset_builder.errors import InputError
 
 __all__ = ["install_dataset", "install_metric", "uninstall"]

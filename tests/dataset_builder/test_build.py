@@ -11,9 +11,9 @@ import datasets
 import pytest
 from huggingface_hub import DatasetCard
 
-from dataset_builder.build import build
+from dataset_builder.build import BuildError, build
 from dataset_builder.builder import AnomReason, content_hash, split_of
-from dataset_builder.errors import OutputError, PictureError
+from dataset_builder.errors import OutputError
 from dataset_builder.scenes import read_scenes, write_scenes
 
 
@@ -111,7 +111,9 @@ def test_the_card_says_that_the_pictures_are_rendered(dataset: Path) -> None:
     card = DatasetCard.load(dataset / "README.md")
     assert card.data.to_dict()["version"].startswith("scenes")
     assert "rendered cartoon scenes, not the paper's pictures" in card.text
-    assert card.data.to_dict()["dataset_info"]["splits"][0]["num_examples"] > 0
+    described = {info["config_name"]: info for info in card.data.to_dict()["dataset_info"]}
+    assert set(described) == {"default", "deepfake", "sft"}
+    assert all(split["num_examples"] > 0 for info in described.values() for split in info["splits"])
 
 
 def test_a_damaged_picture_stops_the_build_before_anything_is_written(tmp_path: Path) -> None:
@@ -119,10 +121,10 @@ def test_a_damaged_picture_stops_the_build_before_anything_is_written(tmp_path: 
     source = write_scenes(tmp_path / "scenes", 4, seed=2)
     victim = source / "images" / read_scenes(source)[1].image_id
     victim.write_bytes(victim.read_bytes()[:200])
-    with pytest.raises(PictureError, match=victim.name):
+    with pytest.raises(BuildError, match=victim.name):
         build(source, tmp_path / "anomreason")
     victim.unlink()
-    with pytest.raises(PictureError, match="is missing"):
+    with pytest.raises(BuildError, match="is missing"):
         build(source, tmp_path / "anomreason")
     assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
 
