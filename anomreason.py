@@ -231,6 +231,59 @@ def build(
 
 
 @app.command()
+def sft(
+    source: Annotated[
+        Path, typer.Argument(help="A release (directory or zip), a run or a scenes directory.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The file; a name in .jsonl gives a sample a line.")] = Path("sft.json"),
+    form: Annotated[str, typer.Option("--format", help="llava, the official builder's conversations.")] = "llava",
+    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    recipe: Annotated[str, typer.Option(help="anomaly_only or authenticity_reasoning.")] = "authenticity_reasoning",
+    fake_copies: Annotated[int, typer.Option(min=1, help="Samples of a generated picture, in other wordings.")] = 1,
+    real_copies: Annotated[int, typer.Option(min=1, help="Samples of a real picture.")] = 1,
+    seed: Annotated[int, typer.Option(help="Wordings, order and token places.")] = 42,
+    shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
+    shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
+    image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
+    answer_style: Annotated[str, typer.Option(help="Of verdicts: label or sentence.")] = "label",
+    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Pass over bad records; exit code 3.")] = False,
+    label: Label = None,
+    images: Images = None,
+) -> None:
+    """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
+    from dataset_builder.build import BuildError
+    from dataset_builder.errors import InputError
+    from dataset_builder.llava import conversations, write_llava
+    from dataset_builder.rows import of_config
+    from dataset_builder.sources import open_source
+
+    choices = {"format": ("llava",), "split": ("train", "test"), "image-token": ("prefix", "suffix", "random")}
+    chosen = {"format": form, "split": split, "image-token": image_token, "answer-style": answer_style}
+    for option, values in (choices | {"answer-style": ("label", "sentence")}).items():
+        if chosen[option] not in values:
+            raise InputError(f"--{option} {chosen[option]}: is not known; choose {' or '.join(values)}")
+    read = open_source(source, label=_label(label), images=images)
+    broken = [finding for finding in read.findings if finding.is_error]
+    if broken and not skip_invalid:
+        raise BuildError(source, broken)
+    samples = conversations(
+        of_config(read.rows, "sft", split),  # type: ignore[arg-type]
+        recipe,  # type: ignore[arg-type]
+        fake_copies=fake_copies,
+        real_copies=real_copies,
+        seed=seed,
+        shuffle_anomalies=shuffle_anomalies,
+        shuffle_output=shuffle_output,
+        image_token=image_token,  # type: ignore[arg-type]
+        sentences=answer_style == "sentence",
+    )
+    typer.echo(f"{write_llava(out, samples)}: {len(samples)} samples")
+    if broken:
+        typer.echo(f"passed over because of errors: {len(broken)}", err=True)
+        raise typer.Exit(3)
+
+
+@app.command()
 def validate(
     path: Annotated[Path, typer.Argument(help="A release, a run, scenes or a built dataset.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where everything found goes, as JSON.")] = Path("validation.json"),

@@ -1,18 +1,18 @@
 """The columns of each configuration, and rows as Arrow tables with the pictures' own bytes in them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
 from dataset_builder.rows import Config, Row
-from dataset_builder.schema import Anomaly, Candidate
+from dataset_builder.schema import Anomaly, Candidate, Label, Verdict
 
 __all__ = ["FEATURES", "example", "table"]
 
-_LABELS = ["real", "fake"]
-_VERDICTS = ["accept", "reject", "unsure"]
+_LABELS = list(get_args(Label))
+_VERDICTS = list(get_args(Verdict))
 
 _QUADRUPLET = {
     "name": Value("string"),
@@ -86,7 +86,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "stage": candidate.stage,
         "support": candidate.support,
         "verdict": verdict,
-        "votes": {name: candidate.votes.get(name, 0) for name in _VERDICTS},
+        "votes": {name: candidate.votes.get(name, 0) for name in get_args(Verdict)},
     }
 
 

@@ -15,14 +15,18 @@ Every record is read on its own, so that all that is wrong is told at once.
 
 import csv
 import fnmatch
+import functools
 import io
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-from dataset_builder import official
+from pydantic import ValidationError
+
+from dataset_builder import official, severity
 from dataset_builder.errors import InputError, PictureError, shorten
+from dataset_builder.fields import OFFICIAL_KEYS, clean_name, clean_text
 from dataset_builder.findings import Finding, of_record
 from dataset_builder.records import Place, as_image_id, as_list, as_object, as_text, read_record
 from dataset_builder.rows import SPLITS, TEST_SHARE, Row, Split, draw, generator_of
@@ -125,12 +129,34 @@ def picture_files(tree: Tree, findings: list[Finding]) -> dict[str, File]:
     return {name: files[0] for name, files in by_name.items() if len(files) == 1}
 
 
+_parse_severity = functools.lru_cache(maxsize=4096)(severity.parse)
+_KEYS = tuple(OFFICIAL_KEYS.values())
+_RELEASED = frozenset(_KEYS)
+
+
 def _accepted(record: object, place: Place) -> Anomaly:
+    anomaly = _as_released(record) if type(record) is dict and record.keys() == _RELEASED else None
     # Read as a prediction is, because an empty text is odd and no reason to lose the record; a severity has to be there.
-    anomaly = read_record(record, place, prediction=True)
+    anomaly = anomaly or read_record(record, place, prediction=True)
     if anomaly.severity is None:
         raise place.error('is missing; add the key "Severity Score"', "severity")
     return anomaly
+
+
+def _as_released(record: dict[str, Any]) -> Anomaly | None:
+    """A record under exactly the released keys, which is nearly every one, in a fifth of the time; `None` for any other."""
+    name, phenomenon, reasoning, level = (record[key] for key in _KEYS)
+    try:
+        value, remark = _parse_severity(level)
+        return Anomaly(
+            name=clean_name(name),
+            phenomenon=clean_text(phenomenon),
+            reasoning=clean_text(reasoning),
+            severity=value,
+            remark=remark,
+        )
+    except (InputError, ValidationError, TypeError, AttributeError):
+        return None  # read_record says what is wrong, and where
 
 
 def read_candidate(record: object, place: Place) -> Candidate:
@@ -187,8 +213,8 @@ def _annotations(
             if anomalies is None:
                 continue
             if merged.setdefault(name, anomalies) != anomalies:
-                error = Place(file.path, key).error("stands more than once: another file has other records for it")
-                findings.append(of_record(error, name))
+                conflict = Place(file.path, key).error("stands more than once: another file has other records for it")
+                findings.append(of_record(conflict, name))
     return merged
 
 

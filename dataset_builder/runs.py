@@ -5,6 +5,7 @@
 in the release's form, is read. Pictures are those below the run's `images/`, or below the directory that was annotated.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def _candidates(root: Path, findings: list[Finding]) -> dict[str, list[Candidate
     found: dict[str, list[Candidate]] = {}
     path = root / "annotations.jsonl"
     if path.is_file():
-        rows = ((place, None, row) for place, row in read_rows(path))
+        rows: Iterable[tuple[str, str | None, Any]] = ((place, None, row) for place, row in read_rows(path))
     else:
         content = as_object(read_json(root / "candidates.json"), Place(root / "candidates.json"), "an object")
         rows = ((str(root / "candidates.json"), key, records) for key, records in content.items())

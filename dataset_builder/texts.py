@@ -84,8 +84,8 @@ def odd_texts(row: Row) -> list[Finding]:
         if not all(looks_english(text) for text in texts.values()):
             add("non-English text", "a text does not look English")
     bags = [frozenset(_words(f"{anomaly.phenomenon} {anomaly.reasoning}")) for anomaly in anomalies]
-    for (at, one), (other_at, other) in combinations(enumerate(bags), 2):
-        if one and len(one & other) >= _NEAR * len(one | other):
+    for (at, bag), (other_at, other_bag) in combinations(enumerate(bags), 2):
+        if bag and len(bag & other_bag) >= _NEAR * len(bag | other_bag):
             place = f"{row.image_id}[{at}] and [{other_at}]"
             found.append(
                 Finding("near-duplicate anomalies", place, f"{place}: nearly the same words", row.image_id, other_at)
@@ -126,7 +126,7 @@ def diversity(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
 
     distinct-n is the number of different n-grams over that of all n-grams (Li et al., 2016), over phenomenon and reasoning.
     """
-    measured = {}
+    measured: dict[str, dict[str, Any]] = {}
     listed = list(rows)
     for split in SPLITS:
         ones: Counter[str] = Counter()

@@ -55,7 +55,9 @@ class Report:
         """Level, kind, how many, and the first one; errors first."""
         first: dict[str, str] = {}
         for finding in self.findings:
-            first.setdefault(finding.kind, finding.message)
+            # The messages of errors begin with their place; those of some warnings go without it.
+            named = finding.message if finding.place in finding.message else f"{finding.place}: {finding.message}"
+            first.setdefault(finding.kind, named)
         counts = by_kind(self.findings)
         return [("error" if kind in ERRORS else "warning", kind, count, first[kind]) for kind, count in counts.items()]
 
@@ -95,13 +97,14 @@ def validate(
     """
     if is_dataset(path):
         kind, (rows, findings) = "dataset", read_built(path)
+        pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
         pictures = ((by_name[name], partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name)
     else:
         source = open_source(path, label=label, images=images)
         kind, rows, findings = source.kind, source.rows, list(source.findings)
         pictures = ((row, _read_and_examine) for row in rows)
-    prints = []
+    prints: list[Print] = []
     for done, (found, seen) in enumerate(_decoded(pictures), 1):
         findings += found
         if seen is not None:

@@ -37,3 +37,29 @@ def dataset(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "anomreason"
     build(scenes, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of 60 pictures in the authors' layout, with nothing wrong."""
+    from tests.synthetic_release import write_release
+
+    return write_release(tmp_path_factory.mktemp("authors") / "release", 60)
+
+
+@pytest.fixture(scope="session")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of 80 pictures with a defect of each kind."""
+    from tests.synthetic_release import write_release
+
+    return write_release(tmp_path_factory.mktemp("authors") / "damaged", 80, defects=True)
+
+
+@pytest.fixture(scope="session")
+def official(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset built from `release`, in a directory called anomreason."""
+    from dataset_builder.build import build
+
+    out = tmp_path_factory.mktemp("official") / "anomreason"
+    build(release, out)
+    return out

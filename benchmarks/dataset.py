@@ -1,0 +1,213 @@
+"""What building, validating and loading cost, as ratios within one run.
+
+    python benchmarks/dataset.py [--pictures 4000] [--small 50000]
+
+- `build` against a bare `pyarrow.parquet.ParquetWriter` over the same rows (pictures read, quadruplets from the JSON file);
+- `validate` against one full decode of every picture on all cores;
+- loading the built dataset against `imagefolder` with a metadata.jsonl of the same data, each in a process of its own;
+- the memory of building many small pictures.
+
+Every time is the best of three, because other work on the machine only ever adds.
+"""
+
+import argparse
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from dataset_builder.build import build
+from dataset_builder.validation import validate
+from tests.synthetic_release import write_release
+
+
+def best(run: Callable[[], object], times: int = 3) -> float:
+    """The shortest of some runs, in seconds."""
+    durations = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        durations.append(time.perf_counter() - started)
+    return min(durations)
+
+
+def write_source(directory: Path, pictures: int, side: int) -> Path:
+    """Generated pictures in the authors' layout, about 72 kB each at 256 pixels, six quadruplets each."""
+    (directory / "1_fake").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    draw = random.Random(0)
+    words = [f"w{number}" for number in range(2_000)]
+    truth = {}
+    for index in range(pictures):
+        name = f"2025_04_18_02_29_58_{10**18 + index}.jpg"
+        noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        noise.save(directory / "1_fake" / name, quality=93)
+        truth[name] = [
+            {
+                "Name": " ".join(draw.choices(words, k=3)),
+                "Observed Phenomenon": " ".join(draw.choices(words, k=18)),
+                "Reasoning": " ".join(draw.choices(words, k=24)),
+                "Severity Score": f"{draw.randrange(5, 71)}/100 (moderately noticeable).",
+            }
+            for _ in range(6)
+        ]
+    (directory / "AnomReason_After_HITL.json").write_text(json.dumps(truth, indent=1))
+    return directory
+
+
+def bare(source: Path, out: Path) -> None:
+    """The same rows with pyarrow alone, and nothing checked."""
+    truth = json.loads((source / "AnomReason_After_HITL.json").read_text())
+    writer = None
+    names = list(truth)
+    for start in range(0, len(names), 100):
+        rows = [
+            {
+                "image": {"bytes": (source / "1_fake" / name).read_bytes(), "path": name},
+                "image_id": name,
+                "label": 1,
+                "generator": "",
+                "anomalies": [
+                    {
+                        "name": record["Name"],
+                        "phenomenon": record["Observed Phenomenon"],
+                        "reasoning": record["Reasoning"],
+                        "severity": int(record["Severity Score"].split("/")[0]),
+                        "remark": record["Severity Score"].split("(")[1][:-2],
+                    }
+                    for record in truth[name]
+                ],
+            }
+            for name in names[start : start + 100]
+        ]
+        table = pa.Table.from_pylist(rows)
+        writer = writer or pq.ParquetWriter(out, table.schema)
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+
+
+def decode_all(paths: list[Path]) -> None:
+    """One full decode of every picture on all cores."""
+
+    def decode(path: Path) -> None:
+        with Image.open(io.BytesIO(path.read_bytes())) as picture:
+            picture.load()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(decode, paths))
+
+
+LOAD = """
+import sys, time, json, datasets
+datasets.disable_progress_bars()
+place, files, what = sys.argv[1:]
+def load(**more):
+    if files:
+        return datasets.load_dataset("imagefolder", data_dir=files, split="train", **more)
+    return datasets.load_dataset(place, split="train", **more)
+started = time.perf_counter()
+if what == "stream":
+    next(iter(load(streaming=True)))
+else:
+    rows = load()
+    if what == "rows":
+        started = time.perf_counter()
+        for row in rows:
+            row["image"]
+        print(len(rows) / (time.perf_counter() - started)); sys.exit()
+print(time.perf_counter() - started)
+"""
+
+
+def loading(place: Path, files: Path | None, cache: Path) -> dict[str, float]:
+    """First load, the second, the first streamed row in seconds, and decoded rows a second."""
+
+    def run(what: str, cached: Path) -> float:
+        environment = os.environ | {"HF_DATASETS_CACHE": str(cached), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", LOAD, str(place), str(files or ""), what]
+        return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    return {
+        "first load": min(run("load", cache / str(attempt)) for attempt in range(3)),
+        "again": min(run("load", cache / "0") for _ in range(3)),
+        "first streamed row": min(run("stream", cache / "s") for _ in range(3)),
+        "decoded rows/s": max(run("rows", cache / "0") for _ in range(3)),
+    }
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from dataset_builder.build import build
+build(Path(sys.argv[1]), Path(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=4000)
+    parser.add_argument("--small", type=int, default=0, help="Also build this many small pictures and tell the memory.")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        directory = Path(work)
+        source = write_source(directory / "source", chosen.pictures, 240)
+        paths = sorted((source / "1_fake").iterdir())
+        size = sum(path.stat().st_size for path in paths)
+        print(f"{chosen.pictures:,} pictures, {size / 1e6:.0f} MB")
+        writer = best(lambda: bare(source, directory / "bare.parquet"))
+        built = best(lambda: build(source, directory / "anomreason", recipe=None))
+        both = best(lambda: build(source, directory / "with_sft"))
+        print(f"bare ParquetWriter   {writer:7.2f} s")
+        print(f"build, one set       {built:7.2f} s  {built / writer:5.2f} x")
+        print(f"build, sft as well   {both:7.2f} s  {both / writer:5.2f} x, for twice the pictures written")
+        decoded, checked = best(lambda: decode_all(paths)), best(lambda: validate(source))
+        print(f"decode on all cores  {decoded:7.2f} s")
+        print(f"validate             {checked:7.2f} s  {checked / decoded:5.2f} x")
+        _loading(directory, source)
+        if chosen.small:
+            small = write_release(directory / "small", chosen.small, side=16)
+            command = [sys.executable, "-c", MEMORY, str(small), str(directory / "built_small")]
+            place = str(Path(__file__).resolve().parents[1])
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join([place, os.environ.get("PYTHONPATH", "")])}
+            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            print(f"building {chosen.small:,} small pictures: {int(done.stdout) / 1024:,.0f} MiB at most")
+
+
+def _loading(directory: Path, source: Path) -> None:
+    dataset = directory / "anomreason"
+    files = directory / "files" / "train"
+    files.mkdir(parents=True)
+    rows: list[dict[str, Any]] = []
+    for shard in sorted((dataset / "data").glob("train-*.parquet")):
+        for row in pq.read_table(shard, columns=["image_id", "label", "generator", "anomalies"]).to_pylist():
+            (files / row["image_id"]).hardlink_to(source / "1_fake" / row["image_id"])
+            rows.append({"file_name": row["image_id"]} | row)
+    (files / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ours = loading(dataset, None, directory / "cache_ours")
+    theirs = loading(dataset, files.parent, directory / "cache_theirs")
+    print(f"{'':20} {'ours':>9} {'imagefolder':>12} {'ratio':>7}")
+    for what, mine in ours.items():
+        ratio = mine / theirs[what] if what == "decoded rows/s" else theirs[what] / mine
+        print(f"{what:20} {mine:9.2f} {theirs[what]:12.2f} {ratio:6.1f} x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Training examples: the configuration `sft` and the official conversation JSON."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+
+from dataset_builder.build import build
+from dataset_builder.errors import InputError
+from dataset_builder.llava import conversations
+from dataset_builder.prompts import PROMPTS
+from dataset_builder.rows import of_config
+from dataset_builder.sft import sft_turns
+from dataset_builder.sources import open_source
+from dataset_builder.textform import parse_answer
+
+
+def test_anomaly_lists_ask_as_inference_does_and_real_pictures_answer_that_there_is_nothing(
+    official: Path, tmp_path: Path
+) -> None:
+    """One prompt, the inference's; answers that parse; as many empty as not; each picture once."""
+    rows = datasets.load_dataset(str(official), "sft", split="train", cache_dir=str(tmp_path))
+    assert {row["prompt"][0]["content"] for row in rows} == {PROMPTS["anomalies"]}
+    statuses = [parse_answer(row["completion"][0]["content"]).status for row in rows]
+    assert statuses.count("none") == statuses.count("anomalies") == len(rows) / 2
+    names = [
+        row["images"][0]["path"] for row in rows.cast_column("images", datasets.List(datasets.Image(decode=False)))
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_the_verdict_comes_before_the_reasons(release: Path, tmp_path: Path) -> None:
+    """`authenticity_reasoning` asks both prompts of inference in turn; a real picture then says what makes it credible."""
+    build(release, tmp_path / "out", recipe="authenticity_reasoning", split="test")
+    rows = datasets.load_dataset(str(tmp_path / "out"), "sft", split="test", cache_dir=str(tmp_path))
+    for row in rows:
+        assert row["prompt"] == [{"role": "user", "content": PROMPTS["verdict"]}]
+        verdict, question, answer, *more = row["completion"]
+        assert question["content"] == PROMPTS["anomalies"]
+        assert verdict["content"] == ("No" if answer["content"] == "[]" else "Yes")
+        assert bool(more) == (verdict["content"] == "No")
+
+
+def test_copies_and_balance_depend_on_the_seed_alone(release: Path) -> None:
+    """Copies differ in wording, the larger class is thinned the same way each time, other seeds choose otherwise."""
+    rows = of_config(open_source(release).rows, "sft", "train")
+    fakes = [row for row in rows if row.label == "fake"]
+    uneven = fakes + [row for row in rows if row.label == "real"][:4]
+    first, again, other = (sft_turns(uneven, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert [turn.row.label for turn in first].count("fake") == 4
+    copies = sft_turns(fakes[:3], copies=3)
+    assert len({(turn.row.image_id, turn.question) for turn in copies}) == 9
+    with pytest.raises(InputError, match="anomaly_only"):
+        sft_turns(rows, "poem")  # type: ignore[arg-type]
+
+
+def test_conversations_have_the_official_form(release: Path) -> None:
+    """Keys, ids, image paths and the place of the token; verbatim severities; real pictures with both kinds of reasons."""
+    rows = of_config(open_source(release).rows, "sft", "train")
+    samples = conversations(rows, fake_copies=2, image_token="prefix", shuffle_output=False)
+    assert samples == conversations(rows, fake_copies=2, image_token="prefix", shuffle_output=False)
+    first = samples[0]
+    assert list(first) == ["image", "id", "conversations"]
+    assert first["image"] == f"1_fake/{rows[0].image_id}"
+    assert first["id"] == f"1_fake_{rows[0].image_id}_authenticity_reasoning_fake_01"
+    assert [turn["from"] for turn in first["conversations"]] == ["human", "gpt", "human", "gpt"]
+    assert first["conversations"][0]["value"] == f"<image>\n{PROMPTS['verdict']}"
+    assert "Severity Score: " in first["conversations"][3]["value"]
+    last = {sample["conversations"][-1]["value"] for sample in samples if sample["image"].startswith("0_real/")}
+    assert "No anomalies." in last
+    assert len(last) > 1
+    assert all(sample["conversations"][1]["value"] in ("Yes", "No") for sample in samples)
+
+
+def test_the_command_writes_them(release: Path, tmp_path: Path) -> None:
+    """`anomreason sft --format llava` gives JSON, or a sample a line; another format is refused."""
+    command = [sys.executable, "-m", "anomreason", "sft", str(release), "--format"]
+    for name in ("a.json", "b.jsonl"):
+        subprocess.run(
+            [*command, "llava", "--out", name], cwd=tmp_path, env=os.environ, check=True, capture_output=True
+        )
+    lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert json.loads((tmp_path / "a.json").read_text()) == lines
+    refused = subprocess.run(
+        [*command, "csv"], cwd=tmp_path, env=os.environ, check=False, capture_output=True, text=True
+    )
+    assert refused.returncode == 2
+    assert "llava" in refused.stderr
