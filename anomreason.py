@@ -522,7 +522,7 @@ def main() -> NoReturn:
             error.show()
             sys.exit(error.exit_code)
         if _on_purpose(error):
-            typer.echo(f"anomreason: {error}", err=True)
+            typer.echo("\n".join(map(_printable, f"anomreason: {error}".splitlines())), err=True)
             sys.exit(2)
         raise
     sys.exit(code if isinstance(code, int) else 0)

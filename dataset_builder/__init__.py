@@ -1,8 +1,10 @@
 """What an example is, and how examples become a dataset.
 
 This page of names is what other packages and users need; the rest of a module is its own affair. Importing it is cheap:
-neither torch nor datasets is loaded.
+neither torch nor datasets is loaded. `AnomReason`, which is a class of datasets', is imported when it is first asked for.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from dataset_builder.errors import (
     AnomReasonError,
@@ -24,8 +26,12 @@ from dataset_builder.prompts import PROMPTS, chat
 from dataset_builder.schema import Anomaly, Candidate, Example
 from dataset_builder.textform import Dropped, Parsed, parse_answer, write_answer, write_official_text
 
+if TYPE_CHECKING:
+    from dataset_builder.builder import AnomReason
+
 __all__ = [
     "PROMPTS",
+    "AnomReason",
     "AnomReasonError",
     "Anomaly",
     "Candidate",
@@ -50,3 +56,11 @@ __all__ = [
     "write_answer",
     "write_official_text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AnomReason":
+        from dataset_builder.builder import AnomReason
+
+        return AnomReason
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

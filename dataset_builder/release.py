@@ -120,7 +120,10 @@ def picture_files(tree: Tree, findings: list[Finding]) -> dict[str, File]:
     by_name: dict[str, list[File]] = defaultdict(list)
     for file in tree.files:
         if is_picture(file.path):
-            by_name[file.name].append(file)
+            try:
+                by_name[as_image_id(file.path, Place(file.path.encode(errors="replace").decode()))].append(file)
+            except InputError as error:  # a name that is not UTF-8
+                findings.append(Finding("unreadable picture", "a file's name", str(error)))
     for name, files in by_name.items():
         if len(files) > 1:
             paths = " and ".join(file.path for file in files)

@@ -104,13 +104,13 @@ def sft_row(example: Mapping[str, Any], task: Task = "anomalies") -> dict[str, A
     `dataset_builder.prompts.chat` gives at inference.
 
     Args:
-        example (mapping): a row with `image`, `label` and `anomalies`.
+        example (mapping): a row with `image`, `label` and `anomalies` (null counts as none).
         task (`str`, defaults to `"anomalies"`): what is asked.
     """
     if task == "verdict":
         answer = _verdict(example["label"])
     else:
-        answer = write_answer((Anomaly(**anomaly) for anomaly in example["anomalies"]), boxes=task == "grounded")
+        answer = write_answer((Anomaly(**anomaly) for anomaly in example["anomalies"] or []), boxes=task == "grounded")
     return {
         "images": [example["image"]],
         "prompt": [{"role": "user", "content": PROMPTS[task]}],

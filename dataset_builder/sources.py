@@ -96,7 +96,9 @@ def _scenes(root: Path) -> list[Row]:
             raise place.error("stands more than once; render the directory again with `anomreason scenes`")
         seen.add(row.image_id)
         path = root / "images" / row.image_id
-        size = path.stat().st_size if path.is_file() and not path.is_symlink() else -1
+        if path.is_symlink():
+            raise place.error("is a link; put the picture itself in its place")
+        size = path.stat().st_size if path.is_file() else 0
         split = split_of(row)
         rows.append(
             Row(

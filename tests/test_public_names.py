@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A package's names, as users meet them; a change here is a change of the interface.
 PUBLIC: dict[str, set[str]] = {
     "dataset_builder": {
-        "PROMPTS", "AnomReasonError", "Anomaly", "Candidate", "Dropped", "Example", "InputError", "OutputError",
+        "PROMPTS", "AnomReason", "AnomReasonError", "Anomaly", "Candidate", "Dropped", "Example", "InputError", "OutputError",
         "Parsed", "PictureError",
         "Prediction", "PredictionWriter", "RecordError", "UnavailableError", "chat", "parse_answer",
         "read_annotations", "read_captions",

@@ -13,8 +13,8 @@ from pathlib import Path
 import datasets
 import pytest
 
+from dataset_builder import AnomReason
 from dataset_builder.build import BuildError, build
-from dataset_builder.builder import AnomReason
 from dataset_builder.errors import InputError
 from dataset_builder.official import read_annotations
 from dataset_builder.records import Place, read_record
