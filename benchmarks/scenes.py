@@ -14,7 +14,9 @@ def main() -> None:
     size = sum(len(picture.png()) for picture in pictures)
     encoded = time.process_time()
     draw, encode = rendered - started, encoded - rendered
-    print(f"{len(pictures)} pictures of 168 × 168 on one core: drawing {draw:.2f} s, PNG {encode:.2f} s, {size / 1e6:.1f} MB")
+    print(
+        f"{len(pictures)} pictures of 168 × 168 on one core: drawing {draw:.2f} s, PNG {encode:.2f} s, {size / 1e6:.1f} MB"
+    )
     print(f"the whole takes {(draw + encode) / encode:.1f} times the PNG encoding alone")
 
 

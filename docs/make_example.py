@@ -21,14 +21,16 @@ from dataset_builder.scenes import read_scenes  # noqa: E402
 FAMILIES = ("upside_down", "floating", "mirror")
 
 _PAGE = """<!doctype html><meta charset="utf-8"><style>
-body { margin: 0; padding: 24px; width: 1152px; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; background: #fbfaf8; color: #1d1b20;
-  display: grid; grid-template-columns: repeat(3, 1fr); gap: 24px; }
+body { margin: 0; padding: 24px; width: 1152px; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; background: #fbfaf8;
+  color: #1d1b20; display: grid; grid-template-columns: repeat(3, 1fr); gap: 24px; }
 figure { margin: 0; background: #fff; border: 1px solid #e2ded8; border-radius: 12px; overflow: hidden; }
 img { width: 100%; display: block; }
 .text { padding: 14px 18px 18px; } b { display: block; font-size: 17px; }
-i { font-style: normal; display: inline-block; color: #fff; border-radius: 12px; padding: 1px 10px; font-size: 13px; margin: 6px 0 8px; }
+i { font-style: normal; display: inline-block; color: #fff; border-radius: 12px; padding: 1px 10px; font-size: 13px;
+  margin: 6px 0 8px; }
 p { margin: 0 0 6px; } p + p { color: #5f5b66; }
-</style>{% for source, anomalies in cards %}<figure><img src="{{ source }}"><div class="text">{% for a in anomalies %}<b>{{ a.name }}</b>
+</style>{% for source, anomalies in cards %}<figure><img src="{{ source }}"><div class="text">
+{% for a in anomalies %}<b>{{ a.name }}</b>
 <i style="background:{{ severity.colour(a.severity) }}">severity {{ a.severity }} · {{ severity.word(a.severity) }}</i>
 <p>{{ a.phenomenon }}</p><p>{{ a.reasoning }}</p>{% else %}nothing wrong{% endfor %}</div></figure>{% endfor %}"""
 

@@ -3,7 +3,13 @@
 import shutil
 from pathlib import Path
 
-LAUNCH = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+LAUNCH = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 """Switches under which a headless Chromium runs as root and asks nothing of the network."""
 
 

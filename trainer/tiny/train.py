@@ -43,7 +43,10 @@ CLEAN_SHARE = 0.35
 TASKS: dict[Task, float] = {"anomalies": 0.7, "grounded": 0.15, "verdict": 0.15}
 KEY_WEIGHT = 4.0
 DENSE_WEIGHT = 0.5
-COPIES, COPY_LENGTH = 48, 16  # sequences of random tokens to repeat, a step; one length, so that position alone finds the source
+COPIES, COPY_LENGTH = (
+    48,
+    16,
+)  # sequences of random tokens to repeat, a step; one length, so that position alone finds the source
 CHECKPOINT_STEPS = 200
 
 
@@ -56,7 +59,7 @@ class Sample(NamedTuple):
     weights: list[float]
 
 
-class Samples(torch.utils.data.IterableDataset[list[Sample]]):
+class Samples(torch.utils.data.IterableDataset[tuple[Task, list[Sample]]]):
     """Batches of freshly rendered pictures, each batch with its task; `start` is the first batch's number."""
 
     def __init__(self, processor: Qwen2_5_VLProcessor, seed: int, start: int, task: Task | None = None) -> None:
@@ -167,7 +170,6 @@ class Trainee:
         losses = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
         return (losses * weights.flatten()).sum() / weights.sum()
 
-
     def copy_loss(self, step: int) -> Tensor:
         """Cross-entropy of repeating random tokens in a conversation without a picture; `step` seeds the tokens."""
         tokenizer = self.processor.tokenizer
@@ -198,7 +200,8 @@ def _equal_attention(self: Any, hidden: Tensor, cu_seqlens: Tensor, position_emb
     query = (query * cos + rotate_half(query) * sin).to(value.dtype)
     key = (key * cos + rotate_half(key) * sin).to(value.dtype)
     attended = F.scaled_dot_product_attention(query, key, value)
-    return self.proj(attended.transpose(1, 2).reshape(hidden.shape[0], -1))
+    attended = attended.transpose(1, 2).reshape(hidden.shape[0], -1)
+    return F.linear(attended, self.proj.weight, self.proj.bias)
 
 
 class Optimizers:
@@ -239,7 +242,7 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps
     stages = [
         ("vision", vision_steps, Optimizers([model.model.visual, trainee.heads], 3e-3, vision_steps)),
         ("answers", answer_steps, Optimizers([model, trainee.heads], 2e-3, answer_steps)),
-        ("words", word_steps, Optimizers([model, trainee.heads], 1.5e-3, word_steps)),
+        ("words", word_steps, Optimizers([model, trainee.heads], 1e-3, word_steps)),
     ]
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -254,7 +257,11 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps
         offset = sum(steps for _, steps, _ in stages[:stage])  # no picture is seen twice
         samples = Samples(processor, seed, offset + first, "verdict" if stage == 0 else None)
         loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8))
-        started, seconds, sums = time.monotonic(), state["seconds"], {"dense": 0.0, "answers": 0.0, "copies": 0.0, "n": 0.0}
+        started, seconds, sums = (
+            time.monotonic(),
+            state["seconds"],
+            {"dense": 0.0, "answers": 0.0, "copies": 0.0, "n": 0.0},
+        )
         for step in range(first, steps):
             task, batch = next(loader)
             with torch.autocast("cpu", torch.bfloat16):
@@ -294,7 +301,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision-steps", type=int, default=1300)
     parser.add_argument("--answer-steps", type=int, default=1300)
-    parser.add_argument("--word-steps", type=int, default=350)
+    parser.add_argument("--word-steps", type=int, default=600)
     arguments = parser.parse_args()
     train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps, arguments.word_steps)
 
