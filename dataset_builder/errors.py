@@ -96,6 +96,8 @@ class RecordError(InputError):
         self.problem, self.file, self.key, self.index, self.field, self.value = problem, file, key, index, field, value
         entry = "" if key is None else shorten(key, 120)
         entry += "" if index is None else f"[{index}]"
-        words = [field, None if value is ... else shorten(value), problem]
+        # A field may be a key of the file's own choosing.
+        name = field if field is None or (field.isprintable() and len(field) <= 60) else shorten(field)
+        words = [name, None if value is ... else shorten(value), problem]
         sentence = " ".join(word for word in words if word)
         super().__init__(": ".join(str(part) for part in (file, entry or None, sentence) if part is not None))

@@ -132,7 +132,7 @@ def _from_json(text: str) -> tuple[list[Anomaly], list[Dropped], bool]:
     dropped: list[Dropped] = []
     empty = False
     for root in scan(text):
-        broken = False
+        broken, before = False, len(anomalies)
         for record in _records(root):
             if record.problem:
                 broken = True
@@ -141,7 +141,7 @@ def _from_json(text: str) -> tuple[list[Anomaly], list[Dropped], bool]:
                 anomaly, lost = _anomaly(_fields(record), text[record.start : record.end])
                 anomalies += [anomaly] if anomaly else []
                 dropped += lost
-        if root.problem and not broken and any(isinstance(item, Object) for item in root):
+        if root.problem and not broken and len(anomalies) > before:
             dropped.append(Dropped(_short(text[root.start : root.end]), f"the list is not closed: {root.problem}"))
         empty = empty or (not root.problem and _is_empty(root))
     return anomalies, dropped, empty

@@ -3,6 +3,15 @@
 import shutil
 from pathlib import Path
 
+LAUNCH = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""Switches under which a headless Chromium runs as root and asks nothing of the network."""
+
 
 def find_chromium() -> str | None:
     """The path of a Chromium that Playwright can drive, or `None`."""

@@ -23,6 +23,16 @@ PUBLIC: dict[str, set[str]] = {
     "dataset_builder.atomic": {"new_directory", "write"},
     "dataset_builder.prompts": {"ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "Task",
     "chat", "draw"},
+    "dataset_builder.scenes": {
+        "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "family_of",
+        "pair", "read_scenes", "write_scenes",
+    },
+    "metric_semap": {
+        "BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices",
+    },
+    "trainer.loading": {"TINY", "first_line", "load", "load_processor", "load_split", "resolve", "unreachable"},
+    "trainer.predict": {"Progress", "predict", "predict_dataset"},
+    "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"},
 }  # fmt: skip
 
 # Modules whose every public function and class must be documented.

@@ -4,7 +4,9 @@ Everything runs on a CPU with what the package ships: the renderer, the tiny mod
 """
 
 import json
+import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from dataset_builder.build import build
 from dataset_builder.builder import split_of
 from dataset_builder.errors import OutputError
 from dataset_builder.install import install_dataset, install_metric
+from dataset_builder.official import write_annotations
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, family_of, read_scenes, write_scenes
 from trainer import sft
@@ -47,15 +50,23 @@ def quickstart(
         raise OutputError(
             f"{dataset}: is there already and quickstart did not make it; move it away or run in another directory"
         )
+    # The libraries' own bars and notices would draw over the progress shown here.
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+    evaluate.logging.set_verbosity_error()
+    datasets.logging.set_verbosity_error()
+    warnings.simplefilter("ignore", FutureWarning)
     started = time.monotonic()
 
     progress.step(f"render {pictures} scenes and build ./{dataset}")
     # The family to be learned is drawn as often as all the others together; these keep the model from forgetting them.
     write_scenes(out / "scenes", pictures, SEED, (FAMILY,) * len(TRAINED) + TRAINED)
-    build(out / "scenes", dataset)
-    (dataset / MARKER).write_text("made by `anomreason quickstart`, which may replace it\n", encoding="utf-8")
+    # Built aside and moved in place with its marker: stopped at any moment, what stands there is known to be quickstart's own.
+    built = out / dataset.name
+    build(out / "scenes", built)
+    (built / MARKER).write_text("made by `anomreason quickstart`, which may replace it\n", encoding="utf-8")
+    shutil.rmtree(dataset, ignore_errors=True)
+    built.rename(dataset)
 
     progress.step("put the plain names in place")
     install_dataset(dataset)
@@ -73,6 +84,7 @@ def quickstart(
 
     progress.step("score both with the offline encoder")
     metrics = _score(truth, base, tuned)
+    write_annotations(out / "truth.json", {row.image_id: row.anomalies for row in truth})
     metrics["seconds"] = round(time.monotonic() - started)
     atomic.write(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_report(out / "report.html", out / "scenes" / "images", truth, base, tuned, metrics)

@@ -17,7 +17,7 @@ import datasets
 import torch
 import trl
 import yaml
-from transformers import AutoModelForImageTextToText, TrainerCallback
+from transformers import AutoModelForImageTextToText, PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config
 
 from dataset_builder import atomic
@@ -102,6 +102,7 @@ def train(
     except (OSError, ValueError) as error:
         raise UnavailableError(loading.unreachable(base, error)) from None
     model_config.use_peft = True
+    training.remove_unused_columns = False  # the transform reads columns that the model does not take
     if not model_config.lora_target_modules:
         model_config.lora_target_modules = LORA_MODULES  # type: ignore[assignment]  # PEFT takes a string as a regex
     trainer = SFTTrainer(
@@ -112,6 +113,8 @@ def train(
         peft_config=get_peft_config(model_config),
         callbacks=list(callbacks),
     )
+    if callbacks:
+        trainer.remove_callback(PrinterCallback)  # the caller shows progress
     stray = [name for name, p in trainer.model.named_parameters() if p.requires_grad and ".visual." in name]
     if stray:
         raise InputError(

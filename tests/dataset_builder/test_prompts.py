@@ -36,7 +36,7 @@ def test_training_and_inference_build_the_same_prompt(processor: Any, task: prom
         "prompt": [{"role": "user", "content": PROMPTS[task]}],
         "completion": [{"role": "assistant", "content": answer}],
     }
-    trained = DataCollatorForVisionLanguageModeling(processor, max_length=None)([row])
+    trained = DataCollatorForVisionLanguageModeling(processor, max_length=None, completion_only_loss=True)([row])
     messages = chat(task)
     messages[0]["content"][0]["image"] = image
     asked = processor.apply_chat_template(

@@ -36,7 +36,7 @@ anomalies = st.builds(
 # What the labelled lines carry: one line a field, words between single spaces, no markup.
 _words = st.text("abcdefgXYZéß0123456789'’,;!?&%/(“", min_size=1, max_size=9)
 lines = st.lists(_words, min_size=1, max_size=8).map(lambda words: "The " + " ".join(words) + ".")
-remarks = st.none() | st.text("abcdef ", min_size=1, max_size=20).map(" ".join(["very", "{}"]).format).map(str.strip)
+remarks = st.none() | st.lists(st.text("abcdef", min_size=1, max_size=9), min_size=1, max_size=3).map(" ".join)
 line_anomalies = st.builds(
     lambda name, phenomenon, reasoning, severity, remark: Anomaly(
         name=name,
@@ -158,6 +158,7 @@ def test_spellings_of_the_keys(keys: tuple[str, ...]) -> None:
         ('[{"name": "a", "phenomenon": ["b", "c"], "bbox": [5, 5, 1, 1]}]', ["a"], "partial"),
         ('{"1": {"name": "a", "phenomenon": "b"}, "2": {"name": "d", "phenomenon": "e"}}', ["a", "d"], "anomalies"),
         ('{"anomalies": [{"name": "a", "phenomenon": "b"}, {"name": "d", "phen', ["a"], "partial"),
+        ('{"anomalies": [{"name": "a", "phenomenon": "b"}', ["a"], "partial"),
         ('[{"name": "\\ud83d", "phenomenon": "b"}]', ["\ufffd"], "anomalies"),
     ],
 )  # fmt: skip

@@ -3,6 +3,9 @@
 1. The vision tower alone learns the renderer's dense labels (`trainer.tiny.dense`).
 2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name and of the object weighted
    four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict.
+3. The same goes on while the model also repeats random words, so that it can write every token of its vocabulary. Without that,
+   words that only the held-out families use stay at their random start, and a LoRA adapter, which leaves embeddings alone,
+   cannot learn to write them.
 
 Pictures are rendered as they are needed and never repeat. They come from seeds from 1,000,000 on, which nothing else uses, so
 every other seed is unseen. A checkpoint is written every few hundred steps; run again with the same `--out` to go on from it.
@@ -32,7 +35,7 @@ from dataset_builder.scenes import SceneAnomaly, pair
 from dataset_builder.textform import write_answer
 from trainer.tiny.architecture import build_model, build_processor
 from trainer.tiny.dense import DenseHeads, dense_labels
-from trainer.tiny.tokenizer import build_tokenizer
+from trainer.tiny.tokenizer import SPECIAL_TOKENS, build_tokenizer
 
 FIRST_TRAINING_SEED = 1_000_000
 BATCH = 32
@@ -40,6 +43,10 @@ CLEAN_SHARE = 0.35
 TASKS: dict[Task, float] = {"anomalies": 0.7, "grounded": 0.15, "verdict": 0.15}
 KEY_WEIGHT = 4.0
 DENSE_WEIGHT = 0.5
+COPIES, COPY_LENGTH = (
+    48,
+    16,
+)  # sequences of random tokens to repeat, a step; one length, so that position alone finds the source
 CHECKPOINT_STEPS = 200
 
 
@@ -52,7 +59,7 @@ class Sample(NamedTuple):
     weights: list[float]
 
 
-class Samples(torch.utils.data.IterableDataset[list[Sample]]):
+class Samples(torch.utils.data.IterableDataset[tuple[Task, list[Sample]]]):
     """Batches of freshly rendered pictures, each batch with its task; `start` is the first batch's number."""
 
     def __init__(self, processor: Qwen2_5_VLProcessor, seed: int, start: int, task: Task | None = None) -> None:
@@ -163,6 +170,22 @@ class Trainee:
         losses = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
         return (losses * weights.flatten()).sum() / weights.sum()
 
+    def copy_loss(self, step: int) -> Tensor:
+        """Cross-entropy of repeating random tokens in a conversation without a picture; `step` seeds the tokens."""
+        tokenizer = self.processor.tokenizer
+        generator = torch.Generator().manual_seed(step)
+        words = torch.randint(len(SPECIAL_TOKENS), len(tokenizer), (COPIES, COPY_LENGTH), generator=generator)
+
+        def fixed(text: str) -> Tensor:
+            return torch.tensor(tokenizer(text).input_ids).expand(COPIES, -1)
+
+        ids = torch.cat([fixed("<|im_start|>user\n"), words, fixed("<|im_end|>\n<|im_start|>assistant\n"), words], 1)
+        language = self.model.model.language_model
+        positions = torch.arange(ids.shape[1] - 1).expand(3, COPIES, -1)
+        hidden = language(input_ids=ids[:, :-1], position_ids=positions, use_cache=False).last_hidden_state
+        logits = self.model.lm_head(hidden[:, -COPY_LENGTH:]).float()
+        return F.cross_entropy(logits.flatten(0, 1), words.flatten())
+
 
 def _patch_embed(self: Any, patches: Tensor) -> Tensor:
     return F.linear(patches, self.proj.weight.flatten(1))
@@ -177,7 +200,8 @@ def _equal_attention(self: Any, hidden: Tensor, cu_seqlens: Tensor, position_emb
     query = (query * cos + rotate_half(query) * sin).to(value.dtype)
     key = (key * cos + rotate_half(key) * sin).to(value.dtype)
     attended = F.scaled_dot_product_attention(query, key, value)
-    return self.proj(attended.transpose(1, 2).reshape(hidden.shape[0], -1))
+    attended = attended.transpose(1, 2).reshape(hidden.shape[0], -1)
+    return F.linear(attended, self.proj.weight, self.proj.bias)
 
 
 class Optimizers:
@@ -207,7 +231,7 @@ class Optimizers:
             optimizer.step()
 
 
-def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
+def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps: int) -> None:
     """Train from nothing, or go on from the checkpoint in `out`, and save model and processor there."""
     out.mkdir(parents=True, exist_ok=True)
     processor = build_processor(build_tokenizer())
@@ -218,6 +242,7 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
     stages = [
         ("vision", vision_steps, Optimizers([model.model.visual, trainee.heads], 3e-3, vision_steps)),
         ("answers", answer_steps, Optimizers([model, trainee.heads], 2e-3, answer_steps)),
+        ("words", word_steps, Optimizers([model, trainee.heads], 1e-3, word_steps)),
     ]
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -229,30 +254,35 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
         if stage < state["stage"]:
             continue
         first = state["step"] if stage == state["stage"] else 0
-        offset = 0 if stage == 0 else vision_steps  # no picture is seen twice
+        offset = sum(steps for _, steps, _ in stages[:stage])  # no picture is seen twice
         samples = Samples(processor, seed, offset + first, "verdict" if stage == 0 else None)
         loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8))
-        started, seconds, sums = time.monotonic(), state["seconds"], {"dense": 0.0, "answers": 0.0, "n": 0.0}
+        started, seconds, sums = (
+            time.monotonic(),
+            state["seconds"],
+            {"dense": 0.0, "answers": 0.0, "copies": 0.0, "n": 0.0},
+        )
         for step in range(first, steps):
             task, batch = next(loader)
             with torch.autocast("cpu", torch.bfloat16):
                 tokens, loss = trainee.see(batch)
                 sums["dense"] += loss.item()
-                if stage == 1:
+                if stage > 0:
                     answers = trainee.answer_loss(task, batch, tokens)
                     loss = answers + DENSE_WEIGHT * loss
                     if task == "anomalies":
                         sums["answers"] += answers.item()
                         sums["n"] += 1
+                if stage == 2:
+                    copies = trainee.copy_loss(step)
+                    loss = loss + copies
+                    sums["copies"] += copies.item()
             optimizers.step(loss, step)
             done = step + 1
             if done % 50 == 0 or done == steps:
                 elapsed = seconds + time.monotonic() - started
-                answers_mean = sums["answers"] / max(sums["n"], 1)
-                print(
-                    f"{name} {done}/{steps}  dense {sums['dense'] / 50:.3f}  answers {answers_mean:.3f}  {elapsed:.0f} s",
-                    flush=True,
-                )
+                means = f"dense {sums['dense'] / 50:.3f}  answers {sums['answers'] / max(sums['n'], 1):.3f}"
+                print(f"{name} {done}/{steps}  {means}  copies {sums['copies'] / 50:.3f}  {elapsed:.0f} s", flush=True)
                 sums = dict.fromkeys(sums, 0.0)
             if done % CHECKPOINT_STEPS == 0 or done == steps:
                 state = {"stage": stage, "step": done, "seconds": seconds + time.monotonic() - started}
@@ -269,10 +299,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--vision-steps", type=int, default=1400)
-    parser.add_argument("--answer-steps", type=int, default=1400)
+    parser.add_argument("--vision-steps", type=int, default=1300)
+    parser.add_argument("--answer-steps", type=int, default=1300)
+    parser.add_argument("--word-steps", type=int, default=600)
     arguments = parser.parse_args()
-    train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps)
+    train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps, arguments.word_steps)
 
 
 if __name__ == "__main__":
