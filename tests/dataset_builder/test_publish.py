@@ -64,7 +64,7 @@ def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path)
         hub.seconds = 2.0
         command = [sys.executable, "-m", "anomreason", "publish", str(official), "--repo-id", "org/killed"]
         process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | hub.environment, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while not any(line.startswith("PUT") for line in hub.log):
             assert time.monotonic() < deadline
             time.sleep(0.05)

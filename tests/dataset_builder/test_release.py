@@ -226,7 +226,7 @@ def test_a_build_that_is_killed_leaves_no_dataset_and_can_be_run_again(tmp_path:
     out = tmp_path / "place" / "anomreason"
     command = [sys.executable, "-m", "anomreason", "build", str(source), "--out", str(out)]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not list(tmp_path.glob("place/.anomreason.*/data/*.part")):
         assert time.monotonic() < deadline
         assert process.poll() is None
