@@ -115,7 +115,9 @@ def train(
             callbacks=list(callbacks),
         )
     except ValueError as error:  # TRL's and PEFT's answer to settings that cannot work together
-        raise InputError(f"{loading.first_line(error)}; change that setting in the recipe or on the command line") from None
+        raise InputError(
+            f"{loading.first_line(error)}; change that setting in the recipe or on the command line"
+        ) from None
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     stray = [name for name, p in trainer.model.named_parameters() if p.requires_grad and ".visual." in name]
