@@ -31,12 +31,15 @@ from metric_semap.measurement import Options, measure, views
 from metric_semap.similarity import BertScoreSimilarity, _batches, _length_limit
 
 ALPHAS = (0.0, 0.5, 1.0)
-WORDS = """the a left right hand arm chair window shadow light floor wall mirror clock glass water door street tree car
-person child dog cat table lamp bridge river sign letter finger sleeve collar shoe wheel handle stair roof cloud sun
-moon bread knife plate cup book page appears seems floats hangs bends melts merges doubles vanishes leans rests casts
-reflects holds touches crosses without against above below behind beside inside unnatural smooth blurred rigid oversized
-tiny missing inconsistent impossible physical natural real world gravity perspective anatomy material surface texture
-edge contact scale depth which while because although therefore normally would should never""".split()
+VOCABULARY = """
+the a left right hand arm chair window shadow light floor wall mirror clock glass water door street tree car person
+child dog cat table lamp bridge river sign letter finger sleeve collar shoe wheel handle stair roof cloud sun moon
+bread knife plate cup book page appears seems floats hangs bends melts merges doubles vanishes leans rests casts
+reflects holds touches crosses without against above below behind beside inside unnatural smooth blurred rigid
+oversized tiny missing inconsistent impossible physical natural real world gravity perspective anatomy material
+surface texture edge contact scale depth which while because although therefore normally would should never
+"""
+WORDS = VOCABULARY.split()
 
 
 def generated_set(pictures: int, entries: int, seed: int) -> list[list[dict[str, Any]]]:

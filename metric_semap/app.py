@@ -50,6 +50,14 @@ EXAMPLE_REFERENCES = {
             "severity": 40,
         },
     ],
+    "street.jpg": [
+        {
+            "name": "third arm",
+            "phenomenon": "The man at the kerb has a third arm growing out of his left shoulder.",
+            "reasoning": "People have two arms; no shoulder carries two of them.",
+            "severity": 5,
+        }
+    ],
     "garden.jpg": [],
 }
 EXAMPLE_PREDICTIONS = {
@@ -59,6 +67,14 @@ EXAMPLE_PREDICTIONS = {
             "phenomenon": "The blue cup floats above the table without touching it and casts no shadow where it should stand.",
             "reasoning": "An unsupported cup falls; gravity does not let it stay in the air.",
             "severity": 15,
+        }
+    ],
+    "street.jpg": [
+        {
+            "name": "extra arm",
+            "phenomenon": "A man has three arms, two of them on the left side.",
+            "reasoning": "A human body has only two arms.",
+            "severity": 10,
         }
     ],
     "garden.jpg": [],
@@ -82,10 +98,21 @@ CSS = """
 .semap .caution { border-left: 3px solid var(--series-5); padding-left: .9rem; margin: .6rem 0; }
 .semap .scroll { overflow-x: auto; }
 .semap table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-.semap th, .semap td { text-align: right; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
-white-space: nowrap; } .semap th:first-child, .semap td:first-child { text-align: left; }
-.semap .texts td { text-align: left; white-space: normal; vertical-align: top; min-width: 14rem; }
-.semap .texts td:first-child { min-width: 6rem; white-space: nowrap; }
+/* Gradio styles every table in HTML as prose; these are data. */
+.semap table, .semap tr { border: 0 !important; }
+.semap th, .semap td {
+  text-align: right !important; padding: .4rem .8rem .4rem 0 !important; white-space: nowrap;
+  border: 0 !important; border-bottom: 1px solid var(--line) !important;
+}
+.semap th:first-child, .semap td:first-child, .semap .texts th, .semap .texts td { text-align: left !important; }
+.semap .texts td { white-space: normal; vertical-align: top; overflow-wrap: anywhere; width: 45%; }
+.semap .texts td:first-child { white-space: nowrap; width: 10%; }
+@media (max-width: 40rem) {
+  .semap .texts thead { display: none; }
+  .semap .texts tr { display: block; border-bottom: 1px solid var(--line) !important; padding: .5rem 0; }
+  .semap .texts td { display: block; width: auto !important; border: 0 !important; padding: .15rem 0 !important; }
+  .semap .texts td::before { content: attr(data-label); color: var(--body-text-color-subdued); margin-right: .5em; }
+}
 """
 
 
@@ -164,7 +191,7 @@ def _scores(board: Leaderboard) -> str:
     )
     verdict = f"<p>Verdict accuracy {number(numbers['accuracy'])}, F1 {number(numbers['verdict_F1'])}.</p>" if c else ""
     alarms = (
-        f" {numbers['false_alarms']} of {numbers['clean_images']} pictures without references got a false alarm."
+        f" False alarms on pictures without references: {numbers['false_alarms']} of {numbers['clean_images']}."
         if numbers["clean_images"]
         else ""
     )
@@ -172,7 +199,7 @@ def _scores(board: Leaderboard) -> str:
     return (
         f'<div class="semap"><p><code>{html.escape(numbers["signature"])}</code></p>{cautions}'
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{verdict}'
-        f"<p>{numbers['scored_images']} pictures scored, {numbers['missing_images']} without a prediction.{alarms} "
+        f"<p>Pictures scored: {numbers['scored_images']}; without a prediction: {numbers['missing_images']}.{alarms} "
         "Severity: low is severe.</p></div>"
     )
 
@@ -188,7 +215,9 @@ def _matches(board: Leaderboard) -> str:
         rows += [("missed", None, record) for record in picture["missed"]]
         rows += [("unmatched", record, None) for record in picture["invented"]]
         lines = "".join(
-            f"<tr><td>{how}</td><td>{_anomaly(said)}</td><td>{_anomaly(true)}</td></tr>" for how, said, true in rows
+            f'<tr><td>{how}</td><td data-label="Predicted:">{_anomaly(said)}</td>'
+            f'<td data-label="Reference:">{_anomaly(true)}</td></tr>'
+            for how, said, true in rows
         )
         table = (
             f"<thead><tr><th>Similarity</th><th>Predicted</th><th>Reference</th></tr></thead><tbody>{lines}</tbody>"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
+from datasets.utils import tqdm
 
 from .errors import OptionError, RecordError, shorten
 from .measurement import VIEWS, Measurement, Options, measure
 from .records import Picture, read_names, read_records
 from .resampling import PairedTest, paired_bootstrap
-from .scoring import by_threshold
+from .scoring import by_threshold, check_thresholds
 from .similarity import BertScoreSimilarity
 from .verdicts import judge
 
@@ -100,7 +100,7 @@ def score_files(
     """
     if not predictions:
         raise OptionError("predictions: no file; name at least one")
-    options = Options(tuple(thresholds), alpha, matching, empty, missing, bootstrap, seed)
+    options = Options(check_thresholds(thresholds), alpha, matching, empty, missing, bootstrap, seed)
     similarity = BertScoreSimilarity(
         encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline
     )

@@ -152,7 +152,7 @@ def _picture(value: Any, place: str, role: Role, failed: bool) -> Picture:
     if isinstance(value, Mapping) and "anomalies" in value:
         label = None if value.get("label") is None else check_label(value["label"], place, role)
         value = value["anomalies"]
-    if value is None and (failed or role == "prediction"):
+    if value is None and role == "prediction":
         value = []  # no answer
     if isinstance(value, list):
         value = [_canonical(record, f"{place}[{k}]", role) for k, record in enumerate(value)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .similarity import BLOCK
+from .similarity import pictures_per_block
 
 __all__ = ["PairedTest", "deal", "intervals", "paired_bootstrap"]
 
@@ -43,7 +43,8 @@ def intervals(columns: np.ndarray, resamples: int, seed: int) -> np.ndarray:
         `np.ndarray`: low and high of each score, shape [2, scores].
     """
     tail = (1 - LEVEL) / 2
-    return np.quantile(_resampled_means(np.sort(columns, axis=0), resamples, seed), [tail, 1 - tail], axis=0)
+    means = _resampled_means(np.sort(columns, axis=0), resamples, seed)
+    return np.asarray(np.quantile(means, [tail, 1 - tail], axis=0))
 
 
 class PairedTest(NamedTuple):
@@ -98,7 +99,7 @@ def deal(
     order = np.array(sorted(range(n), key=lambda i: _content(predictions[i], references[i])), dtype=np.int64)
     order = order[np.random.default_rng(seed).permutation(n)]
     rounds = max(1, round(DEALT / max(n, 1)))
-    for block in np.array_split(order, max(1, -(-n // BLOCK))):
+    for block in np.array_split(order, max(1, -(-n // pictures_per_block(predictions, references)))):
         shifts = range(1, min(rounds, len(block) - 1) + 1)
         pairs = [(int(block[(i + shift) % len(block)]), int(r)) for shift in shifts for i, r in enumerate(block)]
         yield [int(i) for i in block], pairs

@@ -47,12 +47,12 @@ class Tally(NamedTuple):
     @property
     def semap(self) -> np.ndarray:
         """SemAP of each picture: the mean precision over the thresholds."""
-        return self.precision.mean(axis=1)
+        return np.asarray(self.precision.mean(axis=1))
 
     @property
     def semf1(self) -> np.ndarray:
         """SemF1 of each picture: the mean F1 over the thresholds."""
-        return self.f1.mean(axis=1)
+        return np.asarray(self.f1.mean(axis=1))
 
     def of(self, pictures: np.ndarray) -> "Tally":
         """The counts of some pictures only."""
@@ -61,7 +61,7 @@ class Tally(NamedTuple):
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     shape = np.broadcast_shapes(part.shape, whole.shape)
-    return np.divide(part, whole, out=np.zeros(shape), where=np.broadcast_to(whole > 0, shape))
+    return np.asarray(np.divide(part, whole, out=np.zeros(shape), where=np.broadcast_to(whole > 0, shape)))
 
 
 def mean(values: np.ndarray) -> float:

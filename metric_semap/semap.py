@@ -102,7 +102,7 @@ _ANOMALIES = datasets.List(
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class SemAP(evaluate.Metric):
+class SemAP(evaluate.Metric):  # type: ignore[misc]
     """The metric. Loading it is cheap: the encoder is loaded by the first `compute`, once per process."""
 
     def __init__(self, *args: Any, keep_in_memory: bool = False, num_process: int = 1, **kwargs: Any) -> None:
@@ -176,7 +176,7 @@ class SemAP(evaluate.Metric):
         *,
         predictions: list[Any],
         references: list[Any],
-        thresholds: Sequence[float] = THRESHOLDS,
+        thresholds: Any = THRESHOLDS,
         alpha: float = 0.5,
         matching: str = "greedy",
         empty: str = "zero",
@@ -195,7 +195,7 @@ class SemAP(evaluate.Metric):
                 f"encoder {encoder!r} and model_type {model_type!r} are two names of one option; give one"
             )
         options = Options(
-            thresholds=tuple(thresholds), alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
+            thresholds=thresholds, alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
         )
         similarity = BertScoreSimilarity(
             encoder if encoder is not None else model_type,
@@ -204,10 +204,11 @@ class SemAP(evaluate.Metric):
             dtype=dtype,
             rescale_with_baseline=rescale_with_baseline,
         )
-        if self.config_name == "deepfake":
-            measurement = judge(predictions, references, similarity, options)
-        else:
-            measurement = measure(predictions, references, similarity, options)
+        score = judge if self.config_name == "deepfake" else measure
+        with datasets.utils.tqdm(
+            total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
+        ) as bar:
+            measurement = score(predictions, references, similarity, options, bar.update)
         for caution in measurement.numbers["warnings"]:
             warnings.warn(caution, SemapWarning, stacklevel=2)
         if details:

@@ -20,14 +20,20 @@ import numpy as np
 from .encoder import EncoderFiles, load_encoder, resolve_encoder
 from .errors import EncoderError, OptionError
 
-__all__ = ["BLOCK", "BertScoreSimilarity", "Matrices"]
+__all__ = ["BertScoreSimilarity", "Matrices", "pictures_per_block"]
 
 Matrices = dict[str, np.ndarray]
 """The similarities of one picture: `phe` (phenomena) and `rea` (reasonings), each of the shape [predictions, references]."""
 
-BLOCK = 200  # pictures encoded together: about 12 texts of 40 tokens and 1.5 kB a token each, 150 MB
+BLOCK_RECORDS = 2400  # records encoded together: 4,800 texts of about 40 tokens, 1.5 kB a token with MiniLM, are 300 MB
 BATCH_TOKENS = 2048  # tokens, padding included, in one forward pass; larger ones are slower on a CPU's caches
 FIELDS = {"phe": "phenomenon", "rea": "reasoning"}
+
+
+def pictures_per_block(predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]]) -> int:
+    """How many pictures of these to encode together, so that memory stays the same whatever the lists' length; at least 2."""
+    records = sum(map(len, predictions)) + sum(map(len, references))
+    return max(2, BLOCK_RECORDS * len(references) // max(records, 1))
 
 
 class BertScoreSimilarity:
@@ -93,7 +99,8 @@ class BertScoreSimilarity:
         if len(predictions) != len(references):
             raise OptionError(f"{len(predictions)} lists of predictions, but {len(references)} of references")
         own = [(i, i) for i in range(len(predictions))]
-        blocks = [own[start : start + BLOCK] for start in range(0, len(own), BLOCK)]
+        size = pictures_per_block(predictions, references)
+        blocks = [own[start : start + size] for start in range(0, len(own), size)]
         return [matrices for _, matrices in self.compare(predictions, references, blocks)]
 
     def compare(

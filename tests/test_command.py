@@ -12,7 +12,7 @@ import pytest
 
 from dataset_builder.scenes import pair
 
-COMMAND = [sys.executable, "-m", "anomreason"]
+COMMAND = [str(Path(sys.executable).with_name("anomreason"))]
 
 
 def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

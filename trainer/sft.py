@@ -105,14 +105,19 @@ def train(
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     if not model_config.lora_target_modules:
         model_config.lora_target_modules = LORA_MODULES  # type: ignore[assignment]  # PEFT takes a string as a regex
-    trainer = SFTTrainer(
-        model=model,
-        args=training,
-        train_dataset=rows,
-        processing_class=processor,
-        peft_config=get_peft_config(model_config),
-        callbacks=list(callbacks),
-    )
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=training,
+            train_dataset=rows,
+            processing_class=processor,
+            peft_config=get_peft_config(model_config),
+            callbacks=list(callbacks),
+        )
+    except ValueError as error:  # TRL's and PEFT's answer to settings that cannot work together
+        raise InputError(
+            f"{loading.first_line(error)}; change that setting in the recipe or on the command line"
+        ) from None
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     stray = [name for name, p in trainer.model.named_parameters() if p.requires_grad and ".visual." in name]

@@ -1,9 +1,9 @@
 """What the metric's tests share: encoders (the real MiniLM, small random ones), texts, files, and a browser."""
 
+import importlib.util
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -174,10 +174,12 @@ def browser() -> Iterator[Any]:
     """A real, headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from chromium import find_chromium
-
-    path = find_chromium()
+    spec = importlib.util.spec_from_file_location("chromium", Path(__file__).resolve().parents[1] / "chromium.py")
+    assert spec is not None
+    assert spec.loader is not None
+    chromium_finder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(chromium_finder)
+    path = chromium_finder.find_chromium()
     if path is None:
         pytest.fail("no Chromium found; `python tests/install_browser.py` installs one")
     with sync_playwright() as playwright:

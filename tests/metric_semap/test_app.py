@@ -53,7 +53,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     """The page, opened on a telephone's width."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(240_000)
     page.goto(address)
     yield page
     context.close()
@@ -94,7 +94,7 @@ def test_uploads_in_the_official_form_are_scored(page: Any, tmp_path: Path) -> N
         page.wait_for_function(f"document.querySelector('#{side} textarea').value.includes('A cup hovers')")
     page.get_by_role("button", name="Score", exact=True).click()
     page.locator("#scores code").wait_for()
-    assert "2 pictures scored" in page.inner_text("#scores")
+    assert "Pictures scored: 2" in page.inner_text("#scores")
     assert "1.000" in page.inner_text("#scores")
 
 

@@ -185,7 +185,7 @@ FILE = st.dictionaries(
 
 
 @given(FILE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_this_reader_and_the_dataset_builders_agree(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]
 ) -> None:

@@ -93,7 +93,8 @@ def test_the_adapter_loads_with_plain_peft(trained: Path) -> None:
         (["--max_length", "1024"], r"max_length: 1024 would cut image tokens"),
         (["--packing", "true"], r"packing: true"),
         (["--tasks", "poem"], r"tasks: poem: choose anomalies"),
-        (["--lora_target_modules", "gate_proj"], r"vision tower .*use a regex on language_model"),
+        (["--lora_target_modules", "gate_proj", "up_proj"], r"vision tower .*use a regex on language_model"),
+        (["--lora_target_modules", "no_such_proj"], r"Target modules no_such_proj not found .*; change that setting"),
     ],
 )
 def test_settings_that_train_nothing_or_everything_are_refused(
@@ -108,7 +109,7 @@ def test_settings_that_train_nothing_or_everything_are_refused(
 def test_a_recipe_s_unknown_key_is_named(tmp_path: Path) -> None:
     """A misspelt key is told instead of being passed over."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("model_name_or_path: tiny\nlearning_rat: 1.0e-3\n")
+    recipe.write_text("model_name_or_path: tiny\nlearning_rat: 1.0e-3\nbf16: false\n")
     with pytest.raises(InputError, match="learning_rat"):
         sft.parse(["--config", str(recipe)])
     with pytest.raises(InputError, match="no such recipe; give a YAML file or one of: tiny"):

@@ -1,0 +1,56 @@
+"""The long figures: speed against the official evaluator's way, memory over the test set's size, and what the scores tell apart."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.soak
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def benchmark(name: str, *arguments: str) -> Any:
+    """What a benchmark prints, as JSON; it runs in a process of its own, so that time and memory are its own."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_ten_times_less_work_for_equal_numbers() -> None:
+    """At 40 and 200 pictures: at least 10 times less CPU, nine tenths of it the encoder's, nothing moved by more than 1e-5."""
+    for result in benchmark("semap_speed"):
+        assert result["ratio"] >= 10
+        assert result["largest difference of a matched similarity"] <= 1e-5
+        assert result["forward pass alone, share of ours"] >= 0.9
+        assert result["chance, intervals and curves, share added"] <= 0.1
+
+
+def test_the_whole_test_sets_size_in_two_gigabytes() -> None:
+    """10,774 pictures of generated text, at a cost an image like that of 500."""
+    (small,) = benchmark("semap_speed", "--pictures", "500")
+    (large,) = benchmark("semap_speed", "--pictures", "10774")
+    assert large["memory at most, MB"] < 2000
+    assert large["CPU s an image"] < 1.25 * small["CPU s an image"]
+
+
+def test_what_the_scores_tell_apart() -> None:
+    """Paraphrases score above chance; a wrong object, a wrong reason and a denial below them in what they corrupt."""
+    spec = importlib.util.spec_from_file_location("meta_evaluation", BENCHMARKS / "meta_evaluation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    meta = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(meta)
+    result = meta.tables(200, "minilm", 7)
+    print(meta.markdown(result["scores"], "predictions", {}))
+    print(meta.markdown(result["similarities"], "matched pairs, Full", {}))
+    scores = result["scores"]
+    assert scores["the truth itself"]["SemAP_Full"] == 1
+    assert scores["paraphrase"]["SemAP_Full"] > scores["paraphrase"]["chance_SemAP_Full"]
+    assert scores["wrong reason"]["SemAP_Rea"] < scores["paraphrase"]["SemAP_Rea"]
+    assert scores["wrong phenomenon"]["SemAP_Phe"] < scores["paraphrase"]["SemAP_Phe"]
+    assert scores["paraphrase, each item twice"]["SemAP_Full"] < scores["paraphrase"]["SemAP_Full"]
