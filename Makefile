@@ -12,7 +12,7 @@ demo: .venv/.installed-demo ## install, then the whole loop with embedded defaul
 test: .venv/.installed-test ## all tests, offline
 	$(BIN)/python tests/install_browser.py
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-		$(BIN)/pytest -n 2 -m "not soak"
+		$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
 
 soak: .venv/.installed-test ## the long figures
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 $(BIN)/pytest -m soak -s

@@ -100,7 +100,12 @@ def test_quickstart_refuses_a_dataset_that_it_did_not_make(tmp_path: Path) -> No
 def test_a_stopped_command_leaves_nothing_half_written(sent: signal.Signals, code: int, tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM end a long rendering with their exit codes and without the directory or a temporary one."""
     process = subprocess.Popen(
-        [*COMMAND, "scenes", "many", "--n", "1000000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "scenes", "many", "--n", "1000000"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Started in the background of a script, a process ignores Ctrl-C, and so would this child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not any(tmp_path.glob(".many.*/images/*.png")):

@@ -23,7 +23,7 @@ def test_a_python_snippet_runs(snippet: str, dataset: Path, tmp_path: Path) -> N
         "HF_DATASETS_CACHE": str(tmp_path / "cache"),
         "HF_MODULES_CACHE": str(tmp_path / "modules"),
     }
-    install = [sys.executable, "-m", "anomreason", "install"]
+    install = [str(Path(sys.executable).with_name("anomreason")), "install"]
     for command in (install, [sys.executable, "-c", snippet]):
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
