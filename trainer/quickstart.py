@@ -63,7 +63,7 @@ def quickstart(
     write_scenes(out / "scenes", pictures, SEED, (FAMILY,) * len(TRAINED) + TRAINED)
     # Built aside and moved in place with its marker: stopped at any moment, what stands there is known to be quickstart's own.
     built = out / dataset.name
-    build(out / "scenes", built)
+    build(out / "scenes", built, recipe=None)  # the trainer makes its rows from `default`
     (built / MARKER).write_text("made by `anomreason quickstart`, which may replace it\n", encoding="utf-8")
     shutil.rmtree(dataset, ignore_errors=True)
     built.rename(dataset)
