@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, RecordError
-from dataset_builder.scenes.draw import Extent, draw
+from dataset_builder.scenes.canvas import Extent
+from dataset_builder.scenes.draw import draw
 from dataset_builder.scenes.families import FAMILIES, TRAINED
 from dataset_builder.scenes.world import Scene, sample
 from dataset_builder.schema import Anomaly, Label
