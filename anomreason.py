@@ -476,10 +476,11 @@ def _print_board(board: Any) -> None:
                 for score in scores
                 for prefix, suffix in (("", ""), ("", "_low"), ("", "_high"), ("chance_", ""))
             ]
-            texts = ["–" if value is None else f"{value:.4f}" for value in values]
-            cells = [
-                cell for k in (0, 4) for cell in (texts[k], f"{texts[k + 1][:-1]}–{texts[k + 2][:-1]}", texts[k + 3])
-            ]
+            cells = []
+            for k in (0, 4):
+                score, low, high, chance = values[k : k + 4]
+                interval = "–" if low is None else f"{low:.3f}–{high:.3f}"
+                cells += [f"{score:.4f}", interval, "–" if chance is None else f"{chance:.4f}"]
             table.add_row(_printable(evaluation.name) if view == "Full" else "", view, *cells)
     console = Console()
     console.print(table)
