@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from dataset_builder import severity
 from dataset_builder.errors import RecordError
-from dataset_builder.fields import OFFICIAL_KEYS, TEXT_FIELDS, Field, clean_name, field_of
+from dataset_builder.fields import OFFICIAL_KEYS, TEXT_FIELDS, Field, clean_name, field_of, repair
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform_json import Array, Object, scan
 from dataset_builder.textform_layout import read_blocks
@@ -111,7 +111,7 @@ def parse_answer(text: str) -> Parsed:
     >>> parse_answer('[{"name": "A", "phenomenon": "B", "reasoning": "C", "severity": 5}, {"name": "D", "pheno')[2][0].reason
     'cut off before it was complete'
     """
-    text = _answer_part(text)
+    text = _answer_part(repair(text))
     anomalies, dropped, empty = _from_json(text)
     if not anomalies:
         labelled, lost = _from_layout(text)

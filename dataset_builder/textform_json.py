@@ -201,7 +201,7 @@ def _bare(word: str) -> object:
 
 def _unescape(raw: str) -> str:
     if "\\" not in raw:
-        return repair(raw)
+        return raw
     try:
         text = json.loads(f'"{raw}"', strict=False)
     except ValueError:

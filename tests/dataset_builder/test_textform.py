@@ -362,3 +362,21 @@ def test_nothing_raises(pieces: list[str]) -> None:
     status, found, dropped = parse_answer("".join(pieces))
     assert bool(found) == (status in ("anomalies", "partial"))
     assert bool(dropped) == (status in ("partial", "failed"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Severity Score: Reasoning:\\u\ud800",
+        '[{"name": "half \ud83d a cup", "severity": 5}]',
+        '[{"name": "\\ud83d"}]',
+        "\udfff",
+    ],
+)
+def test_half_a_character_is_replaced_in_every_form(text: str) -> None:
+    """A lone surrogate, written or escaped, becomes U+FFFD; what comes out can be written to a file."""
+    parsed = parse_answer(text)
+    for anomaly in parsed.anomalies:
+        (anomaly.name + anomaly.phenomenon + anomaly.reasoning).encode()
+    for piece in parsed.dropped:
+        (piece.text + piece.reason).encode()
