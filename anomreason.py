@@ -507,6 +507,8 @@ def _terminated(signum: int, _: Any) -> NoReturn:
 def main() -> NoReturn:
     """Run the command; errors raised on purpose become one line and exit code 2."""
     signal.signal(signal.SIGTERM, _terminated)
+    # Threads that spin while they wait for each other take several times as long as soon as anything else uses a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         # Not Typer's own runner: it would print a traceback for an error and hide Ctrl-C's exit code.
         code = app(standalone_mode=False)
