@@ -120,6 +120,6 @@ def test_a_stopped_command_leaves_nothing_half_written(sent: signal.Signals, cod
 
 def test_output_of_a_model_cannot_speak_to_the_terminal() -> None:
     """Escape codes and control characters are shown as replacement characters."""
-    from anomreason import _printable
+    from dataset_builder.terminal import printable
 
-    assert _printable("\x1b[2J\x07name\u202e\n") == "\ufffd[2J\ufffdname\ufffd\ufffd"
+    assert printable("\x1b[2J\x07name\u202e\n") == "\ufffd[2J\ufffdname\ufffd\ufffd"
