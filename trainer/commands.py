@@ -1,7 +1,8 @@
-"""The commands that train: quickstart, train."""
+"""The commands that train, and that compare what was trained: quickstart, train, benchmark."""
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -58,3 +59,25 @@ def train(context: typer.Context) -> None:
     from trainer.sft import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
+
+
+@app.command()
+def benchmark(
+    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+        "benchmark"
+    ),
+) -> None:
+    """Run several models over one split and rank them. Run it again to go on where it stopped."""
+    from trainer.benchmark import local, read_bench, run
+    from trainer.leaderboard import write_leaderboard
+
+    checked = read_bench(bench)
+    steps = Steps(1)
+    steps.step(f"{len(checked.models)} models on {checked.dataset} [{checked.split}]")
+    result = run(checked, out, local(steps))
+    for path in write_leaderboard(result, out):
+        typer.echo(path)
+    if result.unfinished:
+        typer.echo(f"stopped by the budget: {', '.join(result.unfinished)}; raise it and run again", err=True)
+        raise typer.Exit(3)
