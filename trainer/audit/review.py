@@ -42,14 +42,15 @@ class Answers(NamedTuple):
 
 
 def local_reviewer(settings: ReviewerSettings) -> Reviewer:
-    """A local model; it is loaded when the first picture is asked about."""
+    """A local model; it is loaded once, when the first picture is asked about."""
+    loaded: list[Any] = []
 
     def ask(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[Prediction]:
         from trainer.loading import load
         from trainer.predict import predict
 
-        model, processor = load(settings.model, settings.adapter)
-        yield from predict(pictures, model, processor, batch_size=settings.batch_size)
+        loaded[:] = loaded or load(settings.model, settings.adapter)
+        yield from predict(pictures, *loaded, batch_size=settings.batch_size)
 
     return ask
 
