@@ -12,6 +12,7 @@
 Paths are relative to the file.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -111,16 +112,24 @@ def read_plan(path: Path) -> Plan:
     return _absolute(plan, path.parent)
 
 
+MENDS = {
+    "string_type": "is no text; write one, a number in quotes",
+    "dict_type": "is no mapping; write {key: value}",
+    "model_type": "is no mapping; write {key: value}",
+    "extra_forbidden": "is not known here; remove it or correct its name",
+}
+
+
 def _first(error: ValidationError) -> str:
-    detail = min(error.errors(), key=lambda one: len(one["loc"]) == 0)
-    place = ".".join(
-        str(part) for part in detail["loc"] if part not in ("str", "dict[constrained-str,constrained-str]")
-    )
+    """The deepest error, as entry, value and mend; `annotations` may be two things, and what was nearly one is meant."""
+    detail = max(error.errors(), key=lambda one: len(one["loc"]))
+    place = ".".join(str(part) for part in detail["loc"] if not re.search(r"constrained-str|\[key\]", str(part)))
     if detail["type"] == "value_error":
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
     if detail["type"] == "extra_forbidden":
-        return f"{place}: is not known here; remove it or correct its name"
-    return f"{place}: {shorten(detail['input'])}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+        return f"{place}: {MENDS['extra_forbidden']}"
+    mend = MENDS.get(detail["type"], f"{detail['msg'][0].lower()}{detail['msg'][1:]}")
+    return f"{place}: {shorten(detail['input'])}: {mend}"
 
 
 def _absolute(plan: Plan, base: Path) -> Plan:

@@ -50,7 +50,8 @@ def local_reviewer(settings: ReviewerSettings) -> Reviewer:
         from trainer.predict import predict
 
         loaded[:] = loaded or load(settings.model, settings.adapter)
-        yield from predict(pictures, *loaded, batch_size=settings.batch_size)
+        model, processor = loaded
+        yield from predict(pictures, model, processor, batch_size=settings.batch_size)
 
     return ask
 
