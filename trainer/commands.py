@@ -69,8 +69,9 @@ def benchmark(
     ),
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped."""
-    from trainer.benchmark import local, read_bench, run
-    from trainer.leaderboard import write_leaderboard
+    from trainer.benchmark.bench import read_bench
+    from trainer.benchmark.leaderboard import write_leaderboard
+    from trainer.benchmark.run import local, run
 
     checked = read_bench(bench)
     steps = Steps(1)

@@ -12,8 +12,9 @@ from dataset_builder.build import build
 from dataset_builder.errors import InputError
 from dataset_builder.scenes import write_scenes
 from metric_semap.published import ANOMREASON, DEEPFAKE
-from trainer.benchmark import Bench, Budget, Contestant, Outcome, local, read_bench, run
-from trainer.leaderboard import write_leaderboard
+from trainer.benchmark.bench import Bench, Budget, Contestant, read_bench
+from trainer.benchmark.leaderboard import write_leaderboard
+from trainer.benchmark.run import Outcome, local, run
 
 COMMAND = Path(sys.executable).with_name("anomreason")
 

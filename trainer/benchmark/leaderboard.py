@@ -11,7 +11,7 @@ from dataset_builder import atomic
 from metric_semap.evaluation import Evaluation, Leaderboard
 from metric_semap.published import ANOMREASON, DEEPFAKE
 from metric_semap.report import number
-from trainer.benchmark import Result
+from trainer.benchmark.run import Result
 
 __all__ = ["as_json", "write_leaderboard"]
 
