@@ -60,7 +60,7 @@ def write_source(directory: Path, pictures: int, side: int) -> Path:
         shapes = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((side, side))
         x, y = rng.integers(0, side, 2)
         picture = ImageChops.add(shapes, grain.crop((x, y, x + side, y + side)), offset=-8)
-        picture.save(directory / "1_fake" / name, quality=86)
+        picture.save(directory / "1_fake" / name, quality=91)
         truth[name] = [
             {
                 "Name": " ".join(draw.choices(words, k=3)),

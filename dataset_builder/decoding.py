@@ -52,8 +52,9 @@ def _odd(picture: Image.Image, image_id: str) -> list[Finding]:
 
 
 def _bits(picture: Image.Image) -> npt.NDArray[np.uint64]:
-    # The hash works on 64 × 64 grey pixels; averaging whole blocks first costs a fraction of filtering the full picture.
-    grey = picture.convert("L")
+    # The hash works on 64 × 64 grey pixels. Green is most of grey and need not be computed; averaging whole blocks first
+    # costs a fraction of filtering the full picture.
+    grey = picture.getchannel("G") if picture.mode == "RGB" else picture.convert("L")
     factor = min(grey.size) // 64
     small = grey.reduce(factor) if factor > 1 else grey
     hashed = imagehash.phash(small, hash_size=16, highfreq_factor=4)
