@@ -209,20 +209,23 @@ def _print_report(report: Any) -> None:
 
 @app.command()
 def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
+    path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, the metric or a Space.")] = Path(
+        "anomreason"
+    ),
     repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
 ) -> None:
-    """Push a built dataset to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
+    """Push a repository to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
     from dataset_builder.publish import publish as run
 
     result = run(path, repo_id, private=private, dry_run=dry_run)
     for name, size in result.files:
         typer.echo(f"{size:>14,}  {name}")
-    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes, {result.rows:,} rows"
+    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
+    total += f", {result.rows:,} rows" if result.kind == "dataset" else ""
     if dry_run:
-        typer.echo(f"dry run: {total} would go to {repo_id}")
+        typer.echo(f"dry run: {total} would go to the {result.kind} {repo_id}")
     else:
         typer.echo(f"{result.url}: {total}, checked against what was built")
 
