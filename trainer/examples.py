@@ -5,7 +5,7 @@ asked. `sft` holds conversations (`images`, `prompt`, `completion`); every turn 
 turns before it as its prompt, so that no loss falls on the user's questions.
 """
 
-import random
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -41,15 +41,21 @@ class DataArguments(trl.ScriptArguments):
     """TRL's script arguments and what is ours.
 
     Args:
-        limit (`int`, *optional*): use only the first rows of the training split.
+        limit (`int`, *optional*): use only so many rows of the training split, evenly spaced; of a stream, the first.
         tasks (`list[str]`, *optional*): what each picture is asked, `anomalies`, `verdict` or both; `anomalies` unless given.
             The configuration `sft` brings its own questions.
         min_pixels, max_pixels (`int`, *optional*): the pixels a picture is brought to, width × height; the model's own unless
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
+        dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
+            training split. An adapter that was chosen by the test split has no test split left.
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
     tasks: list[str] | None = field(default=None, metadata={"help": "anomalies, verdict, or both."})
+    dataset_test_split: str | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata={"help": "The split to examine adapters on; else pictures held out of the training split."},
+    )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
 
@@ -84,7 +90,7 @@ def training_rows(script: DataArguments) -> Any:
             f"tasks: {', '.join(script.tasks)}: the configuration sft brings its own questions; leave it out"
         )
     if script.limit is not None:
-        rows = rows.take(script.limit) if script.dataset_streaming else rows.select(range(min(script.limit, len(rows))))
+        rows = rows.take(script.limit) if script.dataset_streaming else _evenly(rows, script.limit)
     if not script.dataset_streaming and not len(rows):
         raise InputError(f"{script.dataset_name} [{script.dataset_train_split}]: holds no examples; give another split")
     return rows
@@ -109,36 +115,56 @@ def training_examples(script: DataArguments, rows: Any, seed: int = 0) -> Any:
     return shuffled.map(expand, batched=True, batch_size=8, remove_columns=_columns(rows))
 
 
-def evaluation_sample(script: DataArguments, pictures: int, trained: Any) -> Sample:
-    """Up to `pictures` pictures of the evaluation split, the same ones whatever the seed.
+def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[Any, Sample]:
+    """The rows left to train on, and up to `pictures` pictures to examine: the same ones whatever the seed.
 
-    Args:
-        trained: the training rows, none of which may be among them.
+    They come from the split `dataset_test_split`, or are held out of `rows`, the training rows, by their names' hashes.
 
     Raises:
-        InputError: if the split cannot be used, if no picture in it has an anomaly, or if it shares pictures with `trained`.
+        InputError: if the split cannot be used, if no picture in it has an anomaly, or if it shares pictures with `rows`.
     """
     place = f"dataset_test_split: {script.dataset_test_split}"
-    rows = _load(script, script.dataset_test_split)
-    if script.dataset_streaming:
-        read = islice((row for row in rows if _truth(row) is not None), pictures)
-        sample = Sample(rows := list(read), [_truth(row) or [] for row in rows])
+    if script.dataset_test_split is None:
+        if script.dataset_streaming:
+            raise InputError(f"{place}: no picture can be held out of a stream; name another split")
+        place = "eval_pictures: those held out"
+        rows, sample = _held_out(rows, pictures)
+    elif script.dataset_streaming:
+        known = (row for row in _load(script, script.dataset_test_split) if _truth(row) is not None)
+        read = list(islice(known, pictures))
+        sample = Sample(read, [_truth(row) or [] for row in read])
     else:
-        light = _without_pictures(rows)
-        known = {index: truth for index, row in enumerate(light) if (truth := _truth(row)) is not None}
-        chosen = random.Random(0).sample(sorted(known), min(pictures, len(known)))
-        sample = Sample(rows.select(chosen), [known[index] for index in chosen])
-        shared = _names(sample.rows) & _names(trained)
-        if shared:
+        others = _load(script, script.dataset_test_split)
+        if shared := set(_names(others)) & set(_names(rows)):
             raise InputError(
                 f"{place}: {len(shared)} of its pictures are trained on as well, {min(shared)} among them; "
-                "split the training data instead, e.g. train[:98%] and train[98%:]"
+                "leave it out, and others are held out of the training split"
             )
+        _, sample = _held_out(others, pictures)
     if not any(sample.references):
-        raise InputError(
-            f"{place}: no picture in the sample has an anomaly to find; give another split or more pictures"
-        )
-    return sample
+        raise InputError(f"{place}: no picture has an anomaly to find; give another split or more eval_pictures")
+    return rows, sample
+
+
+def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
+    """Rows are sorted by class in a build, so a slice would not do; of a picture that comes several times all rows are held out."""
+    names = _names(rows)
+    truths = {
+        name: truth
+        for name, row in zip(names, _without_pictures(rows), strict=True)
+        if (truth := _truth(row)) is not None
+    }
+    place = {name: index for index, name in enumerate(names)}
+    drawn = sorted(truths, key=lambda name: hashlib.sha256(f"examined:{name}".encode()).digest())[:pictures]
+    held = set(drawn)
+    left = rows.select([index for index, name in enumerate(names) if name not in held])
+    return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
+
+
+def _evenly(rows: Any, count: int) -> Any:
+    # A build has all generated pictures first: its first rows would be of one class.
+    size = len(rows)
+    return rows.select([index * size // count for index in range(count)] if count < size else range(size))
 
 
 def indexed(
@@ -215,11 +241,12 @@ def _without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
     return iter(rows.select_columns(sorted(kept)))
 
 
-def _names(rows: Any) -> set[str]:
-    """The pictures' file names; pictures themselves are not read."""
+def _names(rows: Any) -> list[str]:
+    """A name for each row, its picture's file; pictures themselves are not read."""
     if "image_id" in rows.column_names:
-        return set(rows["image_id"])
+        return list(rows["image_id"])
     if "images" not in rows.column_names:
-        return set()
+        return [str(index) for index in range(len(rows))]
     column = rows.select_columns("images").with_format("arrow")[:]["images"]
-    return set(pc.struct_field(pc.list_flatten(column), "path").to_pylist()) - {None}
+    paths = pc.struct_field(pc.list_flatten(column), "path").to_pylist()
+    return [path or str(index) for index, path in enumerate(paths)]

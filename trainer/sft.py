@@ -32,8 +32,7 @@ class ScriptArguments(DataArguments):
     """What data to train on, and how an adapter is examined while it trains.
 
     Args:
-        eval_pictures (`int`, defaults to 64): pictures of the evaluation split (`dataset_test_split`) that are examined
-            whenever the trainer evaluates (`eval_strategy`).
+        eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
         eval_encoder (`str`, defaults to `"minilm"`): the metric's encoder; minilm needs no Hub.
     """
 
@@ -91,8 +90,9 @@ def train(
     base, out = str(model_config.model_name_or_path), Path(str(training.output_dir))
     checkpoint = resume_point(training, base, model_config.lora_r)
     rows = training_rows(script)
-    evaluating = training.eval_strategy != "no"
-    sample = evaluation_sample(script, script.eval_pictures, rows) if evaluating else None
+    sample = None
+    if training.eval_strategy != "no":
+        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
     examples = training_examples(script, rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     # Checkpoints are for going on; what is pushed is the adapter, once, when it is done.
