@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -47,8 +48,11 @@ def test_a_resumed_run_has_the_losses_of_an_undisturbed_one(undisturbed: Path, d
     assert (again / "adapter_model.safetensors").read_bytes() == (undisturbed / "adapter_model.safetensors").read_bytes()
 
 
-def test_a_resumed_stream_has_the_losses_of_an_undisturbed_one(dataset: Path, tmp_path: Path) -> None:
+def test_a_resumed_stream_has_the_losses_of_an_undisturbed_one(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A streamed dataset is drawn from in the same order again."""
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)  # it waits so long whenever a stream is left
     whole = train_tiny(dataset, tmp_path / "whole", dataset_streaming=True, **SAVING)
     half = whole / "checkpoint-2"
     again = train_tiny(dataset, tmp_path / "again", dataset_streaming=True, resume_from_checkpoint=half, **SAVING)
