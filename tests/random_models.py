@@ -52,7 +52,10 @@ def qwen2_5_vl(out: Path) -> Path:
     torch.manual_seed(0)
     model = Qwen2_5_VLForConditionalGeneration(
         Qwen2_5_VLConfig(
-            text_config=TEXT | inner | {"rope_parameters": rope}, vision_config=vision, tie_word_embeddings=False, **outer
+            text_config=TEXT | inner | {"rope_parameters": rope},
+            vision_config=vision,
+            tie_word_embeddings=False,
+            **outer,
         )
     )
     processor = Qwen2_5_VLProcessor(
@@ -75,7 +78,10 @@ def qwen3_vl(out: Path) -> Path:
     torch.manual_seed(0)
     model = Qwen3VLForConditionalGeneration(
         Qwen3VLConfig(
-            text_config=TEXT | inner | {"rope_parameters": rope}, vision_config=vision, tie_word_embeddings=False, **outer
+            text_config=TEXT | inner | {"rope_parameters": rope},
+            vision_config=vision,
+            tie_word_embeddings=False,
+            **outer,
         )
     )
     processor = Qwen3VLProcessor(

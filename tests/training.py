@@ -11,7 +11,13 @@ __all__ = ["arguments", "losses", "train_tiny"]
 
 def arguments(dataset: Path, out: Path, *flags: str, **options: Any) -> list[str]:
     """The tiny recipe's command line; an option given as a list has several values."""
-    quick = {"max_steps": 3, "per_device_train_batch_size": 2, "warmup_steps": 0, "logging_steps": 1, "disable_tqdm": True}
+    quick = {
+        "max_steps": 3,
+        "per_device_train_batch_size": 2,
+        "warmup_steps": 0,
+        "logging_steps": 1,
+        "disable_tqdm": True,
+    }
     line = ["--config", "tiny", "--dataset_name", str(dataset), "--output_dir", str(out)]
     for key, value in (quick | options).items():
         line += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from transformers import TrainerCallback
 
 from dataset_builder.errors import InputError, UnavailableError
@@ -84,7 +83,9 @@ def test_training_moves_every_lora_matrix_of_the_language_model_and_nothing_else
     assert script.dataset_config in (None, configuration)
     watch = Watch()
     out = sft.train(script, training, model_config, callbacks=[watch])
-    layers = len({name.split(".layers.")[1].split(".")[0] for name in watch.before if ".language_model.layers." in name})
+    layers = len(
+        {name.split(".layers.")[1].split(".")[0] for name in watch.before if ".language_model.layers." in name}
+    )
     assert watch.moved() == watch.lora()
     assert len(watch.lora()) == layers * 7 * 2  # q, k, v, o, gate, up, down; A and B each
     assert all(".language_model.layers." in name for name in watch.lora())
@@ -163,9 +164,11 @@ def test_a_recipe_s_unknown_key_is_named(tmp_path: Path) -> None:
     recipe.write_text("model_name_or_path: tiny\nlearning_rat: 1.0e-3\nbf16: false\n")
     with pytest.raises(InputError, match="learning_rat"):
         sft.parse(["--config", str(recipe)])
-    with pytest.raises(InputError, match="give a YAML file or one of: anomreasonor_3b, anomreasonor_7b, qwen3vl_8b, tiny"):
+    with pytest.raises(
+        InputError, match="give a YAML file or one of: anomreasonor_3b, anomreasonor_7b, qwen3vl_8b, tiny"
+    ):
         sft.parse(["--config", "huge"])
-    with pytest.raises(InputError, match="--learning_rate.*: invalid float value: 'fast'"):
+    with pytest.raises(InputError, match=r"--learning_rate.*: invalid float value: 'fast'"):
         sft.parse(["--config", "tiny", "--learning_rate", "fast"])
 
 
@@ -242,7 +245,7 @@ def test_pictures_to_examine_are_held_out_of_training(configuration: str, offici
     trained = pixels(row["images"][0] if "images" in row else row["image"] for row in left)
     assert len(trained & pixels(sample.picture(index) for index in range(5))) == 0
     script.dataset_test_split = "train"
-    with pytest.raises(InputError, match="of its pictures are trained on as well.*leave it out"):
+    with pytest.raises(InputError, match=r"of its pictures are trained on as well.*leave it out"):
         evaluation_sample(script, 5, rows)
 
 
@@ -255,7 +258,9 @@ def test_a_dataset_without_the_columns_is_refused(tmp_path: Path) -> None:
 
 def test_a_gated_model_without_a_token_says_how_to_get_in() -> None:
     """What the Hub's refusal means for the person at the keyboard."""
-    refusal = OSError("You are trying to access a gated repo.\nMake sure to have access to it at https://huggingface.co/a/b.")
+    refusal = OSError(
+        "You are trying to access a gated repo.\nMake sure to have access to it at https://huggingface.co/a/b."
+    )
     assert loading.unreachable("a/b", refusal) == (
         "a/b: is gated; accept its conditions on its page, then log in with `hf auth login` or set HF_TOKEN"
     )

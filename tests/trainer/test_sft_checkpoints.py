@@ -45,14 +45,18 @@ def test_a_resumed_run_has_the_losses_of_an_undisturbed_one(undisturbed: Path, d
     again = train_tiny(dataset, tmp_path / "again", lora_dropout=0.5, resume_from_checkpoint=half, **SAVING)
     assert losses(again / "checkpoint-4") == losses(undisturbed / "checkpoint-4")
     assert len(losses(again / "checkpoint-4")) == 4
-    assert (again / "adapter_model.safetensors").read_bytes() == (undisturbed / "adapter_model.safetensors").read_bytes()
+    assert (again / "adapter_model.safetensors").read_bytes() == (
+        undisturbed / "adapter_model.safetensors"
+    ).read_bytes()
 
 
 def test_a_resumed_stream_has_the_losses_of_an_undisturbed_one(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A streamed dataset is drawn from in the same order again."""
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)  # it waits so long whenever a stream is left
+    monkeypatch.setattr(
+        datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0
+    )  # it waits so long whenever a stream is left
     whole = train_tiny(dataset, tmp_path / "whole", dataset_streaming=True, **SAVING)
     half = whole / "checkpoint-2"
     again = train_tiny(dataset, tmp_path / "again", dataset_streaming=True, resume_from_checkpoint=half, **SAVING)
@@ -65,20 +69,24 @@ def test_a_checkpoint_names_the_base(undisturbed: Path) -> None:
     assert config["base_model_name_or_path"] == "tiny"
 
 
-def test_checkpoints_of_another_run_base_or_rank_are_not_taken_up(undisturbed: Path, dataset: Path, tmp_path: Path) -> None:
+def test_checkpoints_of_another_run_base_or_rank_are_not_taken_up(
+    undisturbed: Path, dataset: Path, tmp_path: Path
+) -> None:
     """Each refusal says what is there and what to set."""
     half = str(undisturbed / "checkpoint-2")
     with pytest.raises(InputError, match=r"output_dir: .* holds the checkpoints of a run; go on with"):
         train_tiny(dataset, undisturbed)
     with pytest.raises(InputError, match="holds no checkpoint; leave it out"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint="true")
-    with pytest.raises(InputError, match="nowhere is no checkpoint; give a checkpoint-N directory"):
+    with pytest.raises(InputError, match=r"nowhere is no checkpoint; give a checkpoint-N directory"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint=tmp_path / "nowhere")
-    with pytest.raises(InputError, match="was trained on tiny, not on Qwen/Qwen2.5-VL-3B-Instruct; set model_name_or_path"):
+    with pytest.raises(
+        InputError, match=r"was trained on tiny, not on Qwen/Qwen2.5-VL-3B-Instruct; set model_name_or_path"
+    ):
         train_tiny(
             dataset, tmp_path / "new", resume_from_checkpoint=half, model_name_or_path="Qwen/Qwen2.5-VL-3B-Instruct"
         )
-    with pytest.raises(InputError, match="lora_r: 4, but .* holds an adapter of rank 8"):
+    with pytest.raises(InputError, match=r"lora_r: 4, but .* holds an adapter of rank 8"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint=half, lora_r=4)
 
 
@@ -89,7 +97,9 @@ def test_a_disk_that_is_full_leaves_the_last_good_checkpoint(dataset: Path, tmp_
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     fill = At(4, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1])))
     try:
-        with pytest.raises(OutputError, match=r"checkpoint-4: cannot be saved .*; make room there, then go on with .*checkpoint-2"):
+        with pytest.raises(
+            OutputError, match=r"checkpoint-4: cannot be saved .*; make room there, then go on with .*checkpoint-2"
+        ):
             sft.train(*sft.parse(line), callbacks=[fill])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -132,7 +142,9 @@ def test_sigterm_saves_a_checkpoint_and_exits_with_143(dataset: Path, tmp_path: 
     assert losses(resumed / name) == losses(whole / name)
 
 
-def test_a_process_killed_while_saving_leaves_no_half_checkpoint(undisturbed: Path, dataset: Path, tmp_path: Path) -> None:
+def test_a_process_killed_while_saving_leaves_no_half_checkpoint(
+    undisturbed: Path, dataset: Path, tmp_path: Path
+) -> None:
     """What it leaves has a name that nothing resumes from, and the next checkpoint clears it away."""
     out = tmp_path / "run"
     (out / ".saving" / "checkpoint-9").mkdir(parents=True)
