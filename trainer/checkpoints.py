@@ -18,7 +18,7 @@ from dataset_builder import atomic
 from dataset_builder.errors import InputError, OutputError
 from trainer import loading
 
-__all__ = ["Termination", "WholeCheckpoints", "check_base", "name_base", "resume_point"]
+__all__ = ["Termination", "WholeCheckpoints", "name_base", "resume_point", "same_base"]
 
 SAVING = ".saving"
 STATE = "trainer_state.json"
@@ -115,25 +115,25 @@ def resume_point(training: Any, base: str, rank: int) -> str | None:
     place = Path(str(given))
     if not (place / STATE).is_file():
         raise InputError(f"resume_from_checkpoint: {place} is no checkpoint; give a checkpoint-N directory, or true")
-    trained = check_base(place, base)
-    if trained.get("r") != rank:
-        raise InputError(f"lora_r: {rank}, but {place} holds an adapter of rank {trained.get('r')}; set lora_r to that")
+    try:
+        config = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
+        trained_on, of = str(config["base_model_name_or_path"]), config["r"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"resume_from_checkpoint: {place} holds no adapter ({loading.first_line(error)}); give another"
+        ) from None
+    same_base(place, trained_on, base)
+    if of != rank:
+        raise InputError(f"lora_r: {rank}, but {place} holds an adapter of rank {of}; set lora_r to that")
     return str(place)
 
 
-def check_base(adapter: Path, base: str) -> dict[str, Any]:
-    """An adapter's configuration; an `InputError` if it is not there or belongs to another base than `base`."""
-    path = adapter / "adapter_config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        trained_on = str(config["base_model_name_or_path"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read ({loading.first_line(error)}); give an adapter's directory") from None
+def same_base(adapter: object, trained_on: str, base: str) -> None:
+    """Raise an `InputError` if an adapter belongs to another base than `base`."""
     if not _same(trained_on, base):
         raise InputError(
             f"{adapter}: was trained on {trained_on}, not on {base}; set model_name_or_path to {trained_on}"
         )
-    return config
 
 
 def _same(one: str, other: str) -> bool:

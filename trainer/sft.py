@@ -24,7 +24,7 @@ from trainer.examples import DataArguments, evaluation_sample, indexed, sft_exam
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 
-__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
+__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train"]
 
 
 @dataclass
@@ -117,13 +117,13 @@ def train(
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
     run(trainer, script, training, checkpoint)
     if trainer.is_world_process_zero():
-        _save(trainer, processor, base, out)
+        save_adapter(trainer, processor, base, out)
         if push:
-            _push(training, out)
+            push_adapter(training, out)
     return out
 
 
-def _save(trainer: SFTTrainer, processor: Any, base: str, out: Path) -> None:
+def save_adapter(trainer: Any, processor: Any, base: str, out: Path) -> None:
     """The adapter as others should find it: no pickles, no path of this machine, a card of ours."""
     trainer.save_model(str(out))
     processor.save_pretrained(str(out))
@@ -143,7 +143,7 @@ tags:
 ---
 # AnomReason adapter
 
-A LoRA adapter for `{base}`, fine-tuned with TRL's `SFTTrainer` to list what defies logic in a picture.
+A LoRA adapter for `{base}`, trained with TRL to list what defies logic in a picture.
 Steps: {steps}; training loss: {last}.
 
 ```python
@@ -154,7 +154,7 @@ model, processor = load("{base}", adapter="THIS_DIRECTORY")
 """
 
 
-def _push(training: SFTConfig, out: Path) -> None:
+def push_adapter(training: Any, out: Path) -> None:
     """The adapter's own files, not the checkpoints and logs beside them."""
     from huggingface_hub import HfApi
 
