@@ -1,6 +1,6 @@
 """The reward curve of GRPO on the tiny model, for three seeds: whatever it is.
 
-    OMP_NUM_THREADS=1 python benchmarks/grpo.py --out runs/grpo-curve        # minutes on one core; prints a table, writes curve.json
+    OMP_NUM_THREADS=1 python benchmarks/grpo.py --out runs/grpo-curve    # minutes; prints a table, writes curve.json
 
 Scenes of the families the base knows are rendered, an SFT adapter is trained on them by the tiny recipe for a few steps, and
 `trainer.grpo` goes on from it once for each seed. Beside the rewards while training, which are of sampled answers, stand the greedy

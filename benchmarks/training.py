@@ -4,9 +4,9 @@
     python benchmarks/training.py --config anomreasonor_7b --dataset_name ORG/anomreason --steps 20
     python benchmarks/training.py --config anomreasonor_3b --dataset_config default      # on scenes, which have no deepfake
 
-Any option of the recipe may follow. The recipe is run as it stands, but for evaluations and checkpoints; the first two steps warm up
-and are not counted. A step is an optimizer's step, gradient accumulation included; tokens are all tokens of the batches, the pictures'
-and the padding's included. Nothing is left behind.
+Any option of the recipe may follow. The recipe is run as it stands, but for evaluations and checkpoints; the first two
+steps warm up and are not counted. A step is an optimizer's step, gradient accumulation included; tokens are all tokens of
+the batches, the pictures' and the padding's included. Nothing is left behind.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def main() -> None:
             build(write_scenes(work / "scenes", 200, seed=5), work / "anomreason", recipe=None)
             dataset = str(work / "anomreason")
         line = ["--config", arguments.config, "--dataset_name", dataset, "--output_dir", str(work / "out")]
-        line += ["--max_steps", str(WARM_UP + arguments.steps), "--include_num_input_tokens_seen", "all"]
+        line += ["--max_steps", str(WARM_UP + arguments.steps), "--include_num_input_tokens_seen", "true"]
         line += [
             "--eval_strategy",
             "no",

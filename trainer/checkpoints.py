@@ -51,8 +51,12 @@ class WholeCheckpoints:
             self_.accelerator.wait_for_everyone()
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
             self_.accelerator.wait_for_everyone()
+            written = self._saving / final.name
+            if state.best_model_checkpoint == str(written):  # every process loads the best from there in the end
+                state.best_model_checkpoint = str(final)
             if args.should_save:
-                self._publish(self._saving / final.name, final, state)
+                state.save_to_json(str(written / STATE))
+                self._publish(written, final)
         except (OSError, RuntimeError, SafetensorError) as error:  # the same full disk, told by three libraries
             last = get_last_checkpoint(str(run)) if run.is_dir() else None
             mend = f"go on with --resume_from_checkpoint {last}" if last else "start again"
@@ -67,11 +71,8 @@ class WholeCheckpoints:
         if args.should_save:
             rotate_checkpoints(str(run), args.save_total_limit, state.best_model_checkpoint, use_mtime=True)
 
-    def _publish(self, written: Path, final: Path, state: Any) -> None:
+    def _publish(self, written: Path, final: Path) -> None:
         name_base(written, self.base)
-        if state.best_model_checkpoint == str(written):
-            state.best_model_checkpoint = str(final)
-            state.save_to_json(str(written / STATE))
         for file in written.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:
