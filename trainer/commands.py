@@ -1,4 +1,4 @@
-"""The commands that train, and that use what was trained: quickstart, train, benchmark, audit."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, benchmark, audit."""
 
 import os
 from pathlib import Path
@@ -55,8 +55,16 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
-    """Fine-tune a LoRA adapter: --config RECIPE (tiny, or a YAML file) and any option of TRL's SFTConfig."""
+    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
     from trainer.sft import main as run
+
+    typer.echo(f"adapter: {run(context.args)}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def grpo(context: typer.Context) -> None:
+    """Train an adapter further by reward: --config RECIPE, --adapter ADAPTER and any option of TRL's GRPOConfig."""
+    from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
 
