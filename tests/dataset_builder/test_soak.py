@@ -1,4 +1,4 @@
-"""The long figures of the dataset: a release of 2,000 pictures, 50,000 small ones, and an installation with nothing but `datasets`."""
+"""The dataset at length: a release of 2,000 pictures, 50,000 small ones, and an installation with nothing but `datasets`."""
 
 import os
 import subprocess
