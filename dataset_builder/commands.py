@@ -98,15 +98,24 @@ def sft(
     shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
     image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
     answer_style: Annotated[str, typer.Option(help="Of verdicts: label or sentence.")] = "label",
+    image_extension: Annotated[str | None, typer.Option(help="In place of each picture's own.")] = None,
+    allowlist: Annotated[Path | None, typer.Option(help="Pictures to take: a JSON list or object, or lines.")] = None,
+    fake_allowlist: Annotated[Path | None, typer.Option(help="Of generated ones, in place of --allowlist.")] = None,
+    real_allowlist: Annotated[Path | None, typer.Option(help="Of real ones, in place of --allowlist.")] = None,
+    split_file: Annotated[Path | None, typer.Option(help="Splits of your own, in place of --split.")] = None,
+    split_name: Annotated[str | None, typer.Option(help="Which of them.")] = None,
+    metadata_output: Annotated[Path | None, typer.Option(help="What was taken; OUT_metadata.json by default.")] = None,
     skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Pass over bad records; exit code 3.")] = False,
     label: Label = None,
     images: Images = None,
 ) -> None:
     """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
+    config = {name: str(value) if isinstance(value, Path) else value for name, value in locals().items()}
+    from dataset_builder.allowlists import allowed, read_allowlist, read_split_file
     from dataset_builder.build import BuildError
     from dataset_builder.errors import InputError
-    from dataset_builder.llava import conversations, write_llava
-    from dataset_builder.rows import of_config
+    from dataset_builder.llava import conversations, write_llava, write_metadata
+    from dataset_builder.rows import SPLITS, of_config
     from dataset_builder.sources import open_source
 
     choices = {"format": ("llava",), "split": ("train", "test"), "image-token": ("prefix", "suffix", "random")}
@@ -114,12 +123,29 @@ def sft(
     for option, values in (choices | {"answer-style": ("label", "sentence")}).items():
         if chosen[option] not in values:
             raise InputError(f"--{option} {chosen[option]}: is not known; choose {' or '.join(values)}")
+    if (split_file is None) != (split_name is None):
+        raise InputError("--split-file and --split-name: one without the other says nothing; give both or neither")
+    lists = {"fake": fake_allowlist or allowlist, "real": real_allowlist or allowlist}
+    entries = {one: read_allowlist(path) for one, path in lists.items() if path}
+    of_split = read_split_file(split_file, split_name) if split_file and split_name else None
     read = open_source(source, label=_label(label), images=images)
     broken = [finding for finding in read.findings if finding.is_error]
     if broken and not skip_invalid:
         raise BuildError(source, broken)
+    homes = SPLITS if of_split is not None else (split,)
+    seen = [row for home in homes for row in of_config(read.rows, "sft", home)]  # type: ignore[arg-type]
+    used = [
+        row
+        for row in seen
+        if (row.label not in entries or allowed(row, entries[row.label]))
+        and (of_split is None or allowed(row, of_split))
+    ]
+    if not used:
+        raise InputError(
+            f"{source}: the lists leave no picture; they should name files, or paths such as 1_fake/cup.jpg"
+        )
     samples = conversations(
-        of_config(read.rows, "sft", split),  # type: ignore[arg-type]
+        used,
         recipe,  # type: ignore[arg-type]
         fake_copies=fake_copies,
         real_copies=real_copies,
@@ -127,9 +153,11 @@ def sft(
         shuffle_anomalies=shuffle_anomalies,
         shuffle_output=shuffle_output,
         image_token=image_token,  # type: ignore[arg-type]
+        image_extension=image_extension,
         sentences=answer_style == "sentence",
     )
     typer.echo(f"{write_llava(out, samples)}: {len(samples)} samples")
+    write_metadata(metadata_output or out.with_name(f"{out.stem}_metadata.json"), out, seen, used, samples, config)
     if broken:
         typer.echo(f"passed over because of errors: {len(broken)}", err=True)
         raise typer.Exit(3)
@@ -181,20 +209,23 @@ def _print_report(report: Any) -> None:
 
 @app.command()
 def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
+    path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, the metric or a Space.")] = Path(
+        "anomreason"
+    ),
     repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
 ) -> None:
-    """Push a built dataset to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
+    """Push a repository to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
     from dataset_builder.publish import publish as run
 
     result = run(path, repo_id, private=private, dry_run=dry_run)
     for name, size in result.files:
         typer.echo(f"{size:>14,}  {name}")
-    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes, {result.rows:,} rows"
+    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
+    total += f", {result.rows:,} rows" if result.kind == "dataset" else ""
     if dry_run:
-        typer.echo(f"dry run: {total} would go to {repo_id}")
+        typer.echo(f"dry run: {total} would go to the {result.kind} {repo_id}")
     else:
         typer.echo(f"{result.url}: {total}, checked against what was built")
 

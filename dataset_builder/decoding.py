@@ -52,8 +52,8 @@ def _odd(picture: Image.Image, image_id: str) -> list[Finding]:
 
 
 def _bits(picture: Image.Image) -> npt.NDArray[np.uint64]:
-    # The hash works on 64 × 64 pixels. Averaging whole blocks first costs a tenth of filtering the full picture.
-    factor = max(1, min(picture.size) // 128)
+    # The hash works on 64 × 64 grey pixels; averaging whole blocks first costs a fraction of filtering the full picture.
+    factor = min(picture.size) // 64
     small = picture.reduce(factor) if factor > 1 and picture.mode in ("RGB", "L", "CMYK") else picture
     hashed = imagehash.phash(small, hash_size=16, highfreq_factor=4)
     return np.frombuffer(np.packbits(hashed.hash.ravel()).tobytes(), dtype=np.uint64)

@@ -1,8 +1,8 @@
 """Pictures that stand in train and in test: the same bytes, or what a perceptual hash takes for the same picture.
 
-The hash is imagehash's pHash of 256 bits. Encoding a picture again at quality 60 or scaling it by two thirds moves 8 to 20 of
-them, another picture about half, another rendered scene at least 54; up to 26 different bits count as the same. All pairs are
-compared, 10,000 by 35,000 in a few seconds.
+The hash is imagehash's pHash of 256 bits. Encoding a picture again at quality 60 or scaling it to between half and three halves
+moves at most 20 of them, another picture about half, another rendered scene at least 54; up to 26 different bits count as the
+same. All pairs are compared, 10,000 by 35,000 in a few seconds.
 """
 
 from collections.abc import Iterable

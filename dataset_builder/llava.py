@@ -9,6 +9,7 @@ kept unless asked for: ten copies of each picture with the same answer, and no p
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,9 @@ from dataset_builder.schema import Anomaly
 from dataset_builder.sft import RECIPES, Recipe
 from dataset_builder.textform import write_official_text
 
-__all__ = ["ImageToken", "conversations", "write_llava"]
+__all__ = ["ImageToken", "conversations", "write_llava", "write_metadata"]
+
+_FOLDERS: dict[str, str] = {"fake": "1_fake", "real": "0_real"}
 
 ImageToken = Literal["prefix", "suffix", "random"]
 
@@ -35,6 +38,7 @@ def conversations(
     shuffle_anomalies: bool = False,
     shuffle_output: bool = True,
     image_token: ImageToken = "random",
+    image_extension: str | None = None,
     sentences: bool = False,
 ) -> list[dict[str, Any]]:
     """The samples of a recipe.
@@ -48,6 +52,7 @@ def conversations(
         shuffle_anomalies (`bool`): whether each sample lists its anomalies in an order of its own.
         shuffle_output (`bool`): whether samples come in another order than the rows.
         image_token (`str`): where `<image>` stands in the first question: `prefix`, `suffix` or `random`.
+        image_extension (`str`, *optional*): stands in place of each picture's own, for pictures converted elsewhere.
         sentences (`bool`): whether the verdict is a short sentence instead of `Yes` or `No`.
 
     Raises:
@@ -61,9 +66,10 @@ def conversations(
     anomalies, credible = (draw(pool, len(asked), seed) for pool in (ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS))
     samples = []
     for (row, copy), question, why in zip(asked, anomalies, credible, strict=True):
-        folder, kind = ("1_fake", "fake") if row.label == "fake" else ("0_real", "real")
-        image = f"{folder}/{row.image_id}"
-        name = recipe if recipe == "anomaly_only" else f"{recipe}_{kind}"
+        image = f"{_FOLDERS[row.label]}/{row.image_id}"
+        if image_extension:
+            image = f"{image.rpartition('.')[0] or image}.{image_extension.lstrip('.')}"
+        name = recipe if recipe == "anomaly_only" else f"{recipe}_{row.label}"
         identity = f"{image.replace('/', '_')}_{name}_{copy + 1:02d}"
         found = list(row.anomalies or [])
         if shuffle_anomalies:
@@ -106,3 +112,32 @@ def write_llava(path: Path, samples: list[dict[str, Any]]) -> Path:
     if path.suffix == ".jsonl":
         return atomic.write(path, "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples))
     return atomic.write(path, json.dumps(samples, indent=2, ensure_ascii=False))
+
+
+def write_metadata(
+    path: Path,
+    out: Path,
+    seen: Iterable[Row],
+    used: Iterable[Row],
+    samples: list[dict[str, Any]],
+    config: dict[str, Any],
+) -> Path:
+    """Write what the official builder writes beside its output: how many pictures were seen and used, and the options."""
+    report: dict[str, Any] = {"recipe": config["recipe"], "seed": config["seed"]}
+    all_labels, used_labels = ([row.label for row in rows] for rows in (seen, used))
+    for label in ("fake", "real"):
+        there, taken = all_labels.count(label), used_labels.count(label)
+        created = sum(sample["image"].startswith(_FOLDERS[label]) for sample in samples)
+        report |= {
+            f"{label}_images_seen": there,
+            f"{label}_images_used": taken,
+            f"{label}_images_skipped": there - taken,
+            f"{label}_entries_created": created,
+        }
+    content = {
+        "report": report | {"total_entries": len(samples)},
+        "config": config,
+        "output_path": str(out),
+        "generated_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return atomic.write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

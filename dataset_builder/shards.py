@@ -1,4 +1,4 @@
-"""Parquet shards: rows in, files of a bounded size out, memory of one row group.
+"""Parquet shards: rows in, files of a bounded size out, memory of two row groups: one is written while the next is read.
 
 A row group holds 8 MiB of pictures, at most 500 rows. A reader fetches whole row groups, so this is what the first
 streamed row costs; half of it gains nothing more, and the footers of 50,000 small pictures stay small. A shard ends at
@@ -6,6 +6,7 @@ streamed row costs; half of it gains nothing more, and the footers of 50,000 sma
 they are, because compressing a JPEG again costs time and saves nothing; texts are compressed with zstd.
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,9 @@ class ShardWriter:
         self._pending: list[dict[str, Any]] = []
         self._pending_bytes = self._shard_bytes = 0
         self._writer: pq.ParquetWriter | None = None
+        # Encoding and writing let go of the interpreter's lock; meanwhile the next pictures are read.
+        self._thread = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -52,13 +56,18 @@ class ShardWriter:
             self._flush()
 
     def _flush(self) -> None:
+        rows = table(self._pending, self.config)
+        self.bytes += rows.nbytes
+        if self._written is not None:
+            self._written.result()
+        self._written = self._thread.submit(self._write_group, rows, self._pending_bytes)
+        self._pending, self._pending_bytes = [], 0
+
+    def _write_group(self, rows: pa.Table, size: int) -> None:
         if self._writer is None:
             self._open()
         assert self._writer is not None
-        rows = table(self._pending, self.config)
-        self.bytes += rows.nbytes
-        self._shard_bytes += self._pending_bytes
-        self._pending, self._pending_bytes = [], 0
+        self._shard_bytes += size
         self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
         if self._shard_bytes >= SHARD_BYTES:
             self._close_shard()
@@ -85,10 +94,13 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and (self._pending or not self.paths):
+        if kind is None and (self._pending or not self.rows):
             self._flush()
+        self._thread.shutdown()
         self._close_shard()
         if kind is None:
+            if self._written is not None:
+                self._written.result()
             count = len(self.paths)
             names = [f"{self.name}-{index:05d}-of-{count:05d}.parquet" for index in range(count)]
             self.paths = [path.rename(path.with_name(name)) for path, name in zip(self.paths, names, strict=True)]

@@ -1,5 +1,8 @@
 """What can be built and validated: a release, a run, scenes. One kind of row comes out of all of them."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -72,10 +75,23 @@ def open_source(root: Path, *, label: Label | None = None, images: Path | None =
             f"{root}: is no release (1_fake/, AnomReason_After_HITL*.json), no run (annotations.jsonl) and no scenes "
             "(scenes.jsonl); get the authors' files as the README says, or render some with `anomreason scenes`"
         )
-    rows, findings = read_release(tree)
+    with _uncollected():
+        rows, findings = read_release(tree)
     if not rows:
         raise InputError(f"{root}: holds no pictures with a label; put them into 1_fake/ and 0_real/")
     return _only(Source("release", rows, findings), label, images)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic collector, which would walk every record that stays, again and again, and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _only(source: Source, label: object, images: object) -> Source:

@@ -1,17 +1,17 @@
 """What is odd about the texts of a dataset, and how diverse they are. All of it is heuristic: it warns and decides nothing."""
 
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Any
 
 from dataset_builder import severity
 from dataset_builder.findings import Finding
 from dataset_builder.rows import SPLITS, Row
-from dataset_builder.schema import Anomaly
 
-__all__ = ["diversity", "looks_english", "odd_texts", "remark_contradicts", "shared_texts"]
+__all__ = ["Texts", "looks_english", "remark_contradicts"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SEVERE = re.compile(
@@ -37,6 +37,7 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
+@functools.lru_cache(maxsize=4096)
 def remark_contradicts(level: int, remark: str) -> bool:
     """Whether a remark's words say the opposite of its score: grave words beside a realistic one, mild beside a grave one.
 
@@ -55,102 +56,122 @@ def looks_english(text: str) -> bool:
     >>> looks_english("杯子悬在空中")
     False
     """
+    return _in_latin(text) and _may_be_english(_words(text))
+
+
+def _in_latin(text: str) -> bool:
+    if text.isascii():
+        return True
     letters = [character for character in text if character.isalpha()]
-    if letters and sum(character > "ɏ" for character in letters) > 0.2 * len(letters):
-        return False
-    words = _words(text)
-    return len(words) < 6 or any(word in _ENGLISH for word in words)
+    return sum(character > "ɏ" for character in letters) <= 0.2 * len(letters)
 
 
-def odd_texts(row: Row) -> list[Finding]:
-    """The warnings about one picture's anomalies."""
+def _may_be_english(words: list[str]) -> bool:
+    return len(words) < 6 or not _ENGLISH.isdisjoint(words)
+
+
+@dataclass
+class Texts:
+    """The texts of a dataset, row by row: `add` tells what is odd about one row's, the rest is known once all were added."""
+
+    _counts: dict[str, "_Counts"] = field(default_factory=dict)
+    # A text's words as a set, by its hash: the sets of 130,000 quadruplets would take hundreds of megabytes.
+    _train: dict[int, str] = field(default_factory=dict)
+    _test: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def add(self, row: Row) -> list[Finding]:
+        """Take a row's texts in; returns the warnings about them."""
+        found: list[Finding] = []
+        counts = self._counts.setdefault(row.split, _Counts()) if row.split else _Counts()
+        counts.families.update(row.families)
+        bags: list[frozenset[str]] = []
+        for index, anomaly in enumerate(row.anomalies or []):
+            texts = {"name": anomaly.name, "phenomenon": anomaly.phenomenon, "reasoning": anomaly.reasoning}
+            words = {name: _words(text) for name, text in texts.items()}
+
+            def odd(kind: str, message: str, index: int = index) -> None:
+                place = f"{row.image_id}[{index}]"
+                found.append(Finding(kind, place, f"{place}: {message}", row.image_id, index))
+
+            plain = {name: text.strip().casefold() for name, text in texts.items()}
+            empty = [name for name, text in plain.items() if not text]
+            if empty:
+                odd("empty field", f"{' and '.join(empty)} without text")
+            if len(set(plain.values())) < 3:
+                for one, other in combinations(plain, 2):
+                    if plain[one] and plain[one] == plain[other]:
+                        odd("identical fields", f"{one} and {other} are the same")
+            if anomaly.remark and anomaly.severity is not None and remark_contradicts(anomaly.severity, anomaly.remark):
+                odd("remark contradicts score", f'severity {anomaly.severity} beside "{anomaly.remark[:60]}"')
+            if not all(_in_latin(texts[name]) and _may_be_english(words[name]) for name in texts):
+                odd("non-English text", "a text does not look English")
+
+            counts.names[plain["name"]] += 1
+            for name in ("phenomenon", "reasoning"):
+                counts.ones.update(words[name])
+                counts.twos.update(pairwise(words[name]))
+            bags.append(frozenset(words["phenomenon"] + words["reasoning"]))
+            if bags[-1] and row.split == "train":
+                self._train.setdefault(hash(bags[-1]), f"{row.image_id}[{index}]")
+            elif bags[-1] and row.split == "test":
+                self._test.append((row.image_id, index, hash(bags[-1])))
+        return found + _near_duplicates(row.image_id, bags)
+
+    def shared(self) -> list[Finding]:
+        """Quadruplets of test whose phenomenon and reasoning are made of the same words as one of train."""
+        return [
+            Finding(
+                "same text across splits",
+                f"{name}[{index}]",
+                f"{name}[{index}]: the same words as {self._train[bag]} of train",
+                name,
+                index,
+            )
+            for name, index, bag in self._test
+            if bag in self._train
+        ]
+
+    def overlap(self) -> float | None:
+        """The share of such quadruplets in test; `None` without texts in both splits."""
+        return len(self.shared()) / len(self._test) if self._test and self._train else None
+
+    def diversity(self) -> dict[str, dict[str, Any]]:
+        """Per split: texts, words, distinct-1 (the type–token ratio), distinct-2, different names, families where known.
+
+        distinct-n is the number of different n-grams over that of all n-grams (Li et al., 2016), over phenomenon and
+        reasoning.
+        """
+        known = {split: self._counts[split] for split in SPLITS if split in self._counts}
+        return {split: counts.measures() for split, counts in known.items() if counts.names}
+
+
+@dataclass
+class _Counts:
+    ones: Counter[str] = field(default_factory=Counter)
+    twos: Counter[tuple[str, str]] = field(default_factory=Counter)
+    names: Counter[str] = field(default_factory=Counter)
+    families: Counter[str] = field(default_factory=Counter)
+
+    def measures(self) -> dict[str, Any]:
+        return {
+            "anomalies": self.names.total(),
+            "words": self.ones.total(),
+            "distinct_1": round(len(self.ones) / max(1, self.ones.total()), 4),
+            "distinct_2": round(len(self.twos) / max(1, self.twos.total()), 4),
+            "different_names": len(self.names),
+            **({"families": dict(sorted(self.families.items()))} if self.families else {}),
+        }
+
+
+def _near_duplicates(image_id: str, bags: list[frozenset[str]]) -> list[Finding]:
     found = []
-    anomalies = row.anomalies or []
-    for index, anomaly in enumerate(anomalies):
-        texts = {"name": anomaly.name, "phenomenon": anomaly.phenomenon, "reasoning": anomaly.reasoning}
-
-        def add(kind: str, message: str, index: int = index) -> None:
-            place = f"{row.image_id}[{index}]"
-            found.append(Finding(kind, place, f"{place}: {message}", row.image_id, index))
-
-        empty = [name for name, text in texts.items() if not text.strip()]
-        if empty:
-            add("empty field", f"{' and '.join(empty)} without text")
-        for one, other in combinations(texts, 2):
-            if texts[one].strip() and texts[one].strip().casefold() == texts[other].strip().casefold():
-                add("identical fields", f"{one} and {other} are the same")
-        if anomaly.remark and anomaly.severity is not None and remark_contradicts(anomaly.severity, anomaly.remark):
-            add("remark contradicts score", f'severity {anomaly.severity} beside "{anomaly.remark[:60]}"')
-        if not all(looks_english(text) for text in texts.values()):
-            add("non-English text", "a text does not look English")
-    bags = [frozenset(_words(f"{anomaly.phenomenon} {anomaly.reasoning}")) for anomaly in anomalies]
-    for (at, bag), (other_at, other_bag) in combinations(enumerate(bags), 2):
-        if bag and len(bag & other_bag) >= _NEAR * len(bag | other_bag):
-            place = f"{row.image_id}[{at}] and [{other_at}]"
+    for (at, bag), (other_at, other) in combinations(enumerate(bags), 2):
+        # Sets of unlike sizes cannot overlap enough; that spares most of the comparisons.
+        if min(len(bag), len(other)) < _NEAR * max(len(bag), len(other)) or not bag:
+            continue
+        if len(bag & other) >= _NEAR * len(bag | other):
+            place = f"{image_id}[{at}] and [{other_at}]"
             found.append(
-                Finding("near-duplicate anomalies", place, f"{place}: nearly the same words", row.image_id, other_at)
+                Finding("near-duplicate anomalies", place, f"{place}: nearly the same words", image_id, other_at)
             )
     return found
-
-
-def _fingerprint(anomaly: Anomaly) -> frozenset[str]:
-    return frozenset(_words(f"{anomaly.phenomenon} {anomaly.reasoning}"))
-
-
-def shared_texts(rows: Iterable[Row]) -> tuple[list[Finding], float | None]:
-    """Quadruplets of test whose phenomenon and reasoning are made of the same words as one of train, and their share."""
-    known: dict[frozenset[str], str] = {}
-    tested: list[tuple[str, int, frozenset[str]]] = []
-    for row in rows:
-        for index, anomaly in enumerate(row.anomalies or []):
-            if row.split == "train":
-                known.setdefault(_fingerprint(anomaly), f"{row.image_id}[{index}]")
-            elif row.split == "test":
-                tested.append((row.image_id, index, _fingerprint(anomaly)))
-    found = [
-        Finding(
-            "same text across splits",
-            f"{name}[{index}]",
-            f"{name}[{index}]: the same words as {known[bag]} of train",
-            name,
-            index,
-        )
-        for name, index, bag in tested
-        if bag and bag in known
-    ]
-    return found, len(found) / len(tested) if tested and known else None
-
-
-def diversity(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """Per split: texts, words, distinct-1 (the type–token ratio), distinct-2, different names, and families where known.
-
-    distinct-n is the number of different n-grams over that of all n-grams (Li et al., 2016), over phenomenon and reasoning.
-    """
-    measured: dict[str, dict[str, Any]] = {}
-    listed = list(rows)
-    for split in SPLITS:
-        ones: Counter[str] = Counter()
-        twos: Counter[tuple[str, str]] = Counter()
-        names: Counter[str] = Counter()
-        families: Counter[str] = Counter()
-        for row in listed:
-            if row.split != split:
-                continue
-            families.update(row.families)
-            for anomaly in row.anomalies or []:
-                names[anomaly.name.casefold().strip()] += 1
-                for text in (anomaly.phenomenon, anomaly.reasoning):
-                    words = _words(text)
-                    ones.update(words)
-                    twos.update(pairwise(words))
-        if not names:
-            continue
-        measured[split] = {
-            "anomalies": names.total(),
-            "words": ones.total(),
-            "distinct_1": round(len(ones) / max(1, ones.total()), 4),
-            "distinct_2": round(len(twos) / max(1, twos.total()), 4),
-            "different_names": len(names),
-            **({"families": dict(sorted(families.items()))} if families else {}),
-        }
-    return measured

@@ -52,7 +52,8 @@ class File:
         try:
             if self.member is None:
                 with open(self.place, "rb") as plain:
-                    data = plain.read(limit + 1)
+                    # Not limit + 1: so much memory would be set aside for each file, however small.
+                    data = plain.read(self.size + 1)
             else:
                 with _archive(self.place, os.getpid()).open(self.member) as packed:
                     data = packed.read(limit + 1)
@@ -63,6 +64,8 @@ class File:
             raise PictureError(f"{self.path}: cannot be read ({error}); fetch it again") from None
         if len(data) > limit:
             raise PictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
+        if self.member is None and len(data) > self.size:
+            raise PictureError(f"{self.path}: grew while it was read; try again when it is all there")
         return data
 
     def ends(self, head: int, tail: int) -> tuple[bytes, bytes]:

@@ -1,6 +1,7 @@
 """Checks a release, a run, scenes or a built dataset: decodes every picture, reads every text, compares the splits."""
 
 import hashlib
+import itertools
 import json
 import os
 from collections import deque
@@ -22,7 +23,7 @@ from dataset_builder.rows import Row
 from dataset_builder.schema import Label
 from dataset_builder.sources import open_source
 from dataset_builder.structure import check_structure
-from dataset_builder.texts import diversity, odd_texts, shared_texts
+from dataset_builder.texts import Texts
 
 __all__ = ["Report", "validate"]
 
@@ -35,7 +36,7 @@ class Report:
         path (`Path`): what was checked; `kind` says what it is.
         pictures (`int`): how many pictures there are, and `anomalies` how many accepted anomalies.
         findings (`list[Finding]`): all that is wrong or odd.
-        diversity (`dict`): per split; see `dataset_builder.texts.diversity`.
+        diversity (`dict`): per split; see `dataset_builder.texts.Texts.diversity`.
         overlap (`float`, *optional*): the share of test anomalies whose words stand in train; `None` without both splits.
     """
 
@@ -105,18 +106,20 @@ def validate(
         kind, rows, findings = source.kind, source.rows, list(source.findings)
         pictures = ((row, _read_and_examine) for row in rows)
     prints: list[Print] = []
+    texts = Texts()
+    # The texts are read here while the pictures are decoded elsewhere.
+    unread = iter(rows)
     for done, (found, seen) in enumerate(_decoded(pictures), 1):
         findings += found
+        findings += [one for row in itertools.islice(unread, 1) for one in texts.add(row)]
         if seen is not None:
             prints.append(seen)
         if done % 64 == 0 or done == len(rows):
             progress("decode", done, len(rows))
-    for row in rows:
-        findings += odd_texts(row)
-    texts, overlap = shared_texts(rows)
-    findings += [*texts, *leaks(prints)]
+    findings += [one for row in unread for one in texts.add(row)]
+    findings += [*texts.shared(), *leaks(prints)]
     anomalies = sum(len(row.anomalies or []) for row in rows)
-    return Report(path, kind, len(rows), anomalies, findings, diversity(rows), overlap)
+    return Report(path, kind, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
 
 
 _Examined = tuple[list[Finding], Print | None]

@@ -1,5 +1,4 @@
-"""The Space's page: paste or upload predictions and references, see the scores, the plots and every match, take the
-report along.
+"""The Space's page: paste or upload predictions and references, see scores, plots and every match, take the report along.
 
 python metric_semap/app.py
 """
@@ -15,8 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-# A Space clones this folder under a name of its own; the modules beside this file are a package whatever the folder is
-# called.
+# A Space clones this folder under a name of its own; the modules beside this file are a package whatever it is called.
 if importlib.util.find_spec("metric_semap") is None:
     HERE = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location(
@@ -83,13 +81,13 @@ EXAMPLE_PREDICTIONS = {
 CSS = """
 .gradio-container {
   --ink: var(--body-text-color); --line: var(--border-color-primary); --chance: #cfc9bb;
-  --series-1: #1f5fa8; --series-2: #b4501e; --series-3: #24754d; --series-4: #7a4ba3; --series-5: #8a6a00; --series-6:
-  #a62a54;
+  --series-1: #1f5fa8; --series-2: #b4501e; --series-3: #24754d; --series-4: #7a4ba3; --series-5: #8a6a00;
+  --series-6: #a62a54;
 }
 .dark .gradio-container, .gradio-container.dark {
   --chance: #4a4c4d;
-  --series-1: #7fb2f0; --series-2: #f0a173; --series-3: #76c9a0; --series-4: #c5a3e6; --series-5: #d9bd5b; --series-6:
-  #f08fb0;
+  --series-1: #7fb2f0; --series-2: #f0a173; --series-3: #76c9a0; --series-4: #c5a3e6; --series-5: #d9bd5b;
+  --series-6: #f08fb0;
 }
 .semap svg { width: 100%; height: auto; display: block; }
 .semap .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
@@ -111,7 +109,7 @@ CSS = """
   .semap .texts thead { display: none; }
   .semap .texts tr { display: block; border-bottom: 1px solid var(--line) !important; padding: .5rem 0; }
   .semap .texts td { display: block; width: auto !important; border: 0 !important; padding: .15rem 0 !important; }
-  .semap .texts td::before { content: attr(data-label); color: var(--body-text-color-subdued); margin-right: .5em; }
+  .semap .texts td[data-label]::before { content: attr(data-label); color: var(--body-text-color-subdued); margin-right: .5em; }
 }
 """
 

@@ -30,9 +30,8 @@ def greedy_match(matrix: Any) -> list[Match]:
         matrix (`np.ndarray`): similarities, shape [predictions, references], finite; either side may be empty.
 
     Returns:
-        `list[tuple[int, int, float]]`: (prediction, reference, similarity) by falling similarity. Only similarities
-            above 0
-        are matched; of equal ones the lowest prediction comes first, then the lowest reference.
+        `list[tuple[int, int, float]]`: (prediction, reference, similarity) by falling similarity. Only similarities above 0
+            are matched; of equal ones the lowest prediction comes first, then the lowest reference.
 
     Raises:
         `SemapError`: if the matrix is not two-dimensional or holds a NaN or an infinity.

@@ -35,8 +35,7 @@ def confidences(predictions: Sequence[Sequence[Any]]) -> tuple[str, list[np.ndar
 
     Returns:
         `tuple[str, list[np.ndarray]]`: `"score"` or `"severity"`, and the confidences of each picture; a prediction
-            without a
-        severity comes last.
+            without a severity comes last.
     """
     if all(record["score"] is not None for records in predictions for record in records):
         return "score", [np.array([record["score"] for record in records], dtype=np.float64) for records in predictions]
@@ -50,8 +49,7 @@ def _hits(matrix: np.ndarray, confidence: np.ndarray, threshold: float) -> np.nd
     if not matrix.size:
         return hit
     free = matrix.copy()
-    # Of equally sure predictions the one with the better reference chooses first, so their order in the list does not
-    # matter.
+    # Of equally sure predictions the one with the better reference chooses first, whatever their order in the list.
     for p in np.lexsort((-matrix.max(axis=1), -confidence)):
         r = int(free[p].argmax())
         if free[p, r] >= threshold:

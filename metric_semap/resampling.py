@@ -92,8 +92,7 @@ def deal(
 
     Yields:
         `tuple[list[int], list[tuple[int, int]]]`: the pictures of a block, and its dealt pairs (whose predictions,
-            whose references);
-        never a picture's own. A single picture has no other: no pairs.
+            whose references); never a picture's own. A single picture has no other: no pairs.
     """
     n = len(predictions)
     order = np.array(sorted(range(n), key=lambda i: _content(predictions[i], references[i])), dtype=np.int64)

@@ -144,9 +144,8 @@ def score_matrices(
 
     Returns:
         `dict`: `SemAP` and `SemF1` (0..1, means over all pictures given, clean ones included); `by_threshold`, which
-            maps each τ to
-        the pooled `TP`, `FP`, `FN`, `precision`, `recall`, `F1`; `per_image`, a dict a picture with its `SemAP`,
-        `SemF1` and `matches`, the matched (prediction, reference, similarity).
+            maps each τ to the pooled `TP`, `FP`, `FN`, `precision`, `recall`, `F1`; `per_image`, a dict a picture with
+            its `SemAP`, `SemF1` and `matches`, the matched (prediction, reference, similarity).
 
     Raises:
         `SemapError`: if a matrix is not two-dimensional or holds a NaN, or an option is impossible.

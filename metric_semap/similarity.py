@@ -93,8 +93,7 @@ class BertScoreSimilarity:
 
         Returns:
             `list[dict[str, np.ndarray]]`: a dict a picture, `{"phe", "rea"}`, each array [predictions, references] in
-                0..1 (up to
-            rounding; -1..1 in principle).
+                0..1 (up to rounding; -1..1 in principle).
         """
         if len(predictions) != len(references):
             raise OptionError(f"{len(predictions)} lists of predictions, but {len(references)} of references")

@@ -1,11 +1,9 @@
 """Building, loading and installing the dataset."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import datasets
 import pytest
@@ -15,21 +13,7 @@ from dataset_builder.build import BuildError, build
 from dataset_builder.builder import AnomReason, content_hash, split_of
 from dataset_builder.errors import OutputError
 from dataset_builder.scenes import read_scenes, write_scenes
-
-
-def run_python(code: str, directory: Path, **environment: str) -> Any:
-    """Run code in a process of its own and return the JSON it prints last."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=directory,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
+from tests.processes import run_python
 
 _LOAD = """
 import json

@@ -1,9 +1,6 @@
 """Training examples: the configuration `sft` and the official conversation JSON."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -17,6 +14,7 @@ from dataset_builder.rows import of_config
 from dataset_builder.sft import sft_turns
 from dataset_builder.sources import open_source
 from dataset_builder.textform import parse_answer
+from tests.processes import run_command
 
 
 def test_anomaly_lists_ask_as_inference_does_and_real_pictures_answer_that_there_is_nothing(
@@ -79,15 +77,37 @@ def test_conversations_have_the_official_form(release: Path) -> None:
 
 def test_the_command_writes_them(release: Path, tmp_path: Path) -> None:
     """`anomreason sft --format llava` gives JSON, or a sample a line; another format is refused."""
-    command = [sys.executable, "-m", "anomreason", "sft", str(release), "--format"]
     for name in ("a.json", "b.jsonl"):
-        subprocess.run(
-            [*command, "llava", "--out", name], cwd=tmp_path, env=os.environ, check=True, capture_output=True
-        )
+        done = run_command("sft", release, "--format", "llava", "--out", name, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert json.loads((tmp_path / "a.json").read_text()) == lines
-    refused = subprocess.run(
-        [*command, "csv"], cwd=tmp_path, env=os.environ, check=False, capture_output=True, text=True
-    )
+    refused = run_command("sft", release, "--format", "csv", cwd=tmp_path)
     assert refused.returncode == 2
     assert "llava" in refused.stderr
+
+
+def test_lists_choose_the_pictures_and_the_metadata_counts_them(release: Path, tmp_path: Path) -> None:
+    """A list of one class stands in place of the shared one; a split file's split is taken from all of that."""
+    rows = of_config(open_source(release).rows, "sft", "train") + of_config(open_source(release).rows, "sft", "test")
+    fakes, reals = ([row.image_id for row in rows if row.label == label] for label in ("fake", "real"))
+    (tmp_path / "all.txt").write_text("\n".join([f"1_fake/{fakes[0]}", *reals[:6]]))
+    (tmp_path / "reals.json").write_text(json.dumps({reals[7]: "caption", f"0_real\\{reals[8]}": ""}))
+    (tmp_path / "splits.json").write_text(json.dumps({"mine": [*fakes, reals[7]], "other": []}))
+    options = ["--allowlist", "all.txt", "--real-allowlist", "reals.json", "--split-file", "splits.json"]
+    done = run_command(
+        "sft", release, *options, "--split-name", "mine", "--image-extension", "png", "--fake-copies", 2, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    images = [sample["image"] for sample in json.loads((tmp_path / "sft.json").read_text())]
+    assert sorted(images) == sorted([f"0_real/{reals[7][:-4]}.png", *[f"1_fake/{fakes[0][:-4]}.png"] * 2])
+    metadata = json.loads((tmp_path / "sft_metadata.json").read_text())
+    counts = [
+        metadata["report"][f"{label}_{what}"]
+        for label in ("fake", "real")
+        for what in ("images_used", "entries_created")
+    ]
+    assert (counts, metadata["report"]["total_entries"]) == ([1, 2, 1, 1], 3)
+    assert metadata["config"]["split_name"] == "mine"
+    for wrong in (options, ["--allowlist", "nowhere.txt"], [*options, "--split-name", "other"]):
+        assert run_command("sft", release, *wrong, cwd=tmp_path).returncode == 2

@@ -38,6 +38,15 @@ def test_the_whole_test_sets_size_in_two_gigabytes() -> None:
     assert large["CPU s an image"] < 1.25 * small["CPU s an image"]
 
 
+def test_an_audits_intervals_hold_and_equal_generators_share_a_tier() -> None:
+    """95 % intervals hold the truth in 90 to 98 of 100 audits; equal generators are ranked apart in at most 5."""
+    result = benchmark("audit_coverage", "--audits", "600")
+    for held in result["intervals hold the truth"].values():
+        assert all(0.90 <= share <= 0.98 for share in held.values())
+    for apart in (result["two equal generators ranked apart"], result["any of 15 equal generators ranked apart"]):
+        assert all(share <= 0.05 for share in apart.values())
+
+
 def test_what_the_scores_tell_apart() -> None:
     """Paraphrases score above chance; a wrong object, a wrong reason and a denial below them in what they corrupt."""
     spec = importlib.util.spec_from_file_location("meta_evaluation", BENCHMARKS / "meta_evaluation.py")

@@ -1,0 +1,70 @@
+"""What a LoRA adapter learns of a family the tiny model has never seen, and what it forgets: `python benchmarks/held_out.py`.
+
+For each held-out family: 800 pictures as in the quickstart, the recipe `tiny`, hits on true scenes of the test split, false alarms
+on their clean twins, and micro-F1 on fresh scenes of the trained families before and after.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import datasets
+
+from dataset_builder.build import build
+from dataset_builder.builder import split_of
+from dataset_builder.predictions import Prediction
+from dataset_builder.scenes import HELD_OUT, TRAINED, family_of, pair, read_scenes, write_scenes
+from trainer import sft
+from trainer.loading import load
+from trainer.predict import predict
+from trainer.tiny.evaluate import score
+
+PICTURES = 800
+
+
+def _names(prediction: Prediction, family: str) -> bool:
+    return any(family_of(anomaly.name) == family for anomaly in prediction.anomalies)
+
+
+def run(family: str, model: str, seed: int, fresh: int, options: list[str], root: Path) -> dict[str, object]:
+    """Teach one family and return hits, false alarms, forgetting and the minutes it took."""
+    write_scenes(root / "scenes", PICTURES, seed, (family,) * len(TRAINED) + TRAINED)
+    build(root / "scenes", root / "dataset", recipe=None)
+    started = time.monotonic()
+    given = ["--config", "tiny", "--dataset_name", str(root / "dataset"), "--model_name_or_path", model]
+    adapter = sft.train(*sft.parse([*given, "--output_dir", str(root / "adapter"), *options]))
+    minutes = (time.monotonic() - started) / 60
+    test = [row for row in read_scenes(root / "scenes") if split_of(row) == "test"]
+    true = [row.image_id for row in test if any(anomaly.family == family for anomaly in row.anomalies)]
+    twins = [row.image_id for row in test if row.twin_id in true]
+    split = datasets.load_dataset(str(root / "dataset"), split="test")
+    tuned = load(model, str(adapter))
+    told = {one.image_id: one for one in predict(((row["image_id"], row["image"]) for row in split), *tuned)}
+    pictures = [picture for index in range(fresh) for picture in pair(seed + 1, index)]
+    named = [(picture.row.image_id, picture.image) for picture in pictures]
+    rows = [picture.row for picture in pictures]
+    before, after = (score(rows, list(predict(named, *loaded, batch_size=32))) for loaded in (load(model), tuned))
+    return {
+        "family": family,
+        "hits": f"{sum(_names(told[name], family) for name in true)} of {len(true)}",
+        "false alarms on clean twins": f"{sum(_names(told[name], family) for name in twins)} of {len(twins)}",
+        "trained families, micro-F1": f"{before['micro_f1']:.3f} to {after['micro_f1']:.3f}",
+        "minutes of training": round(minutes, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--family", choices=HELD_OUT, help="both unless given")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--fresh", type=int, default=200, help="scenes of the trained families; each has a clean twin")
+    arguments, options = parser.parse_known_args()
+    for family in [arguments.family] if arguments.family else HELD_OUT:
+        with tempfile.TemporaryDirectory() as root:
+            print(run(family, arguments.model, arguments.seed, arguments.fresh, options, Path(root)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""`anomreason audit` as a person types it: from files, from pictures with the tiny model, stopped and resumed, refused."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from dataset_builder.errors import AnomReasonError, OutputError
+from dataset_builder.predictions import Prediction
+from dataset_builder.scenes import pair
+from dataset_builder.terminal import Steps
+from metric_semap.errors import SemapError
+from trainer.audit.plan import ReviewerSettings, read_plan
+from trainer.audit.review import local_reviewer, review
+
+COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], env=os.environ, capture_output=True, text=True, check=False)
+
+
+def answers(rate: float, severity: int, seed: int, pictures: int = 200) -> dict[str, list[dict[str, Any]]]:
+    """A generator's annotations: 0 or more anomalies a picture, of about this severity."""
+    rng = random.Random(seed)
+    return {
+        f"{k:04}.png": [
+            {
+                "name": rng.choice(["Third arm", "floating <cup>"]),
+                "phenomenon": "It has three arms.",
+                "reasoning": "People have two.",
+                "severity": max(0, min(100, severity + rng.randint(-5, 5))),
+            }
+            for _ in range(sum(rng.random() < rate / 4 for _ in range(4)))
+        ]
+        for k in range(pictures)
+    }
+
+
+def write_plan(directory: Path, generators: dict[str, Any], **more: Any) -> Path:
+    """A plan whose annotations, given as dicts, become files beside it."""
+    entries = {}
+    for name, content in generators.items():
+        (directory / f"{name}.json").write_text(json.dumps(content))
+        entries[name] = {"annotations": f"{name}.json"}
+    path = directory / "generators.yaml"
+    path.write_text(json.dumps({"generators": entries, **more}))  # JSON is YAML
+    return path
+
+
+def test_fifteen_generators_of_200_pictures_are_ranked_in_under_a_minute(tmp_path: Path) -> None:
+    """Generators with other rates are ranked by them; equal ones share a tier; every file is written."""
+    said = {f"g{k:02}": answers(0.5 if k < 5 else 1.5 if k < 10 else 3.0, 30, k) for k in range(15)}
+    clean = {f"c{k}.png": answers(4, 30, 1, 1)["0000.png"] if k < 3 else [] for k in range(50)}
+    (tmp_path / "clean.json").write_text(json.dumps(clean))
+    begin = time.monotonic()
+    done = run(write_plan(tmp_path, said, clean="clean.json"), "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begin < 60
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert [sorted(tier) for tier in audit["ranking"]] == [
+        [f"g{k:02}" for k in range(start, start + 5)] for start in (0, 5, 10)
+    ]
+    for row in audit["generators"]:
+        assert row["CAP"]["low"] <= row["CAP"]["value"] <= row["CAP"]["high"]
+        assert row["CAP"]["value"] == pytest.approx(row["AF"]["value"] * row["MAI"]["value"])
+    assert audit["clean"]["false_alarms"] == 3
+    assert audit["clean"]["pictures"] == 50
+    assert [one["name"] for one in audit["commonest"]["g00"]] != []
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert "floating &lt;cup&gt;" in page
+    assert "<cup>" not in page + (tmp_path / "out" / "audit.md").read_text()
+
+
+def test_two_reviewers_and_people_are_compared(tmp_path: Path) -> None:
+    """Each other reviewer's ranking and its agreement stand in the result; people's verdicts are a reviewer of their own."""
+    entries: dict[str, Any] = {}
+    for k, name in enumerate(("a", "b", "c")):
+        first, second = answers(1.0 + k, 30, k, 60), answers(3.0 - k, 30, 10 + k, 60)
+        rows = [
+            {
+                "image_id": image_id,
+                "status": "anomalies" if found else "none",
+                "anomalies": [{**one, "verdict": "accept"} for one in found],
+            }
+            for image_id, found in first.items()
+        ]
+        (tmp_path / f"{name}1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / f"{name}2.json").write_text(json.dumps(second))
+        entries[name] = {"annotations": {"first": f"{name}1.jsonl", "second": f"{name}2.json"}}
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(json.dumps({"generators": entries}))
+    done = run(plan, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    tau = {(one["first"], one["second"]): one["kendall_tau"] for one in audit["agreement"]}
+    assert tau == {("first", "human verdicts"): 1, ("first", "second"): -1, ("human verdicts", "second"): -1}
+    assert audit["clean"] == "not measured"
+    assert "not measured" in (tmp_path / "out" / "audit.md").read_text()
+
+
+def picture_plan(directory: Path) -> Path:
+    """Three odd scenes and a broken file, and their three clean twins."""
+    for name, side in (("odd", 0), ("clean", 1)):
+        (directory / name).mkdir()
+        for k in range(3):
+            (directory / name / f"{k}.png").write_bytes(pair(0, k)[side].png())
+    (directory / "odd" / "broken.png").write_bytes(b"no picture")
+    plan = directory / "plan.yaml"
+    plan.write_text("generators:\n  odd: {images: odd}\n  even: {images: clean}\nclean: clean\n")
+    return plan
+
+
+def test_pictures_are_shown_to_the_tiny_model(tmp_path: Path) -> None:
+    """Pictures in directories are reviewed; a broken one is a loss that is told, with exit code 3."""
+    done = run(picture_plan(tmp_path), "--out", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert {row["name"]: (row["pictures"], row["failed"]) for row in audit["generators"]} == {
+        "odd": (3, 1),
+        "even": (3, 0),
+    }
+    assert audit["clean"]["pictures"] == 3
+    assert "data:image/jpeg;base64," in (tmp_path / "out" / "audit.html").read_text()
+
+
+class Killed(BaseException):
+    """What ends a process anywhere."""
+
+
+def test_an_audit_that_was_stopped_asks_nothing_again(tmp_path: Path) -> None:
+    """Answers are kept as they come; only pictures without one are shown again, and never to another reviewer."""
+    plan, asked = read_plan(picture_plan(tmp_path)), []
+
+    def reviewer(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[Prediction]:
+        for image_id, _ in pictures:
+            asked.append(image_id)
+            if len(asked) == 3:
+                raise Killed
+            yield Prediction(image_id=image_id, status="none")
+
+    with pytest.raises(Killed):
+        review(plan, tmp_path / "out", reviewer, Steps(1))
+    with (tmp_path / "out" / "predictions" / "odd.jsonl").open("a") as rows:
+        rows.write('{"image_id": "2.p')  # as a crash leaves it
+    answers, clean = review(plan, tmp_path / "out", reviewer, Steps(1))
+    assert asked == ["0.png", "1.png", "2.png", "2.png", *["0.png", "1.png", "2.png"] * 2]
+    assert answers["odd"].by_reviewer["reviewer"]["broken.png"].failed
+    assert clean is not None
+    other = plan.model_copy(update={"reviewer": ReviewerSettings(model="another")})
+    with pytest.raises(OutputError, match="another reviewer"):
+        review(other, tmp_path / "out", reviewer, Steps(1))
+
+
+def read_and_review(path: Path) -> None:
+    plan = read_plan(path)
+    review(plan, path.parent / "out", local_reviewer(plan.reviewer), Steps(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("generators: [", "line 1"),
+        ("generators: {}", "generators"),
+        ("models: {}", "has no generators"),
+        ("generators:\n  a: {annotations: a.json}\n  a: {images: b}\n", "line 3, column 3"),
+        ("generators: {a: {}}", "generators.a: says neither annotations, images nor dataset"),
+        ("generators: {a: {images: x, dataset: y}}", "generators.a: says images and dataset"),
+        ("generators: {a: {image: x}}", "generators.a.image: is not known here"),
+        ("generators: {a: {annotations: {x: [1]}}}", "generators.a.annotations.x: [1]: is no text"),
+        ("generators: {a: 3}", "generators.a: 3: is no mapping"),
+        ("generators: {a: {annotations: missing.json}}", "missing.json"),
+        ("generators: {a: {images: missing}}", "missing: is no directory"),
+        ("generators: {a: {images: x}}\nreviewer: {batch_size: 0}", "reviewer.batch_size: 0"),
+    ],
+)
+def test_a_bad_plan_is_one_line_that_names_the_place(tmp_path: Path, text: str, words: str) -> None:
+    """Exit code 2, one sentence: line and column of broken YAML, the entry of a wrong one."""
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises((AnomReasonError, SemapError)) as error:
+        read_and_review(tmp_path / "plan.yaml")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)

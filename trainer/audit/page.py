@@ -1,0 +1,74 @@
+"""An audit as files: `audit.json`, `audit.md`, and `audit.html`, one page with everything in it."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from dataset_builder import atomic, severity
+from dataset_builder.errors import PictureError
+from metric_semap.intensity import SEPARATION
+from trainer.audit.result import Example, examples
+from trainer.audit.review import Answers
+
+__all__ = ["write_audit"]
+
+EACH, TOTAL = 4, 36  # examples of a generator, and on the sheet
+SIDE = 280  # pixels of the longer side of an example
+SHOWN = ("CAP", "AF", "MAI", "share")
+
+
+def write_audit(result: dict[str, Any], generators: dict[str, Answers], out: Path) -> list[Path]:
+    """Write the three files; each appears whole or not at all."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: name is not None and ".html" in name,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = _number
+    environment.filters["cell"] = _cell
+    reach = max((row["CAP"]["high"] or row["CAP"]["value"] for row in result["generators"]), default=0) or 1
+    context = {
+        "audit": result,
+        "shown": SHOWN,
+        "severity": severity,
+        "reach": reach,
+        "level": f"{SEPARATION:.0%}".replace("%", " %"),
+        "each": EACH,
+        "tier_of": {name: k for k, tier in enumerate(result["ranking"], 1) for name in tier},
+    }
+    sheet = [_card(example, generators) for example in examples(generators, result["reviewer"], EACH, TOTAL)]
+    return [
+        atomic.write(out / "audit.json", json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
+        atomic.write(out / "audit.md", environment.get_template("audit.md.jinja").render(context)),
+        atomic.write(out / "audit.html", environment.get_template("audit.html.jinja").render(context, sheet=sheet)),
+    ]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _cell(text: str) -> str:
+    """A text from outside as a cell of a Markdown table: no markup, one line."""
+    plain = " ".join(text.split())
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~" else c for c in plain)
+
+
+def _card(example: Example, generators: dict[str, Answers]) -> dict[str, Any]:
+    try:
+        picture = generators[example.generator].picture(example.image_id)
+    except PictureError:
+        picture = None
+    source = None
+    if picture is not None:
+        picture.thumbnail((SIDE, SIDE))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=82)
+        source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return {**example._asdict(), "source": source}

@@ -1,0 +1,1 @@
+"""Several predictors over one split, in one leaderboard."""
