@@ -129,6 +129,8 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
             raise InputError(f"{place}: no picture can be held out of a stream; name another split")
         place = "eval_pictures: those held out"
         rows, sample = _held_out(rows, pictures)
+        if not len(rows):
+            raise InputError(f"eval_pictures: {pictures} holds out every picture; lower it")
     elif script.dataset_streaming:
         known = (row for row in _load(script, script.dataset_test_split) if _truth(row) is not None)
         read = list(islice(known, pictures))

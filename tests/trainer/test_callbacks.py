@@ -117,6 +117,7 @@ def test_tensorboard_has_the_curves(run: Runs) -> None:
     [
         ({"metric_for_best_model": "SemF2"}, "metric_for_best_model: SemF2 is not measured; choose one of SemAP_Full"),
         ({"eval_pictures": 0}, "eval_pictures: 0 examines nothing"),
+        ({"eval_pictures": 999}, "eval_pictures: 999 holds out every picture; lower it"),
         (
             {"dataset_test_split": "train"},
             "dataset_test_split: train: .* trained on as well",
