@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import dataset_builder.commands
+import space.commands
 import trainer.commands
 from dataset_builder.terminal import Steps, printable
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, dataset_builder.commands):
+for commands in (trainer.commands, dataset_builder.commands, space.commands):
     app.add_typer(commands.app)
 
 
