@@ -179,7 +179,6 @@ def _print_report(report: Any) -> None:
         typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
 
 
-@app.command()
 def publish(
     path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
     repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]

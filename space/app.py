@@ -56,7 +56,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
             css=stylesheet(),
             mcp_server=True,
             max_file_size=MAX_BYTES,
-            footer_links=["api", "settings"],
+            footer_links=["api"],
             ssr_mode=False,
             share=False,
             quiet=True,

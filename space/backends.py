@@ -60,17 +60,22 @@ def open_backends(settings: Settings) -> Backends:
     first: Backend
     second: Backend | None = None
     if settings.base_url:
+        from huggingface_hub.constants import is_offline_mode
+
         from space.endpoint import Endpoint
 
-        first = Endpoint(settings.base_url, settings.model)
+        if is_offline_mode():
+            raise UnavailableError("HF_HUB_OFFLINE: is set, and its client then reaches no endpoint at all; unset it")
+
+        first = Endpoint(settings.base_url, settings.model, settings.boxes)
     else:
         from space.local import open_local
 
-        first, second = open_local(settings.model, settings.adapter)
+        first, second = open_local(settings.model, settings.adapter, settings.boxes)
     if settings.compare:
         from space.local import open_local
 
-        second, _ = open_local(settings.compare, None)
+        second, _ = open_local(settings.compare, None, settings.boxes)
     return Backends(first, second, _thorough(settings))
 
 

@@ -19,11 +19,12 @@ def demo(
     compare: Annotated[str | None, typer.Option(help="A second model: tiny, a directory or a Hub id.")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Offer AnomAgent too; needs --base-url.")] = False,
     run: Annotated[Path | None, typer.Option(help="A run of AnomAgent to review.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Ask for boxes too; the tiny model's are rough.")] = False,
 ) -> None:
     """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
     from space.settings import Settings
 
-    settings = Settings(model, adapter, base_url, compare, thorough, run)
+    settings = Settings(model, adapter, base_url, compare, thorough, run, boxes)
     from space.app import serve
 
     serve(settings, port)

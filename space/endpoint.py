@@ -14,6 +14,8 @@ from space.uploads import Picture
 
 __all__ = ["Endpoint"]
 
+_SENT = 1568  # pixels of the longer side of the picture that is sent
+
 TIMEOUT = 120.0
 """Seconds without a word after which a model counts as dead."""
 
@@ -24,19 +26,22 @@ class Endpoint:
     Args:
         base_url (`str`): where it is, up to `/v1`.
         model (`str`): its name there.
+        boxes (`bool`): whether it is asked where each anomaly is, in pixels of the picture it is sent.
     """
 
     knows_scenes_alone = False
     at_once = 8
 
-    def __init__(self, base_url: str, model: str) -> None:
+    def __init__(self, base_url: str, model: str, boxes: bool = False) -> None:
         self.name = model.rsplit("/", 1)[-1]
+        self._task: Task = "grounded" if boxes else "anomalies"
         self._model = model
         self._client = InferenceClient(base_url=base_url, api_key=Settings.key() or "none", timeout=TIMEOUT)
 
     def examine(self, picture: Picture) -> Iterator[Examination]:
-        image = picture.data_uri(1568)
-        yield from examine_text(picture, self._pieces(image))
+        sent = picture.image.copy()
+        sent.thumbnail((_SENT, _SENT))
+        yield from examine_text(picture, self._pieces(picture.data_uri(_SENT)), sent.size)
 
     def _messages(self, task: Task, image: str) -> list[dict[str, Any]]:
         content = [{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": PROMPTS[task]}]
@@ -46,7 +51,7 @@ class Endpoint:
         ended = False
         try:
             stream = self._client.chat_completion(
-                self._messages("anomalies", image), model=self._model, stream=True, max_tokens=2048, temperature=0
+                self._messages(self._task, image), model=self._model, stream=True, max_tokens=2048, temperature=0
             )
             for chunk in stream:
                 for choice in chunk.choices[:1]:

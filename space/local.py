@@ -37,7 +37,7 @@ def _weights(model: str) -> tuple[Any, Any, threading.Lock]:
     return *load(model), threading.Lock()
 
 
-def open_local(model: str, adapter: str | None) -> tuple["Local", "Local | None"]:
+def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["Local", "Local | None"]:
     """The model, and its base to compare it with if it has an adapter. Both share their weights.
 
     Raises:
@@ -48,7 +48,7 @@ def open_local(model: str, adapter: str | None) -> tuple["Local", "Local | None"
     tiny = Path(resolve(model)).absolute() == TINY.absolute()
     name = "tiny" if tiny else Path(model).name
     if adapter is None:
-        return Local(name, loaded, processor, lock, tiny), None
+        return Local(name, loaded, processor, lock, tiny, boxes), None
     from peft import PeftModel
 
     from dataset_builder.errors import InputError, UnavailableError
@@ -61,8 +61,8 @@ def open_local(model: str, adapter: str | None) -> tuple["Local", "Local | None"
     except (OSError, ValueError) as error:
         raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
     # Switching the adapter off asks PEFT each time: the base it was put into is no longer a base.
-    tuned = Local(f"{name} + {Path(adapter).name}", adapted, processor, lock, tiny)
-    return tuned, Local(f"{name} (base)", adapted, processor, lock, tiny, base=True)
+    tuned = Local(f"{name} + {Path(adapter).name}", adapted, processor, lock, tiny, boxes)
+    return tuned, Local(f"{name} (base)", adapted, processor, lock, tiny, boxes, base=True)
 
 
 class Local:
@@ -72,16 +72,25 @@ class Local:
         name (`str`): what a visitor calls it.
         model, processor: as `trainer.loading.load` returns them, or a `PeftModel`.
         lock (`threading.Lock`): held while it answers; models that share weights share it.
-        tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for boxes, and for no verdict.
+        tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
+        boxes (`bool`): whether it is asked where each anomaly is.
         base (`bool`): whether the adapter is to be switched off.
     """
 
     at_once = 1
 
     def __init__(
-        self, name: str, model: Any, processor: Any, lock: threading.Lock, tiny: bool, base: bool = False
+        self,
+        name: str,
+        model: Any,
+        processor: Any,
+        lock: threading.Lock,
+        tiny: bool,
+        boxes: bool = False,
+        base: bool = False,
     ) -> None:
         self.name, self.knows_scenes_alone = name, tiny
+        self._task: Task = "grounded" if boxes else "anomalies"
         self._model, self._processor, self._lock, self._base = model, processor, lock, base
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
@@ -99,9 +108,8 @@ class Local:
         """
         stop = threading.Event()
         pieces = _Pieces(self._processor.tokenizer)
-        task: Task = "grounded" if self.knows_scenes_alone else "anomalies"
         with self._model.disable_adapter() if self._base else nullcontext():
-            inputs = self._inputs(task, image)
+            inputs = self._inputs(self._task, image)
             side = self._processor.image_processor.patch_size
             _, rows, columns = inputs["image_grid_thw"][0].tolist()
             yield columns * side, rows * side

@@ -50,7 +50,7 @@ def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Pa
     at_once = min(one.at_once for one in models)
     tiny = backends.first.knows_scenes_alone
     with Page(title="AnomReason", analytics_enabled=False) as page:
-        gr.HTML(_TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""), padding=False)
+        gr.HTML(_TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""), padding=False, apply_default_css=False)
         if backends.second is None and run is None:
             _examine_tab(backends, uploads, at_once)
         else:
@@ -72,7 +72,7 @@ def _examine_tab(backends: Backends, uploads: Path, at_once: int) -> None:
         with gr.Column(elem_classes="ar-sticky"):
             picture = _picture("picture", "Examine", backends.thorough is not None)
         with gr.Column():
-            pane = gr.HTML(_welcome(), elem_id="results", elem_classes="ar-pane", padding=False)
+            pane = gr.HTML(_welcome(), elem_id="results", elem_classes="ar-pane", padding=False, apply_default_css=False)
 
     async def examine(event: gr.EventData) -> AsyncIterator[list[Any]]:
         thorough = backends.thorough is not None and event._data.get("thorough") is True
@@ -94,7 +94,7 @@ def _compare_tab(one: Backend, other: Backend, uploads: Path, at_once: int) -> N
             picture = _picture("pair", "Compare", False)
         with gr.Column(), gr.Row(elem_classes="ar-pair"):
             panes = [
-                gr.HTML(_waiting(backend.name), elem_id=f"results-{side}", elem_classes="ar-pane", padding=False)
+                gr.HTML(_waiting(backend.name), elem_id=f"results-{side}", elem_classes="ar-pane", padding=False, apply_default_css=False)
                 for side, backend in (("left", one), ("right", other))
             ]
 
@@ -135,6 +135,7 @@ def _wire(picture: Any, step: Any, outputs: list[Any], at_once: int) -> None:
         concurrency_limit=at_once,
         show_progress="minimal",
         show_progress_on=outputs[1:],
+        api_name=f"page_{step.__name__}",  # /examine is the API's
         api_visibility="private",
         trigger_mode="multiple",
     )
@@ -225,7 +226,15 @@ def _picture(owner: str, verb: str, thorough: bool) -> Any:
     )
     script = (_HERE / "picture.js").read_text(encoding="utf-8")
     return gr.HTML(
-        "", html_template=template, js_on_load=script, elem_id=owner, padding=False, boxes=[], preview="", state="empty"
+        "",
+        html_template=template,
+        js_on_load=script,
+        elem_id=owner,
+        padding=False,
+        apply_default_css=False,
+        boxes=[],
+        preview="",
+        state="empty",
     )
 
 

@@ -22,6 +22,8 @@ class Settings:
         compare (`str`, *optional*): a second model to compare with: `tiny`, a directory or a Hub id.
         thorough (`bool`): whether AnomAgent may be chosen; it needs an endpoint.
         run (`Path`, *optional*): a run to review.
+        boxes (`bool`): whether models are asked where each anomaly is. Off unless the model is known to tell: a box in the wrong
+            place misleads, and the tiny model's are rough.
     """
 
     model: str = "tiny"
@@ -30,6 +32,7 @@ class Settings:
     compare: str | None = None
     thorough: bool = False
     run: Path | None = None
+    boxes: bool = False
 
     def __post_init__(self) -> None:
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
@@ -45,10 +48,13 @@ class Settings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "Settings":
-        """`ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH` and `_RUN`; unset and empty are the same."""
+        """`ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`; unset and empty are the same."""
 
         def value(name: str) -> str | None:
             return variables.get(f"ANOMREASON_{name}") or None
+
+        def yes(name: str) -> bool:
+            return (value(name) or "").lower() in ("1", "true", "yes")
 
         run = value("RUN")
         return cls(
@@ -56,8 +62,9 @@ class Settings:
             adapter=value("ADAPTER"),
             base_url=value("BASE_URL"),
             compare=value("COMPARE"),
-            thorough=(value("THOROUGH") or "").lower() in ("1", "true", "yes"),
+            thorough=yes("THOROUGH"),
             run=Path(run) if run else None,
+            boxes=yes("BOXES"),
         )
 
     @staticmethod

@@ -36,7 +36,9 @@ def theme() -> Any:
         "button_secondary_background_fill": "var(--ar-surface)",
         "button_secondary_text_color": "var(--ar-ink)",
     }
-    base = gr.themes.Base(font=[LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    # 400 and 700 are whole; what Gradio ships between them lacks letters.
+    plex = LocalFont("IBM Plex Sans", weights=(400, 700))
+    base = gr.themes.Base(font=[plex, "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     # The colours are variables with a dark value of their own, so both modes name the same ones.
     dark = {f"{name}_dark": value for name, value in both.items() if name != "color_accent"}
     return base.set(**both, **dark)
