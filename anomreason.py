@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import dataset_builder.commands
+import space.commands
 import trainer.commands
 from dataset_builder.terminal import Steps, printable
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, dataset_builder.commands):
+for commands in (trainer.commands, dataset_builder.commands, space.commands):
     app.add_typer(commands.app)
 
 
@@ -102,6 +103,26 @@ def predict(
             err=True,
         )
         raise typer.Exit(3)
+
+
+@app.command()
+def publish(
+    path: Annotated[Path, typer.Argument(help="A built dataset, or the Space's folder.")] = Path("anomreason"),
+    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
+) -> None:
+    """Push a built dataset or the Space to the Hub and check what arrived. The token comes from HF_TOKEN."""
+    from space.publish import is_space, publish_space
+
+    if not is_space(path):
+        dataset_builder.commands.publish(path, repo_id, private, dry_run)
+        return
+    result = publish_space(repo_id, private=private, dry_run=dry_run)
+    for name, size in result.files:
+        typer.echo(f"{size:>14,}  {name}")
+    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
+    typer.echo(f"dry run: {total} would go to {repo_id}" if dry_run else f"{result.url}: {total}, checked against what was sent")
 
 
 @app.command()

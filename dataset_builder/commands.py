@@ -207,7 +207,6 @@ def _print_report(report: Any) -> None:
         typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
 
 
-@app.command()
 def publish(
     path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, the metric or a Space.")] = Path(
         "anomreason"

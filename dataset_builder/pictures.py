@@ -4,9 +4,12 @@ import os
 import warnings
 from pathlib import Path
 
+import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dataset_builder.errors import PictureError
+
+pillow_heif.register_heif_opener()  # HEIC, what telephones photograph
 
 __all__ = ["MAX_PIXELS", "open_picture", "upright"]
 
@@ -31,7 +34,7 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file; give an existing picture") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: is no picture that can be read; give a PNG, JPEG or WebP file") from None
+        raise PictureError(f"{path}: is no picture that can be read; give a PNG, JPEG, WebP or HEIC file") from None
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, PictureError):
             raise

@@ -1,6 +1,7 @@
 """What all tests share: a scenes directory, the dataset built from it, and the rule that CI skips nothing."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,19 @@ def official(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("official") / "anomreason"
     build(release, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real, headless Chromium: one for all tests, since Playwright runs once in a process."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.chromium import LAUNCH, find_chromium
+
+    path = find_chromium()
+    if path is None:
+        pytest.fail("no Chromium found; `python tests/install_browser.py` installs one")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=LAUNCH)
+        yield chromium
+        chromium.close()

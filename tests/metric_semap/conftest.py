@@ -167,23 +167,3 @@ def official_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 def _official(name: str, phenomenon: str, reasoning: str, severity: str) -> dict[str, str]:
     return {"Name": name, "Observed Phenomenon": phenomenon, "Reasoning": reasoning, "Severity Score": severity}
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A real, headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    spec = importlib.util.spec_from_file_location("chromium", Path(__file__).resolve().parents[1] / "chromium.py")
-    assert spec is not None
-    assert spec.loader is not None
-    chromium_finder = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(chromium_finder)
-    path = chromium_finder.find_chromium()
-    if path is None:
-        pytest.fail("no Chromium found; `python tests/install_browser.py` installs one")
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        yield chromium
-        chromium.close()

@@ -1,0 +1,55 @@
+"""What one look at one picture has come to so far, and the forms it is given away in."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from dataset_builder.schema import Anomaly
+
+__all__ = ["Answer", "Examination", "Verdict"]
+
+Status = Literal["looking", "anomalies", "none", "partial", "failed"]
+
+
+class Verdict(TypedDict):
+    """Whether a picture was generated. `p_fake` is the model's probability, 0..1, or `None` where it gives none."""
+
+    label: Literal["real", "fake"]
+    p_fake: float | None
+
+
+class Answer(TypedDict):
+    """What the API, the MCP tool and `anomreason examine --json` give."""
+
+    image_id: str
+    status: str
+    verdict: Verdict | None
+    anomalies: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A look at a picture, under way (`looking`) or ended.
+
+    Attributes:
+        image_id (`str`): the picture's file name.
+        status (`str`): `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost) or `failed`.
+        anomalies (`list[Anomaly]`): complete so far; boxes in pixels of the upright picture.
+        verdict (`Verdict`, *optional*): where the model can give one.
+        stage (`str`): what is being done, for models that work in stages.
+        problem (`str`): one sentence for a person: what was lost, or why there is no answer.
+        seconds (`float`, *optional*): how long it took.
+    """
+
+    image_id: str
+    status: Status = "looking"
+    anomalies: list[Anomaly] = field(default_factory=list)
+    verdict: Verdict | None = None
+    stage: str = ""
+    problem: str = ""
+    seconds: float | None = None
+
+    def answer(self) -> Answer:
+        """The contract's form."""
+        fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
+        anomalies = [anomaly.model_dump(mode="json", include=fields) for anomaly in self.anomalies]
+        return {"image_id": self.image_id, "status": self.status, "verdict": self.verdict, "anomalies": anomalies}

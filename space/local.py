@@ -1,0 +1,175 @@
+"""A model in this process: the tiny one on a CPU, or Qwen2.5-VL with an adapter on a GPU or ZeroGPU."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from dataset_builder.prompts import Task, chat
+from space.backends import examine_text
+from space.examination import Examination, Verdict
+from space.uploads import Picture
+from trainer.loading import TINY, first_line, load, resolve
+
+__all__ = ["Local", "open_local"]
+
+MAX_NEW_TOKENS = 1024
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _on_gpu(function: _F) -> _F:
+    """On ZeroGPU a GPU is lent for the time of a call; elsewhere nothing changes."""
+    try:
+        import spaces
+    except ImportError:
+        return function
+    decorated: _F = spaces.GPU(function)
+    return decorated
+
+
+@cache
+def _weights(model: str) -> tuple[Any, Any, threading.Lock]:
+    """A model, its processor and the lock that lets one answer at a time through: loaded once in a process."""
+    return *load(model), threading.Lock()
+
+
+def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["Local", "Local | None"]:
+    """The model, and its base to compare it with if it has an adapter. Both share their weights.
+
+    Raises:
+        UnavailableError: if a part is out of reach.
+        InputError: if the adapter was made for another base model.
+    """
+    loaded, processor, lock = _weights(model)
+    tiny = Path(resolve(model)).absolute() == TINY.absolute()
+    name = "tiny" if tiny else Path(model).name
+    if adapter is None:
+        return Local(name, loaded, processor, lock, tiny, boxes), None
+    from peft import PeftModel
+
+    from dataset_builder.errors import InputError, UnavailableError
+
+    try:
+        # Not merged: switched off it is the base, so base and adapter cost the memory of one model.
+        adapted = PeftModel.from_pretrained(loaded, adapter).eval()
+    except RuntimeError as error:
+        raise InputError(f"{adapter}: does not fit {model}; give its own base model ({first_line(error)})") from None
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
+    # Switching the adapter off asks PEFT each time: the base it was put into is no longer a base.
+    tuned = Local(f"{name} + {Path(adapter).name}", adapted, processor, lock, tiny, boxes)
+    return tuned, Local(f"{name} (base)", adapted, processor, lock, tiny, boxes, base=True)
+
+
+class Local:
+    """A transformers model that answers as it writes.
+
+    Args:
+        name (`str`): what a visitor calls it.
+        model, processor: as `trainer.loading.load` returns them, or a `PeftModel`.
+        lock (`threading.Lock`): held while it answers; models that share weights share it.
+        tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
+        boxes (`bool`): whether it is asked where each anomaly is.
+        base (`bool`): whether the adapter is to be switched off.
+    """
+
+    at_once = 1
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        processor: Any,
+        lock: threading.Lock,
+        tiny: bool,
+        boxes: bool = False,
+        base: bool = False,
+    ) -> None:
+        self.name, self.knows_scenes_alone = name, tiny
+        self._task: Task = "grounded" if boxes else "anomalies"
+        self._model, self._processor, self._lock, self._base = model, processor, lock, base
+        self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
+
+    def examine(self, picture: Picture) -> Iterator[Examination]:
+        with self._lock:
+            pieces = self._on_gpu(picture.image)
+            shown = next(pieces)
+            yield from examine_text(picture, pieces, shown)
+
+    def _answer(self, image: Any) -> Iterator[Any]:
+        """First the size of the picture as the model sees it, then its answer in pieces, last its verdict.
+
+        Raises:
+            ConnectionError: if generation fails.
+        """
+        stop = threading.Event()
+        pieces = _Pieces(self._processor.tokenizer)
+        with self._model.disable_adapter() if self._base else nullcontext():
+            inputs = self._inputs(self._task, image)
+            side = self._processor.image_processor.patch_size
+            _, rows, columns = inputs["image_grid_thw"][0].tolist()
+            yield columns * side, rows * side
+
+            def generate() -> None:
+                try:
+                    with torch.inference_mode():
+                        self._model.generate(
+                            **inputs,
+                            max_new_tokens=MAX_NEW_TOKENS,
+                            do_sample=False,
+                            streamer=pieces,
+                            stopping_criteria=[lambda tokens, _: torch.full_like(tokens[:, 0], stop.is_set(), dtype=torch.bool)],
+                        )
+                except Exception:  # out of memory and whatever else kernels raise: told to the visitor in one sentence
+                    pieces.fail()
+
+            thread = threading.Thread(target=generate, daemon=True)
+            thread.start()
+            try:
+                yield from pieces
+            finally:
+                stop.set()
+                thread.join()
+            if not self.knows_scenes_alone:
+                yield self._verdict(image)
+
+    def _inputs(self, task: Task, image: Any) -> Any:
+        prompt = self._processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+        return self._processor(images=[image], text=[prompt], return_tensors="pt").to(self._model.device)
+
+    @torch.inference_mode()
+    def _verdict(self, image: Any) -> Verdict:
+        """The probability of Yes against No as the first token of the answer to the verdict's question."""
+        logits = self._model(**self._inputs("verdict", image)).logits[0, -1].float()
+        yes, no = (self._processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No"))
+        p_fake = torch.softmax(logits[[yes, no]], dim=0)[0].item()
+        return {"label": "fake" if p_fake >= 0.5 else "real", "p_fake": round(p_fake, 3)}
+
+
+class _Pieces:
+    """Iterates over a text while `generate` writes it; ends with an error if the writing failed."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        from transformers import TextIteratorStreamer
+
+        self._streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self._failed = False
+
+    def put(self, value: Any) -> None:
+        self._streamer.put(value)
+
+    def end(self) -> None:
+        self._streamer.end()
+
+    def fail(self) -> None:
+        self._failed = True
+        self._streamer.text_queue.put(self._streamer.stop_signal)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._streamer
+        if self._failed:
+            raise ConnectionError("generation failed")

@@ -1,0 +1,269 @@
+"""The page: Examine, Compare and Review, and the API and MCP tool behind it."""
+
+import asyncio
+import base64
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import jinja2
+
+from dataset_builder import severity
+from dataset_builder.errors import PictureError, UnavailableError
+from space.backends import SILENT, Backend, Backends
+from space.cards import boxes, notice, results
+from space.door import Page
+from space.examination import Examination
+from space.uploads import MAX_BYTES, Picture, take_upload
+
+__all__ = ["build_page"]
+
+_HERE = Path(__file__).parent
+_TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE), autoescape=True)
+
+_SCENES = {
+    "floating": "a thing in mid-air",
+    "extra_arm": "a person and a table",
+    "mirror": "a mirror on the wall",
+    "clock": "a clock on the wall",
+    "giant": "a thing out of scale",
+    "clean": "nothing wrong with it",
+}
+BANNER = (
+    "This demo runs a tiny model that knows rendered scenes like those below, and nothing else. What it says about any other "
+    "picture is worth nothing, and it gives no verdict on whether a picture is real."
+)
+
+
+def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Page:
+    """The page, not yet served.
+
+    Args:
+        backends (`Backends`): the models.
+        uploads (`Path`): where Gradio puts uploads.
+        run (`Path`, *optional*): a run to review, in a tab of its own.
+    """
+    models = [one for one in (backends.first, backends.second, backends.thorough) if one is not None]
+    at_once = min(one.at_once for one in models)
+    tiny = backends.first.knows_scenes_alone
+    with Page(title="AnomReason", analytics_enabled=False) as page:
+        gr.HTML(_TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""), padding=False, apply_default_css=False)
+        if backends.second is None and run is None:
+            _examine_tab(backends, uploads, at_once)
+        else:
+            with gr.Tabs():
+                with gr.Tab("Examine", id="examine"):
+                    _examine_tab(backends, uploads, at_once)
+                if backends.second is not None:
+                    with gr.Tab("Compare", id="compare"):
+                        _compare_tab(backends.first, backends.second, uploads, at_once)
+                if run is not None:
+                    with gr.Tab("Review", id="review"):
+                        _review_tab(run)
+        _api(backends.first, uploads, at_once)
+    return page
+
+
+def _examine_tab(backends: Backends, uploads: Path, at_once: int) -> None:
+    with gr.Row(elem_classes="ar-columns"):
+        with gr.Column(elem_classes="ar-sticky"):
+            picture = _picture("picture", "Examine", backends.thorough is not None)
+        with gr.Column():
+            pane = gr.HTML(_welcome(), elem_id="results", elem_classes="ar-pane", padding=False, apply_default_css=False)
+
+    async def examine(event: gr.EventData) -> AsyncIterator[list[Any]]:
+        thorough = backends.thorough is not None and event._data.get("thorough") is True
+        backend = backends.thorough if thorough and backends.thorough else backends.first
+        yield [_state("looking"), _looking(backend, "picture")]
+        taken = await _take(event._data, uploads)
+        if isinstance(taken, str):
+            yield [_state("ended"), notice(taken, "picture", retry=False)]
+            return
+        async for found in _steps(backend, taken):
+            yield [_seen(found, taken), results(found, "picture", taken, backend.name)]
+
+    _wire(picture, examine, [picture, pane], at_once)
+
+
+def _compare_tab(one: Backend, other: Backend, uploads: Path, at_once: int) -> None:
+    with gr.Row(elem_classes="ar-columns compare"):
+        with gr.Column(elem_classes="ar-sticky"):
+            picture = _picture("pair", "Compare", False)
+        with gr.Column(), gr.Row(elem_classes="ar-pair"):
+            panes = [
+                gr.HTML(_waiting(backend.name), elem_id=f"results-{side}", elem_classes="ar-pane", padding=False, apply_default_css=False)
+                for side, backend in (("left", one), ("right", other))
+            ]
+
+    async def compare(event: gr.EventData) -> AsyncIterator[list[Any]]:
+        yield [_state("looking"), _looking(one, "pair"), _looking(other, "pair")]
+        taken = await _take(event._data, uploads)
+        if isinstance(taken, str):
+            yield [_state("ended"), notice(taken, "pair", retry=False), notice(taken, "pair", retry=False)]
+            return
+        # One after the other: two models that share a machine would only slow each other down.
+        async for found in _steps(one, taken):
+            yield [_state("looking", taken), results(found, "pair", taken, one.name), gr.skip()]
+        async for found in _steps(other, taken):
+            yield [
+                _state("ended" if found.status != "looking" else "looking", taken),
+                gr.skip(),
+                results(found, "pair", taken, other.name),
+            ]
+
+    _wire(picture, compare, [picture, *panes], at_once)
+
+
+def _review_tab(run: Path) -> None:
+    try:
+        from agent.review import app as review
+    except ImportError:
+        raise UnavailableError(f"--run {run}: this build has no page for reviewing; leave it out") from None
+    review.build_tab(run)
+
+
+def _wire(picture: Any, step: Any, outputs: list[Any], at_once: int) -> None:
+    """Examining and cancelling; whoever asks first is answered first, and sees the place in the queue."""
+    asked = picture.examine(
+        step,
+        None,
+        outputs,
+        concurrency_id="model",
+        concurrency_limit=at_once,
+        show_progress="minimal",
+        show_progress_on=outputs[1:],
+        api_name=f"page_{step.__name__}",  # /examine is the API's
+        api_visibility="private",
+        trigger_mode="multiple",
+    )
+    picture.cancel(
+        lambda: [_state("ended"), *([_stopped()] * (len(outputs) - 1))],
+        None,
+        outputs,
+        cancels=[asked],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _api(backend: Backend, uploads: Path, at_once: int) -> None:
+    async def examine(image: gr.FileData) -> dict[str, Any]:
+        """List what in a picture defies common sense, physics or anatomy.
+
+        Args:
+            image: The picture: PNG, JPEG, WebP or HEIC, at most 20 MB.
+
+        Returns:
+            image_id, status (anomalies, none or partial), verdict (label and p_fake, or null) and anomalies, a list of name,
+            phenomenon, reasoning, severity (0 completely irrational to 100 completely realistic: low is severe) and bbox.
+        """
+        taken = await _take(image, uploads)
+        if isinstance(taken, str):
+            raise gr.Error(taken, print_exception=False)
+        found = Examination(taken.image_id)
+        async for found in _steps(backend, taken):
+            pass
+        if found.status == "failed":
+            raise gr.Error(found.problem, print_exception=False)
+        return dict(found.answer())
+
+    gr.api(examine, api_name="examine", concurrency_id="model", concurrency_limit=at_once)
+
+
+async def _take(file: Any, uploads: Path) -> Picture | str:
+    """The picture, or one sentence why not."""
+    try:
+        return await asyncio.to_thread(take_upload, file, uploads)
+    except PictureError as error:
+        return str(error)
+
+
+async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examination]:
+    """An examination's steps, each once, from a thread of its own. Leaving the loop stops the model at its next word."""
+    loop, steps = asyncio.get_running_loop(), asyncio.Queue[Examination | None]()
+    left = threading.Event()
+    last = Examination(picture.image_id)
+
+    def tell(step: Examination | None) -> None:
+        with suppress(RuntimeError):  # the server is going down
+            loop.call_soon_threadsafe(steps.put_nowait, step)
+
+    def look() -> None:
+        looking: Iterator[Examination] = iter(backend.examine(picture))
+        try:
+            for step in looking:
+                tell(step)
+                if left.is_set():
+                    break
+        except Exception:  # whatever a model does, a visitor gets a sentence and may try again
+            tell(Examination(picture.image_id, "failed", problem=SILENT))
+        finally:
+            getattr(looking, "close", lambda: None)()
+            tell(None)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        while (step := await steps.get()) is not None:
+            if step != last or step.status != "looking":
+                last = step
+                yield step
+    finally:
+        left.set()
+
+
+def _picture(owner: str, verb: str, thorough: bool) -> Any:
+    scenes = [
+        {"name": path.name, "about": about, "source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"}
+        for name, about in _SCENES.items()
+        if (path := _HERE / "examples" / f"{name}.png").is_file()
+    ]
+    template = _TEMPLATES.get_template("picture.html.jinja").render(
+        owner=owner, verb=verb, thorough=thorough, scenes=scenes, limit=MAX_BYTES
+    )
+    script = (_HERE / "picture.js").read_text(encoding="utf-8")
+    return gr.HTML(
+        "",
+        html_template=template,
+        js_on_load=script,
+        elem_id=owner,
+        padding=False,
+        apply_default_css=False,
+        boxes=[],
+        preview="",
+        state="empty",
+    )
+
+
+def _state(state: str, picture: Picture | None = None, placed: list[dict[str, Any]] | None = None) -> Any:
+    preview = picture.data_uri() if picture is not None and not picture.browsers_show else ""
+    return gr.update(state=state, boxes=placed or [], preview=preview)
+
+
+def _seen(found: Examination, picture: Picture) -> Any:
+    return _state("looking" if found.status == "looking" else "ended", picture, boxes(found, picture))
+
+
+def _looking(backend: Backend, owner: str) -> str:
+    return results(Examination("picture"), owner, model=backend.name)
+
+
+def _welcome() -> str:
+    return _TEMPLATES.get_template("welcome.html.jinja").render(bands=severity.BANDS)
+
+
+def _waiting(name: str) -> str:
+    return _TEMPLATES.from_string(
+        '<section class="ar-results"><header class="ar-results-head"><h2>{{ name }}</h2></header>'
+        '<p class="ar-muted">Its answer appears here once there is a picture.</p></section>'
+    ).render(name=name)
+
+
+def _stopped() -> str:
+    return (
+        '<section class="ar-results" data-status="stopped"><header class="ar-results-head"><h2>Stopped</h2></header>'
+        '<p class="ar-muted">Nothing more is being asked. Look again, or take another picture.</p></section>'
+    )

@@ -1,0 +1,123 @@
+"""Takes in pictures from anyone: within limits, upright, without what the file says about its maker.
+
+A file is deleted as soon as it has been read; what goes on from here are pixels.
+"""
+
+import base64
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from dataset_builder.errors import PictureError
+from dataset_builder.pictures import upright
+from dataset_builder.structure import FORMATS
+
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "read_picture", "take_upload"]
+
+MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000
+_SHOWN = 2048  # pixels of the longer side that models and readers get; more only costs time
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture taken in.
+
+    Attributes:
+        image_id (`str`): the file's name, without its folders.
+        image (`PIL.Image.Image`): upright, RGB, its longer side at most 2,048 pixels.
+        size (`tuple`): width and height of the upright picture as it came; boxes are in its pixels.
+        browsers_show (`bool`): whether a browser can show the file itself.
+    """
+
+    image_id: str
+    image: Image.Image
+    size: tuple[int, int]
+    browsers_show: bool = True
+
+    def data_uri(self, longest: int = 1024) -> str:
+        """The picture as a JPEG in a data URI: pixels alone, no EXIF, no colour profile, no comment."""
+        small = self.image.copy()
+        small.thumbnail((longest, longest))
+        out = io.BytesIO()
+        small.save(out, "JPEG", quality=88)
+        return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def take_upload(file: Any, folder: Path) -> Picture:
+    """The picture of an upload; its file is deleted, readable or not.
+
+    Args:
+        file (`dict`): `path`, and `orig_name` or `name` of the file, as a browser or client sent them: not to be trusted.
+        folder (`Path`): where uploads lie; a path outside it is refused.
+
+    Raises:
+        PictureError: in words for the person who sent it.
+    """
+    path = file.get("path") if isinstance(file, dict) else None
+    if not isinstance(path, str) or not path:
+        raise PictureError("There is no picture; choose one first.")
+    place = Path(os.path.realpath(path))
+    if not place.is_relative_to(os.path.realpath(folder)) or not place.is_file():
+        raise PictureError("That picture is no longer here; send it again.")
+    try:
+        if place.stat().st_size > MAX_BYTES:
+            raise PictureError(f"This file is larger than {MAX_BYTES // 2**20} MB; please send a smaller one.")
+        data = place.read_bytes()
+    finally:
+        place.unlink(missing_ok=True)
+    given = file.get("orig_name") or file.get("name")
+    return read_picture(data, given if isinstance(given, str) and given else place.name)
+
+
+def read_picture(data: bytes, name: str) -> Picture:
+    """Decode a picture file within the limits.
+
+    Raises:
+        PictureError: in words for the person who sent it.
+    """
+    image_id = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())[:120] or "picture"
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"This file is larger than {MAX_BYTES // 2**20} MB; please send a smaller one.")
+    if not data:
+        raise PictureError("This file is empty; please send it again.")
+    if b"<svg" in data[:1000].lower():
+        raise PictureError("This is an SVG drawing; please send a PNG, JPEG, WebP or HEIC picture.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MAX_PIXELS is the limit; a damaged EXIF block is no damage to the picture
+            with Image.open(io.BytesIO(data), formats=[*FORMATS, "HEIF"]) as opened:
+                width, height = opened.size
+                if width * height > MAX_PIXELS:
+                    raise PictureError(
+                        f"This picture has {width:,} × {height:,} pixels, more than the {MAX_PIXELS // 10**6} million "
+                        "that can be read here; please send a smaller one."
+                    )
+                if min(width, height) < 16:
+                    raise PictureError("This picture is too small to show anything; please send a larger one.")
+                if opened.format == "JPEG" and max(opened.size) > 2 * _SHOWN:
+                    opened.draft("RGB", (_SHOWN, _SHOWN))  # decodes at half or a quarter of the size, in that much less time
+                shown = opened.format in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+                image = upright(opened, image_id)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("This is no picture that can be read; please send a PNG, JPEG, WebP or HEIC file.") from None
+    except Image.DecompressionBombError:
+        raise PictureError(
+            f"This picture claims more than the {MAX_PIXELS // 10**6} million pixels that can be read here; please send a smaller one."
+        ) from None
+    # A decoder that is handed rubbish can raise nearly anything.
+    except Exception:
+        raise PictureError("This picture is damaged or cut off; please send it again.") from None
+    turned = (image.width > image.height) != (width > height) and image.width != image.height
+    size = (height, width) if turned else (width, height)
+    image.thumbnail((_SHOWN, _SHOWN))
+    clean = Image.new("RGB", image.size)  # pixels alone: Pillow would hand the file's EXIF on
+    clean.paste(image)
+    return Picture(image_id, clean, size, shown)

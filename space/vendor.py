@@ -1,0 +1,43 @@
+"""Puts together the Space's repository: a folder that needs nothing of ours from elsewhere."""
+
+from pathlib import Path
+
+from dataset_builder import atomic
+
+__all__ = ["vendor"]
+
+_HERE = Path(__file__).resolve().parent
+_PACKAGES = ("agent", "dataset_builder", "space", "trainer")
+_ROOT_FILES = ("app.py", "README.md", "requirements.txt")
+_KEPT = {".py", ".jinja", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
+
+
+def vendor(out: Path, namespace: str | None = None) -> Path:
+    """Write the Space's repository: `app.py`, its card and requirements, and beside them the packages it imports with the tiny
+    weights.
+
+    Args:
+        out (`Path`): the folder; whole or not there at all, and replaced if it is there.
+        namespace (`str`, *optional*): takes the place of `ORG` in the card.
+
+    Returns:
+        `out`.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    with atomic.new_directory(out) as work:
+        for name in _ROOT_FILES:
+            text = (_HERE / name).read_text(encoding="utf-8")
+            if namespace and name == "README.md":
+                text = text.replace("ORG/", f"{namespace}/")
+            (work / name).write_text(text, encoding="utf-8")
+        for package in _PACKAGES:
+            source = _HERE.parent / package
+            for path in sorted(source.rglob("*")):
+                inside = path.relative_to(source)
+                if path.is_file() and path.suffix in _KEPT and "__pycache__" not in inside.parts:
+                    target = work / package / inside
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(path.read_bytes())
+    return out

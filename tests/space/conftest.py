@@ -1,0 +1,72 @@
+"""Two servers: the tiny model with an adapter, and an endpoint that says what a test tells it to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving import Served, serve_space
+from tests.stub_endpoint import StubEndpoint, serve_stub
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "space" / "examples"
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained adapter of the tiny model: it answers as its base does."""
+    from peft import LoraConfig, get_peft_model
+
+    from trainer.loading import load
+    from trainer.sft import LORA_MODULES
+
+    out = tmp_path_factory.mktemp("adapter") / "adapter"
+    get_peft_model(load("tiny")[0], LoraConfig(r=2, target_modules=LORA_MODULES)).save_pretrained(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The tiny model with an adapter, asked for boxes."""
+    with serve_space(tmp_path_factory.mktemp("tiny"), "--adapter", str(adapter), "--boxes") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, StubEndpoint]]:
+    with serve_stub() as stub:
+        options = ("--base-url", stub.base_url, "--model", "stub")
+        variables = {"ANOMREASON_API_KEY": "secret-key-7", "HF_HUB_OFFLINE": "0"}
+        with serve_space(tmp_path_factory.mktemp("endpoint"), *options, **variables) as served:
+            yield served, stub
+
+
+@pytest.fixture
+def endpoint(_endpoint: tuple[Served, StubEndpoint]) -> Served:
+    """A page in front of `stub`."""
+    return _endpoint[0]
+
+
+@pytest.fixture
+def stub(_endpoint: tuple[Served, StubEndpoint]) -> StubEndpoint:
+    """The model behind `endpoint`, as new."""
+    _endpoint[1].reset()
+    return _endpoint[1]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Any]:
+    """Opens a server's page at a width, ready to be used."""
+    contexts = []
+
+    def opened(served: Served, width: int = 1440) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(20_000)
+        page.goto(served.url)
+        page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -1,0 +1,116 @@
+"""The API and the MCP tool on scenes, clean and broken pictures; what the server refuses to fetch or read."""
+
+import ast
+import asyncio
+import base64
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+
+from tests.serving import Served
+from tests.space.conftest import EXAMPLES
+from tests.stub_endpoint import StubEndpoint
+
+
+@pytest.fixture(scope="module")
+def client(tiny: Served) -> Client:
+    return Client(tiny.url, verbose=False)
+
+
+def test_examine_gives_the_contracts_answer(client: Client, tiny: Served) -> None:
+    """A scene's anomalies with boxes inside the picture; the upload is gone afterwards."""
+    answer = client.predict(handle_file(EXAMPLES / "mirror.png"), api_name="/examine")
+    assert set(answer) == {"image_id", "status", "verdict", "anomalies"}
+    assert answer["image_id"] == "mirror.png"
+    assert answer["status"] in ("anomalies", "none", "partial")
+    assert answer["verdict"] is None
+    for anomaly in answer["anomalies"]:
+        assert set(anomaly) == {"name", "phenomenon", "reasoning", "severity", "bbox"}
+        assert all(0 <= corner <= 168 for corner in anomaly["bbox"] or [])
+    assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]
+
+
+def test_a_clean_scene_has_no_anomalies(endpoint: Served, stub: StubEndpoint) -> None:
+    """An empty list is an answer; a model that can, gives a verdict with its probability."""
+    answer = Client(endpoint.url, verbose=False).predict(handle_file(EXAMPLES / "clean.png"), api_name="/examine")
+    assert answer["status"] == "none"
+    assert answer["anomalies"] == []
+    assert answer["verdict"] == {"label": "fake", "p_fake": 0.818}
+
+
+def test_a_broken_picture_is_an_error_in_words(client: Client, tmp_path: Path) -> None:
+    """The same sentence that the page shows, and no trace of the server's insides."""
+    (tmp_path / "cut.png").write_bytes((EXAMPLES / "mirror.png").read_bytes()[:2000])
+    with pytest.raises(AppError, match="damaged or cut off"):
+        client.predict(handle_file(tmp_path / "cut.png"), api_name="/examine")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.png", "https://example.com/x.png"])
+def test_addresses_are_not_fetched(client: Client, address: str) -> None:
+    """Neither as a picture nor as a file to hand on."""
+    with pytest.raises(AppError, match="fetches no web addresses"):
+        client.predict({"path": address, "meta": {"_type": "gradio.FileData"}}, api_name="/examine")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file=../../etc/passwd",
+        "gradio_api/file=http://127.0.0.1:9/",
+        "gradio_api/file=https:%2F%2Fexample.com",
+        "gradio_api/proxy=http://127.0.0.1:9/",
+        f"gradio_api/file={EXAMPLES.parent / 'app.py'}",
+    ],
+)
+def test_the_servers_files_and_neighbours_stay_out_of_reach(tiny: Served, path: str) -> None:
+    """Refused, whoever asks."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(tiny.url + path)
+    assert refused.value.code in (403, 404)
+
+
+@pytest.mark.parametrize("file", [{"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}])
+def test_a_path_of_the_server_is_no_upload(client: Client, tiny: Served, file: dict[str, Any]) -> None:
+    """It is neither read nor deleted, and the error says nothing of what is there."""
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # Gradio's, or ours
+        client.predict(file, api_name="/examine")
+    assert "root:" not in str(refused.value)
+    assert Path("/etc/passwd").exists()
+
+
+def test_a_key_is_neither_logged_nor_sent_back(endpoint: Served, stub: StubEndpoint) -> None:
+    """The endpoint's key appears in no page, no configuration and no log."""
+    for path in ("", "config", "gradio_api/info"):
+        assert b"secret-key-7" not in urllib.request.urlopen(endpoint.url + path).read()
+    assert "secret-key-7" not in endpoint.log.read_text()
+
+
+def test_the_mcp_tool_examines(tiny: Served) -> None:
+    """A picture goes in as data, an answer comes out; addresses and rubbish are errors in words."""
+
+    def data(content: bytes) -> str:
+        return "data:image/png;base64," + base64.b64encode(content).decode()
+
+    async def call() -> list[Any]:
+        address = tiny.url + "gradio_api/mcp/"
+        async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            pictures = (data((EXAMPLES / "clock.png").read_bytes()), data(b"rubbish"), "http://127.0.0.1:9/x.png")
+            return [tools, *[await session.call_tool("examine", {"image": picture}) for picture in pictures]]
+
+    tools, good, rubbish, address = asyncio.run(call())
+    assert [tool.name for tool in tools] == ["examine"]
+    assert ast.literal_eval(good.content[0].text)["status"] in ("anomalies", "none", "partial")
+    assert rubbish.isError
+    assert "no picture" in rubbish.content[0].text
+    assert address.isError
+    assert "fetches no web addresses" in address.content[0].text
