@@ -1,4 +1,4 @@
-"""The long figures of the dataset: a release of 2,000 pictures, 50,000 small ones, and an installation with nothing but `datasets`."""
+"""The long figures of the dataset: 2,000 pictures with planted defects, 50,000 small ones, an environment with `datasets` alone."""
 
 import os
 import subprocess
