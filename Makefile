@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test lint soak tiny clean
+.PHONY: demo test lint soak tiny release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -25,6 +25,13 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 
 tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 40 minutes on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
+
+release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md
+	@test -n "$(ORG)" || { echo "make release: ORG is not set; name your organisation or user on the Hub: ORG=…"; exit 2; }
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/python docs/release.py $(ORG) $(if $(PUSH),--push)
 
 clean: ## remove what the commands above made
 	rm -rf .venv build dist *.egg-info anomreason demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
