@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from agent.review import claims
 from agent.review.items import Item, gold_items, pictures_in, run_items
-from agent.review.store import FILE, Answer, Store, append, item_of, take_back
+from agent.review.store import FILE, Answer, Store, append, item_of, overlap_in, take_back
 from dataset_builder import severity
 from dataset_builder.errors import InputError, PictureError, shorten
 from dataset_builder.pictures import open_picture
@@ -56,7 +56,7 @@ class Desk:
         items = run_items(run) + (gold_items(gold) if gold else [])
         self.store = Store(run / FILE)
         self.store.register(items, overlap=overlap)
-        self.overlap = self.store.overlap
+        self._run = run
         self._pictures = pictures_in(run, self.store.items())
         self._finished: tuple[float, tuple[int, int]] = (0.0, (0, 0))
 
@@ -64,7 +64,7 @@ class Desk:
         """The reviewer's items, first the one to show, and how far the review is."""
         reviewer = self._name(reviewer)
         with self.store.write() as db:
-            held = claims.hand(db, reviewer, self.overlap, time.time())
+            held = claims.hand(db, reviewer, overlap_in(db), time.time())
         return self._answer(reviewer, held)
 
     def verdict(
@@ -100,7 +100,7 @@ class Desk:
                 raise InputError(f"item {shorten(item)}: is none of this run's; load the page again")
             saved = append(db, answer)
             claims.answered(db, item, answer.reviewer, now)
-            held = claims.hand(db, answer.reviewer, self.overlap, now)
+            held = claims.hand(db, answer.reviewer, overlap_in(db), now)
         return self._answer(answer.reviewer, held) | {"saved": saved}
 
     def undo(self, reviewer: str, token: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Desk:
             last = take_back(db, token, reviewer)
             if last:
                 claims.give_back(db, last.item, reviewer, now)
-            held = claims.hand(db, reviewer, self.overlap, now)
+            held = claims.hand(db, reviewer, overlap_in(db), now)
         undone = last and {"item": last.item, "verdict": last.verdict, "note": last.note, "edit": last.edit}
         return self._answer(reviewer, held) | {"undone": undone}
 
@@ -121,6 +121,8 @@ class Desk:
             InputError: if there is no such picture.
             PictureError: if it is damaged.
         """
+        if key not in self._pictures and key in {item.picture for item in self.store.items()}:
+            self._pictures = pictures_in(self._run, self.store.items())  # another process has added gold
         file = self._pictures.get(key)
         if file is None or (file.member is None and Path(file.place).is_symlink()):
             raise InputError("there is no such picture in this run")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -144,10 +143,3 @@ def pictures_in(run: Path, items: list[Item]) -> dict[str, File]:
 
 def _files(directory: Path) -> dict[str, File]:
     return picture_files(open_tree(directory), []) if directory.is_dir() else {}
-
-
-def families(items: list[Item]) -> Iterator[str]:
-    """The family of each item's name, or `other`."""
-    from dataset_builder.scenes import family_of
-
-    return (family_of(item.candidate.name) or "other" for item in items)

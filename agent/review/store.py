@@ -153,8 +153,7 @@ class Store:
     def overlap(self) -> int:
         """How many people answer each item of the run."""
         with self.read() as db:
-            row = db.execute("SELECT value FROM settings WHERE name = 'overlap'").fetchone()
-        return int(row["value"]) if row else 1
+            return overlap_in(db)
 
     def items(self) -> list[Item]:
         """The items that are asked: the run's in its order, then gold."""
@@ -172,13 +171,15 @@ class Store:
         """How many answers of a reviewer stand; the seconds of the last twenty; the last of them."""
         with self.read() as db:
             (count,) = db.execute("SELECT count(*) FROM claims WHERE reviewer = ? AND answered", (reviewer,)).fetchone()
-            last = db.execute("SELECT * FROM standing WHERE reviewer = ? ORDER BY id DESC LIMIT 20", (reviewer,)).fetchall()
+            last = db.execute(
+                "SELECT * FROM standing WHERE reviewer = ? ORDER BY id DESC LIMIT 20", (reviewer,)
+            ).fetchall()
         return count, [row["seconds"] for row in last], _standing_of(last[0]) if last else None
 
     def finished(self) -> tuple[int, int]:
         """How many items of the run have as many answers as are asked for, and how many items there are."""
-        overlap = self.overlap
         with self.read() as db:
+            overlap = overlap_in(db)
             (total,) = db.execute("SELECT count(*) FROM items WHERE gold IS NULL AND position IS NOT NULL").fetchone()
             (finished,) = db.execute(
                 "SELECT count(*) FROM items WHERE gold IS NULL AND position IS NOT NULL AND "
@@ -186,6 +187,12 @@ class Store:
                 (overlap,),
             ).fetchone()
         return finished, total
+
+
+def overlap_in(db: sqlite3.Connection) -> int:
+    """How many people answer each item of the run; another process may have set it since."""
+    row = db.execute("SELECT value FROM settings WHERE name = 'overlap'").fetchone()
+    return int(row["value"]) if row else 1
 
 
 def append(db: sqlite3.Connection, answer: Answer) -> int:
@@ -205,9 +212,7 @@ def append(db: sqlite3.Connection, answer: Answer) -> int:
         VERSION,
     )
     columns = "token, item, reviewer, verdict, edit, note, seconds, created_at, version"
-    return int(
-        db.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid or 0
-    )
+    return int(db.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid or 0)
 
 
 def take_back(db: sqlite3.Connection, token: str, reviewer: str) -> Standing | None:
