@@ -196,9 +196,11 @@ def overlap_in(db: sqlite3.Connection) -> int:
 
 
 def append(db: sqlite3.Connection, answer: Answer) -> int:
-    """Add a verdict event, within a transaction; a token that is there already adds nothing. Returns the event's number."""
-    known = db.execute("SELECT id FROM events WHERE token = ?", (answer.token,)).fetchone()
+    """Add a verdict event, within a transaction; the same one sent again adds nothing. Returns the event's number."""
+    known = db.execute("SELECT * FROM events WHERE token = ?", (answer.token,)).fetchone()
     if known:
+        if (known["item"], known["reviewer"], known["verdict"]) != (answer.item, answer.reviewer, answer.verdict):
+            raise InputError("the token has been used for another answer; make a new one for each")
         return int(known["id"])
     values = (
         answer.token,
@@ -217,8 +219,10 @@ def append(db: sqlite3.Connection, answer: Answer) -> int:
 
 def take_back(db: sqlite3.Connection, token: str, reviewer: str) -> Standing | None:
     """Add an event that takes the reviewer's last standing answer back, within a transaction; that answer, or `None`."""
-    known = db.execute("SELECT item, id FROM events WHERE token = ?", (token,)).fetchone()
+    known = db.execute("SELECT * FROM events WHERE token = ?", (token,)).fetchone()
     if known:
+        if (known["reviewer"], known["verdict"]) != (reviewer, "undo"):
+            raise InputError("the token has been used for another answer; make a new one for each")
         row = db.execute(
             "SELECT * FROM events WHERE item = ? AND reviewer = ? AND id < ? ORDER BY id DESC LIMIT 1",
             (known["item"], reviewer, known["id"]),

@@ -38,6 +38,9 @@ def test_a_request_sent_twice_is_stored_once(desk: Desk) -> None:
     undone = [desk.undo("ann", "back")["undone"]["item"] for _ in range(3)]
     assert undone == [item] * 3
     assert events(desk) == [(item, "accept"), (item, "undo")]
+    for answer in (("ann", item, "reject", "same"), ("bob", item, "accept", "same"), ("ann", item, "accept", "back")):
+        with pytest.raises(InputError, match="another answer"):  # an answer that is not stored is not acknowledged
+            desk.verdict(*answer)
 
 
 def test_undo_goes_back_step_by_step_and_shows_the_item_again(desk: Desk) -> None:
@@ -130,7 +133,7 @@ def test_a_candidate_that_changed_is_asked_anew(run: Path) -> None:
     desk.store.close()
     path = run / "annotations.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text(lines[0].replace('severity": ', 'severity": 1') + "".join(lines[1:]))
+    path.write_text(lines[0].replace("hands", "fingers") + "".join(lines[1:]))
     desk = Desk(run)
     assert desk.store.finished() == (0, total)
     assert len(desk.store.standing()) == 1

@@ -1,4 +1,4 @@
-"""`anomreason review` as a process of its own on a free port, and what its page asks of it."""
+"""A run to review, and `anomreason review` as a process of its own on a free port."""
 
 import json
 import os
@@ -10,6 +10,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from dataset_builder.scenes import read_scenes
+from dataset_builder.schema import Candidate
 
 COMMAND = str(Path(sys.executable).with_name("anomreason"))
 
@@ -64,3 +67,30 @@ class ReviewServer:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(60)
+
+
+def write_run(run: Path, scenes: Path, copies: int = 1) -> Path:
+    """A run over a scenes directory: true candidates on the odd pictures, the same ones, wrongly, on their clean twins.
+
+    With `copies`, each candidate stands more often, numbered.
+    """
+    run.mkdir(parents=True)
+    rows = read_scenes(scenes)
+    truth = {row.image_id: row.anomalies for row in rows}
+    lines = []
+    for row in rows:
+        source = row.anomalies or truth.get(row.twin_id or "", [])
+        candidates = [
+            Candidate(
+                **(anomaly.model_dump(exclude={"family"}) | {"name": f"{anomaly.name}{f' {n}' if n else ''}"}),
+                stage="attributes" if row.anomalies else "relations",
+                support=3 if row.anomalies else 1,
+            ).model_dump(mode="json")
+            for anomaly in source
+            for n in range(copies)
+        ]
+        status = "anomalies" if candidates else "none"
+        lines.append(json.dumps({"image_id": row.image_id, "status": status, "anomalies": candidates, "failures": []}))
+    (run / "annotations.jsonl").write_text("\n".join(lines) + "\n")
+    (run / "run.json").write_text(json.dumps({"version": 1, "plan": "direct", "images": str(scenes / "images")}))
+    return run
