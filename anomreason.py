@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import agent.review.commands
 import dataset_builder.commands
 import space.commands
 import trainer.commands
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, dataset_builder.commands, space.commands):
+for commands in (trainer.commands, dataset_builder.commands, agent.review.commands, space.commands):
     app.add_typer(commands.app)
 
 

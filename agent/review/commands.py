@@ -1,0 +1,146 @@
+"""The commands of the review: review, verdicts status, verdicts export, verdicts account."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataset_builder.terminal import printable
+
+app = typer.Typer()
+verdicts = typer.Typer(help="What people have said of a run's candidates.", no_args_is_help=True)
+app.add_typer(verdicts, name="verdicts")
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `anomreason annotate`.", show_default=False)]
+
+
+@app.command()
+def review(
+    run: Run,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7861,
+    host: Annotated[str, typer.Option(help="Anything but this machine needs --auth-file.")] = "127.0.0.1",
+    auth_file: Annotated[
+        Path | None, typer.Option(help="Who may log in; made by `anomreason verdicts account`.")
+    ] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Who reviews; without it the page asks.")] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="How many people answer each item; 1 unless set before.", show_default=False)
+    ] = None,
+    gold: Annotated[
+        Path | None, typer.Option(metavar="SCENES", help="Mix in items with a known answer, from a scenes directory.")
+    ] = None,
+) -> None:
+    """Open a page on which people accept or reject a run's candidates, one at a time."""
+    from agent.review.accounts import Accounts
+    from agent.review.desk import Desk
+    from agent.review.serve import check_host, serve
+
+    accounts = Accounts(auth_file) if auth_file else None
+    check_host(host, accounts)
+    desk = Desk(run, overlap=overlap, gold=gold)
+
+    def tell() -> None:
+        finished, total = desk.store.finished()
+        typer.echo(f"{total} items, {finished} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)")
+
+    serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
+
+
+@verdicts.command()
+def status(run: Run) -> None:
+    """Say how far a review is, how far its reviewers agree, and how right they are on items with a known answer."""
+    from agent.review.agreement import measure
+    from agent.review.export import open_store
+
+    store = open_store(run)
+    finished, total = store.finished()
+    overlap, review = store.overlap, measure(store.items(), store.standing())
+    store.close()
+    typer.echo(f"{finished} of {total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
+    _print_reviewers(review)
+    _print_agreement(review)
+
+
+@verdicts.command()
+def export(
+    run: Run,
+    rule: Annotated[str, typer.Option(help="majority or unanimous; unsure is never an accept.")] = "majority",
+) -> None:
+    """Write what was accepted, for `anomreason build`, and what the review did. Exit code 3 if answers are missing."""
+    from agent.review.decision import RULES
+    from agent.review.export import export as write
+    from dataset_builder.errors import InputError
+
+    if rule not in RULES:
+        raise InputError(f"--rule {rule}: is no rule; choose {' or '.join(RULES)}")
+    done = write(run, rule)  # type: ignore[arg-type]
+    for file in done.files:
+        typer.echo(file)
+    typer.echo(
+        f"{done.candidates} candidates: {done.accepted} accepted, {done.rejected} rejected, {done.unsure} unsure, "
+        f"{done.unanswered} without an answer"
+    )
+    if done.open:
+        typer.echo(f"{done.open} candidates have fewer answers than asked for; export again once they are in", err=True)
+        raise typer.Exit(3)
+
+
+@verdicts.command()
+def account(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="For `review --auth-file`.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for unless given.")
+    ],
+) -> None:
+    """Add a reviewer who may log in, or change their password; only its hash is kept."""
+    from agent.review.accounts import add_account
+
+    add_account(file, name, password)
+    typer.echo(f"{file}: {printable(name)} may log in")
+
+
+def _print_reviewers(review: Any) -> None:
+    rows = [
+        (
+            printable(one.name),
+            str(one.answers),
+            *(str(one.verdicts.get(verdict, 0)) for verdict in ("accept", "reject", "unsure")),
+            "–" if one.with_others is None else f"{one.with_others:.0%}",
+            f"{one.gold_right} of {one.gold}" + (f", {one.gold_unsure} unsure" if one.gold_unsure else ""),
+            f"{one.seconds:.1f}",
+        )
+        for one in review.reviewers
+    ]
+    _print(("reviewer", "answers", "accept", "reject", "unsure", "as others", "gold right", "seconds"), rows)
+
+
+def _print_agreement(review: Any) -> None:
+    if not review.overall.items:
+        typer.echo("no item has two answers, so nothing is known about agreement; --overlap 2 asks everything twice")
+        return
+    rows = [
+        (printable(name), str(one.items), *map(_number, (one.raw, one.fleiss, one.alpha)))
+        for name, one in [("everything", review.overall), *review.by_family.items()]
+    ]
+    _print(("agreement over", "items", "raw", "Fleiss' kappa", "Krippendorff's alpha"), rows)
+    pairs = [(printable(f"{a}, {b}"), str(n), _number(kappa)) for (a, b), (n, kappa) in review.pairs.items()]
+    _print(("two reviewers", "items", "Cohen's kappa"), pairs)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _print(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

@@ -1,0 +1,145 @@
+"""What is asked of people: a candidate and its picture; from a run, or from scenes whose truth is known (gold)."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dataset_builder.errors import InputError
+from dataset_builder.records import Place, as_image_id, as_list, as_object
+from dataset_builder.release import picture_files, read_candidate
+from dataset_builder.runs import pictures_of
+from dataset_builder.scenes import SceneAnomaly, read_scenes
+from dataset_builder.schema import Candidate
+from dataset_builder.strict_json import read_rows
+from dataset_builder.tree import File, open_tree
+
+__all__ = ["Item", "RunRow", "gold_items", "pictures_in", "read_rows_of", "run_items"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    Attributes:
+        key (`str`): names it, by its content: the same candidate of the same picture has the same key in every process, and
+            a changed one another.
+        picture (`str`): the key of its picture. Neither key tells a file's name: those of scenes tell the truth.
+        image_id (`str`): the picture's file name.
+        candidate (`Candidate`): what is said of it.
+        gold (`str`, *optional*): the known answer.
+        scenes (`Path`, *optional*): of gold, the scenes directory.
+    """
+
+    key: str
+    picture: str
+    image_id: str
+    candidate: Candidate
+    gold: Literal["accept", "reject"] | None = None
+    scenes: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A row of a run's `annotations.jsonl`: as it stands there, and its candidates with the keys of their items."""
+
+    row: dict[str, Any]
+    image_id: str
+    candidates: list[tuple[str, Candidate]]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def _item_key(image_id: str, candidate: Candidate, repeat: int, scenes: str = "") -> str:
+    said = candidate.model_dump(include={"name", "phenomenon", "reasoning", "severity", "remark", "bbox"}, mode="json")
+    return _digest(image_id, sorted(said.items()), repeat, scenes)
+
+
+def read_rows_of(run: Path) -> list[RunRow]:
+    """The rows of a run, in its order.
+
+    Raises:
+        InputError: if `annotations.jsonl` is missing, or a row or candidate in it cannot be read.
+    """
+    path = run / "annotations.jsonl"
+    if not path.is_file():
+        raise InputError(f"{path}: does not exist; give a run that `anomreason annotate` has made")
+    rows: list[RunRow] = []
+    seen: set[str] = set()
+    for file, value in read_rows(path):
+        row = as_object(value, Place(file), "an object with image_id and anomalies")
+        image_id = as_image_id(row.get("image_id"), Place(file))
+        if image_id in seen:
+            raise Place(file, image_id).error("stands more than once; keep one of them")
+        seen.add(image_id)
+        records = as_list(row.get("anomalies"), Place(file, image_id), "a list of records")
+        repeats: Counter[str] = Counter()
+        candidates = []
+        for index, record in enumerate(records):
+            candidate = read_candidate(record, Place(file, image_id, index))
+            first = _item_key(image_id, candidate, 0)
+            candidates.append((_item_key(image_id, candidate, repeats[first]), candidate))
+            repeats[first] += 1
+        rows.append(RunRow(row, image_id, candidates))
+    return rows
+
+
+def run_items(run: Path) -> list[Item]:
+    """A run's candidates as items, in its order.
+
+    Raises:
+        InputError: if the run cannot be read or has no candidates.
+    """
+    items = [
+        Item(key, _digest(row.image_id), row.image_id, candidate)
+        for row in read_rows_of(run)
+        for key, candidate in row.candidates
+    ]
+    if not items:
+        raise InputError(f"{run}: has no candidates, so there is nothing to review")
+    return items
+
+
+def gold_items(scenes: Path) -> list[Item]:
+    """Items with a known answer: of every other scene a true candidate, of the rest one that is deliberately wrong.
+
+    A wrong one is the anomaly's own text, shown on the clean twin: the object is there, and nothing is wrong with it. Of
+    a scene only one of the two is asked, or the second would give away the first.
+
+    Raises:
+        InputError: if it is no scenes directory, or no scene in it has both an anomaly and a twin.
+    """
+    scenes = scenes.resolve()
+    rows = {row.image_id: row for row in read_scenes(scenes)}
+    items = []
+    for row in rows.values():
+        if not row.anomalies or row.twin_id not in rows:
+            continue
+        truth: Literal["accept", "reject"] = "accept" if int(_digest(row.image_id), 16) % 2 else "reject"
+        shown = row.image_id if truth == "accept" else row.twin_id
+        candidate = _candidate(row.anomalies[0])
+        key = _item_key(shown, candidate, 0, str(scenes))
+        items.append(Item(key, _digest(shown, str(scenes)), shown, candidate, truth, scenes))
+    if not items:
+        raise InputError(f"{scenes}: no scene has an anomaly and a clean twin; render more with `anomreason scenes`")
+    # By key, that is, in no order that has to do with the answers.
+    return sorted(items, key=lambda item: item.key)
+
+
+def _candidate(anomaly: SceneAnomaly) -> Candidate:
+    return Candidate(**anomaly.model_dump(exclude={"family"}))
+
+
+def pictures_in(run: Path, items: list[Item]) -> dict[str, File]:
+    """The picture files of items, by picture key; a picture that is missing, or a link, is not among them."""
+    places = {item.scenes for item in items}
+    files = {place: _files(place / "images" if place else pictures_of(run)) for place in places}
+    return {item.picture: files[item.scenes][item.image_id] for item in items if item.image_id in files[item.scenes]}
+
+
+def _files(directory: Path) -> dict[str, File]:
+    return picture_files(open_tree(directory), []) if directory.is_dir() else {}
