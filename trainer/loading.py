@@ -80,8 +80,10 @@ def _with_adapter(model: Any, name: str, adapter: str) -> Any:
         ) from None
 
 
-def load_split(dataset: str, split: str, columns: set[str], config: str | None = None) -> Any:
-    """A split of a built dataset's directory or a Hub id.
+def load_split(
+    dataset: str, split: str, columns: set[str], config: str | None = None, *, streaming: bool = False
+) -> Any:
+    """A split of a built dataset's directory or a Hub id; with `streaming`, an iterable dataset.
 
     Raises:
         InputError: if it cannot be loaded, has no such split, or lacks one of `columns`.
@@ -89,18 +91,20 @@ def load_split(dataset: str, split: str, columns: set[str], config: str | None =
     import datasets
 
     try:
-        rows = datasets.load_dataset(dataset, config, split=split)
+        rows = datasets.load_dataset(dataset, config, split=split, streaming=streaming)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"{dataset} [{split}]: cannot be loaded ({first_line(error)}); give a built dataset's directory or a Hub id in reach"
         ) from None
-    missing = columns - set(rows.column_names)
+    missing = columns and columns - set(rows.column_names)
     if missing:
         raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
     return rows
 
 
 def unreachable(model: str, error: Exception) -> str:
+    if "gated repo" in str(error):
+        return f"{model}: is gated; accept its conditions on its page, then log in with `hf auth login` or set HF_TOKEN"
     return f"{model}: no model can be loaded from here ({first_line(error)}); give a model's directory, a Hub id in reach, or tiny"
 
 
