@@ -39,6 +39,7 @@ def generate(model: Any, inputs: Mapping[str, Tensor], limit: int) -> list[list[
             **state,
             max_new_tokens=limit - (state["input_ids"].shape[1] - prompt),
             do_sample=False,
+            use_cache=True,  # training with gradient checkpointing switches it off in the configuration
             stopping_criteria=StoppingCriteriaList([_HalfAnswered(prompt, end)]),
             return_dict_in_generate=True,
         )
