@@ -38,7 +38,9 @@ class Settings:
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise InputError(f"--base-url {self.base_url}: is no web address; begin it with http:// or https://")
         if self.base_url and self.adapter:
-            raise InputError(f"--adapter {self.adapter}: an endpoint has its own weights; leave --adapter or --base-url out")
+            raise InputError(
+                f"--adapter {self.adapter}: an endpoint has its own weights; leave --adapter or --base-url out"
+            )
         if self.base_url and self.model == "tiny":
             raise InputError("--base-url: which model does the endpoint serve? Name it with --model")
         if self.thorough and not self.base_url:

@@ -101,7 +101,9 @@ def read_picture(data: bytes, name: str) -> Picture:
                 if min(width, height) < 16:
                     raise PictureError("This picture is too small to show anything; please send a larger one.")
                 if opened.format == "JPEG" and max(opened.size) > 2 * _SHOWN:
-                    opened.draft("RGB", (_SHOWN, _SHOWN))  # decodes at half or a quarter of the size, in that much less time
+                    opened.draft(
+                        "RGB", (_SHOWN, _SHOWN)
+                    )  # decodes at half or a quarter of the size, in that much less time
                 shown = opened.format in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
                 image = upright(opened, image_id)
     except PictureError:

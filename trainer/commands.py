@@ -1,4 +1,4 @@
-"""The commands that train, and that use what was trained: quickstart, train, grpo, benchmark, audit."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, benchmark, audit."""
 
 import os
 from pathlib import Path
@@ -59,6 +59,19 @@ def train(context: typer.Context) -> None:
     from trainer.sft import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
+
+
+@app.command()
+def merge(
+    adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The model's directory; it must not be there yet.")] = Path("merged"),
+    model: Annotated[str | None, typer.Option(help="The base, if not the one the adapter names.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base's own.")] = "auto",
+) -> None:
+    """Merge an adapter into its base: one model, for servers that take no adapters."""
+    from trainer.merge import merge as run
+
+    typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype)}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

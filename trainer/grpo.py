@@ -100,7 +100,7 @@ def train(
     refuse_stray_parameters(trainer.model)
     run(trainer, script, training, checkpoint)
     if trainer.is_world_process_zero():
-        save_adapter(trainer, processor, base, out)
+        save_adapter(trainer, script, processor, base, out)
         if push:
             push_adapter(training, out)
     return out

@@ -15,8 +15,8 @@ from typing import Any
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
-from dataset_builder import atomic
 from dataset_builder.errors import InputError
+from trainer.adapter_card import training_record, write_card
 from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, name_base, resume_point
@@ -117,41 +117,19 @@ def train(
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
     run(trainer, script, training, checkpoint)
     if trainer.is_world_process_zero():
-        save_adapter(trainer, processor, base, out)
+        save_adapter(trainer, script, processor, base, out)
         if push:
             push_adapter(training, out)
     return out
 
 
-def save_adapter(trainer: Any, processor: Any, base: str, out: Path) -> None:
+def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str, out: Path) -> None:
     """The adapter as others should find it: no pickles, no path of this machine, a card of ours."""
     trainer.save_model(str(out))
     processor.save_pretrained(str(out))
     (out / "training_args.bin").unlink(missing_ok=True)
     name_base(out, base)
-    log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    last = f"{log[-1]['loss']:.3f} at step {log[-1]['step']}" if log else "not logged"
-    atomic.write(out / "README.md", _CARD.format(base=base, steps=trainer.state.global_step, last=last))
-
-
-_CARD = """---
-base_model: {base}
-library_name: peft
-tags:
-- anomaly-reasoning
-- lora
----
-# AnomReason adapter
-
-A LoRA adapter for `{base}`, trained with TRL to list what defies logic in a picture.
-Steps: {steps}; training loss: {last}.
-
-```python
-from trainer.loading import load
-
-model, processor = load("{base}", adapter="THIS_DIRECTORY")
-```
-"""
+    write_card(out, training_record(trainer, script))
 
 
 def push_adapter(training: Any, out: Path) -> None:

@@ -66,7 +66,9 @@ def test_a_clean_scene_is_an_answer_not_an_error(open_page: Any, endpoint: Serve
     assert page.locator(".ar-banner").count() == 0
 
 
-def test_cards_come_one_by_one_and_nothing_above_them_moves(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
+def test_cards_come_one_by_one_and_nothing_above_them_moves(
+    open_page: Any, endpoint: Served, stub: StubEndpoint
+) -> None:
     """The first card stands, and stays where it is, while the second is being written."""
     stub.pieces, stub.delay = ["[" + finding("First"), ", ", finding("Second")[:20], finding("Second")[20:], "]"], 0.4
     page = open_page(endpoint)
@@ -160,7 +162,9 @@ def test_the_keyboard_alone_is_enough(open_page: Any, endpoint: Served, stub: St
     reached = []
     for _ in range(12):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"))
+        reached.append(
+            page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText")
+        )
         if (reached[-1] or "").startswith("Scene 1"):
             break
     assert "Choose a picture" in reached

@@ -85,8 +85,18 @@ def test_the_card_is_one_that_the_hub_takes() -> None:
 
 def test_publish_reads_off_the_directory_that_it_is_a_space(tmp_path: Path) -> None:
     """A dry run lists what would go, the weights among it, and needs neither token nor network."""
-    command = [sys.executable, str(ROOT / "anomreason.py"), "publish", str(ROOT / "space"), "--repo-id", "me/anomreason", "--dry-run"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    command = [
+        sys.executable,
+        str(ROOT / "anomreason.py"),
+        "publish",
+        str(ROOT / "space"),
+        "--repo-id",
+        "me/anomreason",
+        "--dry-run",
+    ]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+    )
     assert ran.returncode == 0, ran.stderr
     assert "trainer/tiny/model/model.safetensors" in ran.stdout
     assert "dry run" in ran.stdout
