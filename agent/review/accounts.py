@@ -6,6 +6,7 @@ of milliseconds a guess.
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, shorten
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "add_account", "check_host"]
 
 
 def _hash(password: str, salt: bytes) -> bytes:
@@ -76,3 +77,18 @@ def add_account(path: Path, name: str, password: str) -> None:
         atomic.write(path, "\n".join(line for line in kept if line.strip()) + "\n")
     finally:
         os.umask(mask)
+
+
+def check_host(host: str, accounts: Accounts | None) -> None:
+    """Raise `InputError` for a host that others can reach when nobody has to log in."""
+    if accounts is None and not _is_loopback(host):
+        raise InputError(f"--host {host}: others could reach it; give --auth-file, or leave --host out")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -32,13 +32,13 @@ def review(
     ] = None,
 ) -> None:
     """Open a page on which people accept or reject a run's candidates, one at a time."""
-    from agent.review.accounts import Accounts
+    from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
-    from agent.review.serve import check_host, serve
 
     accounts = Accounts(auth_file) if auth_file else None
     check_host(host, accounts)
     desk = Desk(run, overlap=overlap, gold=gold)
+    from agent.review.serve import serve  # Gradio takes seconds; what is wrong has been told by now
 
     def tell() -> None:
         finished, total = desk.store.finished()

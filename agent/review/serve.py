@@ -1,16 +1,15 @@
 """Serves the review page: on this machine for whoever is at it, elsewhere only behind a login."""
 
-import ipaddress
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.review.accounts import Accounts
+from agent.review.accounts import Accounts, check_host
 from agent.review.app import review_page
 from agent.review.desk import Desk
-from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.errors import UnavailableError
 
-__all__ = ["check_host", "serve"]
+__all__ = ["serve"]
 
 
 def serve(
@@ -67,18 +66,3 @@ def serve(
     finally:
         page.close(verbose=False)
         desk.store.close()
-
-
-def check_host(host: str, accounts: Accounts | None) -> None:
-    """Raise `InputError` for a host that others can reach when nobody has to log in."""
-    if accounts is None and not _is_loopback(host):
-        raise InputError(f"--host {host}: others could reach it; give --auth-file, or leave --host out")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
