@@ -13,8 +13,8 @@ from typing import Any
 import datasets
 import pytest
 
-from dataset_builder.errors import InputError
-from dataset_builder.predictions import PredictionWriter, read_predictions
+from dataset_builder.errors import InputError, OutputError
+from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
 from trainer import predict as module
 from trainer.predict import predict_dataset
 
@@ -138,15 +138,13 @@ def test_another_model_prompt_or_picture_is_refused(
 
 
 def test_two_writers_of_one_file_are_refused(dataset: Path, tmp_path: Path) -> None:
-    """While one process writes, another is told so at once, and what is there stays."""
+    """While one writes, another is told so at once, and what is there stays."""
     out = tmp_path / "preds.json"
-    with PredictionWriter(out):
-        done = subprocess.run(
-            [COMMAND, "predict", "--dataset", dataset, "--out", out], capture_output=True, text=True, check=False
-        )
-    assert done.returncode == 2
-    assert "another process is writing it" in done.stderr
-    assert "Traceback" not in done.stderr
+    with PredictionWriter(out) as writer:
+        writer.append(Prediction(image_id="a.png", status="none"))
+        with pytest.raises(OutputError, match="another process is writing it"):
+            run(dataset, out, restart=True)
+    assert read_predictions(out.with_suffix(".jsonl")).keys() == {"a.png"}
 
 
 def test_a_picture_that_cannot_be_decoded_is_failed_and_the_others_are_answered(dataset: Path, tmp_path: Path) -> None:
@@ -162,7 +160,7 @@ def test_a_picture_that_cannot_be_decoded_is_failed_and_the_others_are_answered(
         lambda row, index: {"image": {"bytes": row["image"]["bytes"][: 300 if index == 1 else None], "path": None}},
         with_indices=True,
     )
-    broken.to_parquet(tmp_path / "broken" / "test.parquet")
+    broken.to_parquet(tmp_path / "broken" / "train.parquet")
     out = tmp_path / "preds.json"
     assert run(tmp_path / "broken", out, split="train") == 1
     answers = list(read_predictions(out.with_suffix(".jsonl")).values())
