@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import agent.commands
 import dataset_builder.commands
 import trainer.commands
 from dataset_builder.terminal import Steps, printable
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, dataset_builder.commands):
+for commands in (trainer.commands, agent.commands, dataset_builder.commands):
     app.add_typer(commands.app)
 
 

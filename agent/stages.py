@@ -8,8 +8,9 @@ The contract with any server, and so with the simulated one:
   is answered should depend on the first user message, `seed` and the model alone.
 - The text's first line is `Task: <stage>`; `response_format.json_schema.name` is `<stage>` too where the server takes
   one. The text ends with `Input:` and a fenced JSON object of these fields, those that a stage does not use left out:
-  `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`, `object`,
-  `name`, `phenomenon`, `reasoning`), `drafts` (lists of objects) and `crops` (the objects that crop 1, 2, … show).
+  `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`,
+  `object`, `name`, `phenomenon`, `reasoning`), `drafts` (lists of objects), `descriptions` (by object) and `crops` (the
+  objects that crop 1, 2, … show).
 - `seed` is the number of the sample, from 0: independent samples of one question differ in nothing else.
 - Boxes are [x0, y0, x1, y1] on a grid from 0 to 1000 over the whole picture, never over a crop.
 - Plan `direct` sends `dataset_builder.prompts.PROMPTS["anomalies"]`, no system message and no schema; the answer is the
@@ -37,13 +38,15 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from dataset_builder.errors import RecordError
 from dataset_builder.fields import repair
+from dataset_builder.severity import parse as parse_severity
 
 __all__ = [
     "ANSWERS",
     "LIST_OF",
-    "AnomalyItem",
     "Anomalies",
+    "AnomalyItem",
     "Finding",
     "Findings",
     "Group",
@@ -87,6 +90,16 @@ def _severity(value: int) -> int:
     return value
 
 
+def _read_severity(value: Any) -> Any:
+    """Also in the release's form, `25/100 (remark).`."""
+    if isinstance(value, str):
+        try:
+            return parse_severity(value)[0]
+        except RecordError as error:
+            raise ValueError(error.problem) from None
+    return value
+
+
 def _grid_box(value: Any) -> Any:
     """A box that is none is left out: a bad box is no reason to lose what it belongs to."""
     if not isinstance(value, list | tuple) or len(value) != 4:
@@ -98,7 +111,12 @@ def _grid_box(value: Any) -> Any:
 
 
 Words = Annotated[str, AfterValidator(_text)]
-Severity = Annotated[int, AfterValidator(_severity), Field(description="0 completely irrational, 100 realistic")]
+Severity = Annotated[
+    int,
+    BeforeValidator(_read_severity),
+    AfterValidator(_severity),
+    Field(description="0 completely irrational, 100 realistic"),
+]
 GridBox = Annotated[
     list[int] | None,
     BeforeValidator(_grid_box),
