@@ -93,8 +93,9 @@ _ASK: dict[Stage, str] = {
         f"already; note what else cannot be so. {_FINDINGS}"
     ),
     "relations_verify": (
-        "Each finding of the input says that an object does not go with others or with its surroundings. Take them one "
-        f"by one, look at all that is concerned and decide by logic, physics, meaning and cause. {_VERDICTS}"
+        "Each finding of the input says that an object, or how it stands to others and to its surroundings, cannot be so. "
+        "Take them one by one, look at all that is concerned and decide by logic, physics, meaning and cause. "
+        f"{_VERDICTS}"
     ),
     "summary_object": (
         "The findings of the input concern one object and come from two examinations. Make one list of them: what both "

@@ -1,12 +1,13 @@
 """The plan `efficient`: the same five agents, each asked as seldom as its answer allows.
 
 - The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
-- Objects are examined in groups of `GROUP`, the second examination knowing what the first found.
-- Only what somebody found is verified, by samples that vote: two are asked, a third where they disagree. A picture in
-  which nobody found anything is done before that.
+- Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
+  whole picture go beside, because what nobody names is lost for good.
+- Only what somebody found is verified, by samples that vote: one is asked where several had found the same and it agrees,
+  two elsewhere, a third where those disagree. A picture in which nobody found anything is done before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
-- The integrator is asked only where two findings concern one object; the formatter's words are used, but it cannot lose a
-  finding: one that it leaves out stays as it was verified.
+- The integrator is asked only where two findings concern one object. A finding that the formatter leaves out is lost only
+  if its verification was not of one mind.
 """
 
 import statistics
@@ -23,6 +24,8 @@ __all__ = ["calls", "efficient"]
 
 GROUP = 6
 """Objects examined in one call."""
+SCANS = 3
+"""Examinations of the whole picture."""
 FINDINGS = 8
 """Findings verified in one call."""
 CROPS = 4
@@ -32,7 +35,7 @@ CROPS = 4
 def calls(settings: Settings, objects: int, odd: bool) -> int:
     """About the number of calls for a picture with so many objects, `odd` if something is found in it."""
     groups = -(-objects // GROUP)
-    return settings.drafts + 2 * groups + (min(settings.samples, 2) + 1 if odd else 0)
+    return settings.drafts + 2 * groups + SCANS + (min(settings.samples, 2) + 1 if odd else 0)
 
 
 async def efficient(asker: Asker, settings: Settings) -> Annotation:
@@ -48,9 +51,11 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
             suspicion = Finding(object=seen.name, name=f"Odd {seen.name}", phenomenon=oddity, reasoning=oddity)
             known.add(suspicion, "discovery_draft", draft)
     groups = [objects[start : start + GROUP] for start in range(0, len(objects), GROUP)]
-    for findings in await together(*(_examine(asker, group, objects) for group in groups)):
-        for stage, finding in findings:
-            known.add(finding, stage, 0)
+    looks = [_examine(asker, group, objects) for group in groups]
+    scans = [_scan(asker, sample) for sample in range(SCANS)]
+    for findings in await together(*looks, *scans):
+        for stage, sample, finding in findings:
+            known.add(finding, stage, sample)
     found = known.found
     if not found:
         return conclude(asker, settings, [])
@@ -59,6 +64,9 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
     if not held:
         return conclude(asker, settings, [])
     items = await asker.ask("format", {"findings": [evidence.asked() for evidence in held]})
+    if items is not None:
+        told = {id for item in items for id in item.sources}
+        held = [evidence for evidence in held if evidence.id in told or evidence.confirmed == evidence.judged]
     return conclude(asker, settings, _candidates(asker, settings, items or [], held, objects))
 
 
@@ -78,17 +86,24 @@ class _Known:
         self.found.append(Evidence.of(str(len(self.found) + 1), finding, stage, f"{stage}#{sample}"))
 
 
-async def _examine(asker: Asker, group: Sequence[Seen], objects: Sequence[Seen]) -> list[tuple[Stage, Finding]]:
+_Found = list[tuple[Stage, int, Finding]]
+
+
+async def _examine(asker: Asker, group: Sequence[Seen], objects: Sequence[Seen]) -> _Found:
     names = [seen.name for seen in group]
+    about = ", ".join(names)
     given: dict[str, Any] = {"objects": names, "descriptions": {seen.name: seen.description for seen in group}}
-    attributes = await asker.ask("attributes_broad", given, about=", ".join(names))
-    first: list[tuple[Stage, Finding]] = [("attributes_broad", finding) for finding in attributes or []]
-    others = [seen.name for seen in objects if seen.name not in names]
-    findings = [{"id": str(number), **found.model_dump()} for number, (_, found) in enumerate(first, 1)]
-    relations = await asker.ask(
-        "relations_broad", {**given, "others": others, "findings": findings}, about=", ".join(names)
-    )
-    return first + [("relations_broad", finding) for finding in relations or []]
+    attributes: list[Finding] = await asker.ask("attributes_broad", given, about=about) or []
+    given["others"] = [seen.name for seen in objects if seen.name not in names]
+    given["findings"] = [{"id": str(number), **found.model_dump()} for number, found in enumerate(attributes, 1)]
+    relations: list[Finding] = await asker.ask("relations_broad", given, about=about) or []
+    first: _Found = [("attributes_broad", 0, finding) for finding in attributes]
+    return first + [("relations_broad", 0, finding) for finding in relations]
+
+
+async def _scan(asker: Asker, sample: int) -> _Found:
+    items: list[AnomalyItem] = await asker.ask("scan", sample=sample, temperature=0.7) or []
+    return [("scan", sample, Finding(**item.model_dump(include=set(Finding.model_fields)))) for item in items]
 
 
 def _holds(evidence: Evidence) -> bool:
@@ -99,23 +114,26 @@ def _holds(evidence: Evidence) -> bool:
 
 
 async def _verify(asker: Asker, settings: Settings, found: list[Evidence], objects: Sequence[Seen]) -> None:
-    pairs: tuple[tuple[Stage, bool], ...] = (("attributes_verify", False), ("relations_verify", True))
-    work = []
-    for stage, relational in pairs:
-        of_stage = [evidence for evidence in found if (evidence.stage == "relations_broad") == relational]
-        chunks = [of_stage[start : start + FINDINGS] for start in range(0, len(of_stage), FINDINGS)]
-        work += [_vote(asker, settings, stage, chunk, objects) for chunk in chunks]
-    await together(*work)
+    # Findings about relations need a view of more than one object, and others do not suffer from it: they go together.
+    relational = any(evidence.stage == "relations_broad" for evidence in found)
+    stage: Stage = "relations_verify" if relational else "attributes_verify"
+    chunks = [found[start : start + FINDINGS] for start in range(0, len(found), FINDINGS)]
+    await together(*(_vote(asker, settings, stage, chunk, objects) for chunk in chunks))
 
 
 async def _vote(asker: Asker, settings: Settings, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen]) -> None:
-    first = min(settings.samples, 2)
-    await together(*(_judge(asker, stage, chunk, objects, sample) for sample in range(first)))
-    for sample in range(first, settings.samples):
-        open_ = [evidence for evidence in chunk if 2 * evidence.confirmed == evidence.judged and not _holds(evidence)]
-        if not open_:
+    for sample in range(settings.samples):
+        undecided = [evidence for evidence in chunk if not _decided(evidence)]
+        if not undecided:
             return
-        await _judge(asker, stage, open_, objects, sample)
+        await _judge(asker, stage, undecided, objects, sample)
+
+
+def _decided(evidence: Evidence) -> bool:
+    """Whether another vote would be wasted: one is enough for what three samples had named, two of one mind for the rest."""
+    if evidence.confirmed == evidence.judged > 0 and len(evidence.named) >= 3:
+        return True
+    return evidence.judged >= 2 and (2 * evidence.confirmed != evidence.judged or _holds(evidence))
 
 
 async def _judge(asker: Asker, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen], sample: int) -> None:
@@ -190,7 +208,7 @@ def _candidates(
             continue  # the formatter made one anomaly of two findings
         used.append(item)
         support = len(evidence.named) + evidence.confirmed
-        possible = settings.drafts + 2 + evidence.judged
+        possible = settings.drafts + 1 + SCANS + evidence.judged
         item = item.model_copy(update={"object": evidence.object})
         written.append(
             candidate(
