@@ -4,14 +4,14 @@ Findings travel through prompts and answers as sentences of `dataset_builder.sce
 its sentence alone, in whatever form it comes back, as (object, family).
 """
 
-import random
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agent.simulated.rates import Dice
-from dataset_builder.scenes import FAMILIES, SceneRow, family_of
+from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, SceneRow, family_of, pair
 from dataset_builder.scenes.world import COLOURS, KINDS
+from dataset_builder.schema import Box
 
 __all__ = ["ATTRIBUTES", "RELATIONS", "Fact", "Scene", "read_fact", "tell"]
 
@@ -39,29 +39,36 @@ class Scene:
     """A scene as the model sees it.
 
     Attributes:
-        objects (`dict`): name → box on a grid from 0 to 1000. Besides those that the anomalies concern there are a few that
-            stand for what else a model lists; twins have the same.
+        objects (`dict`): name → box on a grid from 0 to 1000: those that its anomalies or its twin's concern, and the other
+            things in it where the directory was rendered by `write_scenes`.
         facts (`dict`): the anomalies → severity.
     """
 
     def __init__(self, row: SceneRow, twin: SceneRow | None, size: tuple[int, int]) -> None:
-        concerned = [*row.anomalies, *(twin.anomalies if twin else [])]
-        self.label = row.label
         self.facts = {Fact(one.object, one.family): one.severity for one in row.anomalies if one.severity is not None}
+        concerned = [*row.anomalies, *(twin.anomalies if twin else [])]
+        placed = [(one.object, one.bbox) for one in concerned if one.bbox is not None] + _things(row, twin)
         self.objects: dict[str, list[int]] = {}
-        rng = random.Random(min(row.image_id, row.twin_id or row.image_id))
-        for one in concerned:
-            if one.bbox is not None:
-                spans = zip(one.bbox, (*size, *size), strict=True)
-                self.objects[one.object] = [round(1000 * corner / length) for corner, length in spans]
-        for _ in range(rng.randint(2, 3)):
-            kind = rng.choice(list(KINDS))
-            x, y = rng.randint(0, 750), rng.randint(200, 750)
-            self.objects.setdefault(f"{rng.choice(KINDS[kind][2])} {kind}", [x, y, x + 200, y + 200])
+        for name, box in placed:
+            corners = [round(1000 * corner / side) for corner, side in zip(box, size * 2, strict=True)]
+            self.objects.setdefault(name, corners)
 
     def of(self, name: str) -> dict[str, int]:
         """The families an object shows → severity; none for an object that is not there."""
         return {fact.family: severity for fact, severity in self.facts.items() if fact.object == name.casefold()}
+
+
+def _things(row: SceneRow, twin: SceneRow | None) -> list[tuple[str, Box]]:
+    """All things in a scene, found by rendering it again from what its name says; none if it comes out as another."""
+    number = re.fullmatch(r"scene_(\d+)_(\d+)_(?:odd|clean)\.png", row.image_id)
+    if number is None:
+        return []
+    for families in (TRAINED, tuple(FAMILIES), HELD_OUT, *((family,) for family in FAMILIES)):
+        rendered = pair(int(number[1]), int(number[2]), families)
+        if all(one in [picture.row for picture in rendered] for one in (row, twin) if one is not None):
+            drawn = next(picture for picture in rendered if picture.row == row)
+            return [(thing.object, box) for thing, box in zip(drawn.scene.things, drawn.extents, strict=True)]
+    return []
 
 
 def invented_object(dice: Dice) -> str:
