@@ -89,13 +89,25 @@ def predict(
     split: Annotated[str, typer.Option()] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server that has the model; one call a picture.")
+    ] = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures."""
-    from trainer.predict import predict_dataset
-
     steps = Steps(1)
     steps.step(f"predict {dataset} [{split}] with {model}" + (f" and {adapter}" if adapter else ""))
-    failed = predict_dataset(dataset, split, limit, model, adapter, batch_size, out, steps)
+    if base_url is not None:
+        from agent.direct import dataset_pictures
+        from agent.direct import predict as predict_served
+        from agent.run import Endpoint
+
+        count, pictures = dataset_pictures(dataset, split, limit)
+        with steps.bar("pictures", count) as done:
+            failed = predict_served(pictures, Endpoint(model, base_url, batch_size), out, done)
+    else:
+        from trainer.predict import predict_dataset
+
+        failed = predict_dataset(dataset, split, limit, model, adapter, batch_size, out, steps)
     typer.echo(f"{out}")
     if failed:
         typer.echo(

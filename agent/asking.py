@@ -72,6 +72,7 @@ class Asker:
     """Asks about one picture, and counts.
 
     Attributes:
+        rank (`int`): the picture's place in its run; earlier ones are served first.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
     """
@@ -79,6 +80,7 @@ class Asker:
     picture: Picture
     services: Services
     stance: Stance = "neutral"
+    rank: int = 0
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
 
@@ -151,7 +153,7 @@ class Asker:
         limit = min(LONG.get(question.stage, MAX_TOKENS) * 2**cut_off, TOKENS_CAP)
         sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
         text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
-        async with chat.slots:
+        async with chat.slots.of(self.rank):
             worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
             reply = Reply("", "", None, 0, 0, 0.0)
             try:
@@ -229,7 +231,8 @@ def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture) -> int:
     tokens = 0
     for message in sent:
         content = message["content"]
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for part in parts:
             if part["type"] == "text":
                 tokens += len(part["text"]) // 3 + 8
             elif part["image_url"]["url"] is picture.url:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import stamina
 
+from agent.slots import Slots
 from dataset_builder.errors import UnavailableError, shorten
 from dataset_builder.fields import repair
 
@@ -106,7 +107,7 @@ class Chat:
 
     def __init__(self, client: Completions, model: str, *, concurrency: int = 16, timeout: float = 300.0) -> None:
         self.client, self.model, self.timeout = client, model, timeout
-        self.slots = asyncio.Semaphore(concurrency)
+        self.slots = Slots(concurrency)
         self._profile = _Profile()
         self._reached = False
         self._stopped: str | None = None

@@ -3,13 +3,15 @@
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from agent.budget import Price
 from agent.pictures import MAX_SIDE, image_tokens
-from agent.plans import Settings, efficient, paper
+from agent.plans import Settings
+from agent.plans.efficient import calls as efficient_calls
+from agent.plans.paper import calls as paper_calls
 from agent.prompts import messages
 from agent.sources import open_source
 from agent.stages import ANSWERS
@@ -61,7 +63,8 @@ def forecast(
     if settings.plan == "direct":
         calls, text = 1, len(PROMPTS["anomalies"]) // CHARACTERS
     else:
-        calls = paper.calls(settings, objects) if settings.plan == "paper" else efficient.calls(settings, objects, True)
+        paper = settings.plan == "paper"
+        calls = paper_calls(settings, objects) if paper else efficient_calls(settings, objects, odd=True)
         lengths = [sum(map(_length, messages(stage, settings.stance, []))) for stage in ANSWERS]
         text = sum(lengths) // len(lengths) // CHARACTERS + INPUT_TOKENS
     all_calls = calls * pictures
@@ -79,9 +82,9 @@ def forecast(
     )
 
 
-def _length(message: dict[str, object]) -> int:
+def _length(message: dict[str, Any]) -> int:
     content = message["content"]
-    return len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)  # type: ignore[attr-defined]
+    return len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)
 
 
 def _tokens(path: Path) -> int:

@@ -194,6 +194,28 @@ class Journal:
             self._db.execute("ROLLBACK") if self._db.in_transaction else None
             raise
 
+    def absorb(self, path: Path) -> None:
+        """Take over another journal's calls, those that are not here yet, and its results.
+
+        Raises:
+            OutputError: if this journal cannot be written.
+        """
+        columns = f"{_FIELDS}, created"
+        try:
+            self._db.execute("ATTACH DATABASE ? AS other", (str(path),))
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE NOT EXISTS (
+                SELECT 1 FROM calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)"""
+            )
+            self._db.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results")
+            self._db.execute("COMMIT")
+            self._db.execute("DETACH DATABASE other")
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"{self.path}: cannot take over {path} ({error}); make room there and run again"
+            ) from None
+
     def totals(self) -> Totals:
         """What the run has cost."""
         return totals(self._reader)

@@ -17,17 +17,19 @@ from dataset_builder import atomic
 from dataset_builder.errors import OutputError
 from dataset_builder.official import dump_annotations
 
-__all__ = ["begin", "write_outputs"]
+__all__ = ["begin", "check_is_ours", "write_outputs"]
+
+
+def check_is_ours(run: Path) -> None:
+    """Raise `OutputError` if a directory is there and holds something else than a run."""
+    if run.exists() and not run.is_dir():
+        raise OutputError(f"{run}: is a file, not a directory; choose another --out")
+    if run.is_dir() and any(run.iterdir()) and not any((run / name).exists() for name in ("run.json", "run.lock")):
+        raise OutputError(f"{run}: is there already and is no run; choose another --out")
 
 
 def begin(run: Path, settings: Settings, model: str, *, source: str, images: Path | None, base_url: str | None) -> None:
-    """Make a run directory and say in `run.json` what it is a run of.
-
-    Raises:
-        OutputError: if the directory holds something else, or cannot be written.
-    """
-    if run.is_dir() and any(run.iterdir()) and not (run / "run.json").exists():
-        raise OutputError(f"{run}: is there already and is no run; choose another --out")
+    """Say in `run.json` what a directory is a run of. Raises `OutputError` if it cannot be written."""
     content = {
         "version": 1,
         "model": model,

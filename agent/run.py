@@ -9,7 +9,7 @@ from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Limits, Price
 from agent.client import Chat, connect
 from agent.journal import Journal
-from agent.outputs import begin, write_outputs
+from agent.outputs import begin, check_is_ours, write_outputs
 from agent.plans import Settings
 from agent.runner import Progress, annotate_all
 from agent.sources import Source, open_source
@@ -64,12 +64,13 @@ def annotate(
     Raises:
         InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal.
     """
+    check_is_ours(out)
     opened = open_source(source, out, limit)
-    begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
-    return asyncio.run(_annotate(opened, out, endpoint, settings, limits, price, show))
+    return asyncio.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
 
 
 async def _annotate(
+    source: str,
     opened: Source,
     out: Path,
     endpoint: Endpoint,
@@ -80,6 +81,7 @@ async def _annotate(
 ) -> dict[str, Any]:
     progress = Progress()
     async with Journal(out) as journal:
+        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
         budget = Budget(limits, price, journal.totals())
         client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
         chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)

@@ -69,9 +69,9 @@ async def annotate_all(
     fingerprint = settings.fingerprint(services.chat.model)
     under_way: set[asyncio.Task[None]] = set()
 
-    async def one(item: Listed, mark: str) -> None:
+    async def one(item: Listed, mark: str, rank: int) -> None:
         try:
-            annotation = await _annotate(item, services, settings)
+            annotation = await _annotate(item, services, settings, rank)
         except BudgetReached:
             progress.stopped = True
             progress.unfinished.append(item.image_id)
@@ -95,7 +95,7 @@ async def annotate_all(
             if progress.stopped:
                 progress.unfinished.append(item.image_id)
                 continue
-            under_way.add(asyncio.create_task(one(item, mark)))
+            under_way.add(asyncio.create_task(one(item, mark, number)))
             if len(under_way) >= window:
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -114,9 +114,9 @@ async def annotate_all(
     await services.journal.settle()
 
 
-async def _annotate(item: Listed, services: Services, settings: Settings) -> Annotation:
+async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:
     try:
         picture = await asyncio.to_thread(Picture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
-    return await PLANS[settings.plan](Asker(picture, services, settings.stance), settings)
+    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank), settings)

@@ -1,8 +1,9 @@
 """A run directory: what the annotating agent leaves, before or after people have reviewed it.
 
 `annotations.jsonl` has a row a picture: `image_id`, how it ended (`status`) and its anomalies, each with its evidence
-(`object`, `stage`, `support`, `votes`, `bbox`) and, after review, its `verdict`. Without it `candidates.json`, the same
-in the release's form, is read. Pictures are those below the run's `images/`, or below the directory that was annotated.
+(`object`, `stage`, `support`, `votes`, `bbox`). `reviewed.jsonl`, the same rows with each candidate's verdict and votes,
+is read instead once people have reviewed them; without either `candidates.json`, the same in the release's form.
+Pictures are those below the run's `images/`, or below the directory that was annotated, which `run.json` names.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from dataset_builder.schema import Anomaly, Candidate, Label
 from dataset_builder.strict_json import read_json, read_rows
 from dataset_builder.tree import open_tree
 
-__all__ = ["is_run", "read_run"]
+__all__ = ["is_run", "pictures_of", "read_run"]
 
 
 def is_run(root: Path) -> bool:
@@ -26,6 +27,23 @@ def is_run(root: Path) -> bool:
     return (root / "annotations.jsonl").is_file() or (
         (root / "candidates.json").is_file() and (root / "journal.sqlite").is_file()
     )
+
+
+def pictures_of(root: Path) -> Path:
+    """The directory of a run's pictures: the one its `run.json` names, else its own `images/`.
+
+    Raises:
+        InputError: if `run.json` cannot be read or names no directory in a way that can be understood.
+    """
+    path = root / "run.json"
+    if not path.is_file():
+        return root / "images"
+    images = as_object(read_json(path), Place(path), "an object").get("images")
+    if images is None:
+        return root / "images"
+    if not isinstance(images, str):
+        raise Place(path).error("is no directory; write its path, or null for the run's own", "images", images)
+    return Path(images)
 
 
 def read_run(root: Path, label: Label, images: Path | None) -> tuple[list[Row], list[Finding]]:
@@ -36,12 +54,12 @@ def read_run(root: Path, label: Label, images: Path | None) -> tuple[list[Row], 
     Args:
         root (`Path`): the run.
         label (`str`): the label of its pictures, which an annotation does not tell.
-        images (`Path`, *optional*): where the pictures are, if not in the run's `images/`.
+        images (`Path`, *optional*): where the pictures are, if not where `pictures_of` says.
 
     Raises:
         InputError: if the run or its pictures cannot be read.
     """
-    place = images or root / "images"
+    place = images or pictures_of(root)
     if not place.is_dir():
         raise InputError(f"{place}: does not exist; say with --images where the pictures of the run are")
     findings: list[Finding] = []
@@ -77,7 +95,9 @@ def _accepted(candidate: Candidate) -> Anomaly:
 
 def _candidates(root: Path, findings: list[Finding]) -> dict[str, list[Candidate]]:
     found: dict[str, list[Candidate]] = {}
-    path = root / "annotations.jsonl"
+    reviewed, path = root / "reviewed.jsonl", root / "annotations.jsonl"
+    if reviewed.is_file():
+        path = reviewed
     if path.is_file():
         rows: Iterable[tuple[str, str | None, Any]] = ((place, None, row) for place, row in read_rows(path))
     else:

@@ -3,10 +3,10 @@
 - The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
 - Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
   whole picture go beside, because what nobody names is lost for good.
-- Only what somebody found is verified, by samples that vote: one is asked where several had found the same and it agrees,
-  two elsewhere, a third where those disagree. A picture in which nobody found anything is done before that.
+- Only what somebody found is verified, by samples that vote, and only as long as a vote can decide something. A picture in
+  which nobody found anything is done before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
-- The integrator is asked only where two findings concern one object. A finding that the formatter leaves out is lost only
+- The integrator is asked only where two findings could be one anomaly. A finding that the formatter leaves out is lost only
   if its verification was not of one mind.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from agent.asking import Asker, together
 from agent.plans.annotation import Annotation, Evidence, Settings, candidate, conclude
-from agent.plans.objects import Seen, merge, same_text
+from agent.plans.objects import Seen, content_words, merge, same_text
 from agent.stages import AnomalyItem, Finding, Stage
 from dataset_builder.schema import Candidate
 
@@ -130,10 +130,14 @@ async def _vote(asker: Asker, settings: Settings, stage: Stage, chunk: list[Evid
 
 
 def _decided(evidence: Evidence) -> bool:
-    """Whether another vote would be wasted: one is enough for what three samples had named, two of one mind for the rest."""
-    if evidence.confirmed == evidence.judged > 0 and len(evidence.named) >= 3:
-        return True
-    return evidence.judged >= 2 and (2 * evidence.confirmed != evidence.judged or _holds(evidence))
+    """Whether another vote would be wasted.
+
+    One is enough where it agrees with the samples that named the finding: it holds and three had named it, or it does not and
+    one alone had. Two of one mind are enough anywhere.
+    """
+    if evidence.judged == 1:
+        return len(evidence.named) >= 3 if evidence.confirmed else len(evidence.named) == 1
+    return evidence.judged > 1 and (2 * evidence.confirmed != evidence.judged or _holds(evidence))
 
 
 async def _judge(asker: Asker, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen], sample: int) -> None:
@@ -162,10 +166,15 @@ def _views(asker: Asker, chunk: Iterable[Evidence], objects: Sequence[Seen]) -> 
     return views
 
 
+def _alike(one: Evidence, other: Evidence) -> bool:
+    """Whether two findings concern one object and what they say of it has a word in common."""
+    ours, theirs = (content_words(evidence.phenomenon) - content_words(evidence.object) for evidence in (one, other))
+    return one.object == other.object and bool(ours & theirs)
+
+
 async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
-    """Findings that are one anomaly become one; asked only where two concern the same object."""
-    names = [evidence.object for evidence in held]
-    doubtful = [evidence for evidence in held if names.count(evidence.object) > 1]
+    """Findings that are one anomaly become one; asked only where two could be."""
+    doubtful = [one for one in held if any(one is not other and _alike(one, other) for other in held)]
     if not doubtful:
         return held
     groups = await asker.ask("integrate", {"findings": [evidence.asked() for evidence in doubtful]})

@@ -7,37 +7,14 @@ from dataclasses import dataclass, field
 from agent.pictures import common_box, overlap
 from agent.stages import ObjectItem
 
-__all__ = ["Seen", "merge", "same_text"]
+__all__ = ["Seen", "content_words", "merge", "same_text"]
 
 _ARTICLES = re.compile(r"^(?:a|an|the|one|another)\s+", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 _EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "has",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "this",
-        "to",
-        "with",
-    ]
+    ("a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "of", "on", "or")
 )
+_EMPTY |= {"that", "the", "this", "to", "with"}
 
 
 @dataclass
@@ -119,5 +96,10 @@ def _unique(name: str, found: list[Seen]) -> str:
 
 def same_text(one: str, other: str) -> bool:
     """Whether two short texts say about the same: half of their words that carry meaning are shared (Jaccard index)."""
-    first, second = (frozenset(_WORD.findall(text.casefold())) - _EMPTY for text in (one, other))
+    first, second = content_words(one), content_words(other)
     return len(first & second) >= 0.5 * len(first | second)
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The words of a text that carry meaning."""
+    return frozenset(_WORD.findall(text.casefold())) - _EMPTY
