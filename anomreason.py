@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import agent.commands
 import agent.review.commands
 import dataset_builder.commands
 import space.commands
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, dataset_builder.commands, agent.review.commands, space.commands):
+for commands in (trainer.commands, agent.commands, agent.review.commands, dataset_builder.commands, space.commands):
     app.add_typer(commands.app)
 
 
@@ -118,26 +119,32 @@ def predict(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
     ] = False,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server that has the model; one call a picture.")
+    ] = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
-    from trainer.predict import predict_dataset
-
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
-    failed = predict_dataset(
-        dataset,
-        split,
-        limit,
-        model,
-        adapter,
-        batch_size,
-        out,
-        steps,
-        task=task,  # type: ignore[arg-type]
-        merge=merge,
-        restart=restart,
-    )
+    if base_url is not None:
+        failed = _predict_served(dataset, split, limit, model, base_url, batch_size, out, steps)
+    else:
+        from trainer.predict import predict_dataset
+
+        failed = predict_dataset(
+            dataset,
+            split,
+            limit,
+            model,
+            adapter,
+            batch_size,
+            out,
+            steps,
+            task=task,  # type: ignore[arg-type]
+            merge=merge,
+            restart=restart,
+        )
     typer.echo(f"{out}")
     if failed:
         typer.echo(
@@ -145,6 +152,20 @@ def predict(
             err=True,
         )
         raise typer.Exit(3)
+
+
+def _predict_served(
+    dataset: str, split: str, limit: int | None, model: str | None, base_url: str, at_once: int, out: Path, steps: Steps
+) -> int:
+    from agent.direct import dataset_pictures, predict
+    from agent.run import Endpoint
+    from dataset_builder.errors import InputError
+
+    if model is None:
+        raise InputError("--base-url: needs --model, the name the server knows it by")
+    count, pictures = dataset_pictures(dataset, split, limit)
+    with steps.bar("pictures", count) as done:
+        return predict(pictures, Endpoint(model, base_url, at_once), out, done)
 
 
 @app.command()

@@ -3,13 +3,13 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dataset_builder.errors import OutputError
 
-__all__ = ["new_directory", "write"]
+__all__ = ["new_directory", "write", "write_parts"]
 
 
 def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
@@ -25,13 +25,18 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
     Raises:
         OutputError: if it cannot be written; what was there before is untouched.
     """
+    return write_parts(path, (content,))
+
+
+def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> Path:
+    """`write` for what is too large to hold: the parts are written one after the other as they come."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -20,7 +20,7 @@ PUBLIC: dict[str, set[str]] = {
         "write_official_text",
     },
     "dataset_builder.severity": {"BANDS", "colour", "format_official", "intensity", "parse", "word"},
-    "dataset_builder.atomic": {"new_directory", "write"},
+    "dataset_builder.atomic": {"new_directory", "write", "write_parts"},
     "dataset_builder.prompts": {"ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "Task",
     "chat", "draw"},
     "dataset_builder.scenes": {

@@ -1,0 +1,118 @@
+"""AnomAgent as a library: one picture in, its annotation out."""
+
+import asyncio
+import os
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from PIL import Image
+
+from agent.asking import Asker, Services
+from agent.budget import Budget, Limits
+from agent.client import Chat, Completions, connect
+from agent.journal import Journal
+from agent.pictures import Picture
+from agent.plans import PLANS, Annotation, Settings
+
+__all__ = ["AnomAgent"]
+
+
+class AnomAgent:
+    """Annotates single pictures. Works wherever Python does, notebooks with a running event loop included.
+
+    The calls run on an event loop of its own in a thread of its own; `annotate` may be called from several threads.
+
+    Args:
+        client (`AsyncInferenceClient`, *optional*): where the model answers; by default as `agent.client.connect` finds it.
+        model (`str`): the model's name there.
+        base_url (`str`, *optional*): of an OpenAI-compatible server, instead of a client.
+        journal (path, *optional*): a directory for the journal, whose answers are not paid for twice; without it they are
+            kept as long as the agent.
+        concurrency (`int`, defaults to 16): calls in flight.
+        timeout (`float`, defaults to 300): seconds for one attempt.
+        settings: of `agent.plans.Settings`: `plan`, `stance`, `drafts`, `samples`, `max_objects`, `min_support`.
+
+    ```python
+    with AnomAgent(model="gpt-4o") as agent:
+        for anomaly in agent.annotate("photo.jpg").anomalies:
+            print(anomaly.severity, anomaly.name)
+    ```
+    """
+
+    def __init__(
+        self,
+        client: Completions | None = None,
+        *,
+        model: str,
+        base_url: str | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        concurrency: int = 16,
+        timeout: float = 300.0,
+        **settings: Any,
+    ) -> None:
+        self.settings = Settings(**settings)
+        client = client or connect(model, base_url, timeout)
+        self._passing = None if journal else tempfile.TemporaryDirectory(prefix="anomreason-")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="AnomAgent", daemon=True)
+        self._thread.start()
+        directory = Path(journal) if journal else Path(self._passing.name if self._passing else "")
+        try:
+            self._services = self._wait(self._open(client, model, directory, concurrency, timeout))
+        except BaseException:
+            self._end()
+            raise
+
+    def annotate(self, image: str | os.PathLike[str] | bytes | Image.Image, image_id: str | None = None) -> Annotation:
+        """Annotate one picture.
+
+        Args:
+            image (path, `bytes` or `PIL.Image.Image`): the picture.
+            image_id (`str`, *optional*): its name; a file's own by default.
+
+        Raises:
+            PictureError: if it cannot be read.
+            UnavailableError: if the server refuses to answer.
+        """
+        picture = Picture.read(image, image_id)
+        asker = Asker(picture, self._services, self.settings.stance)
+        annotation: Annotation = self._wait(PLANS[self.settings.plan](asker, self.settings))
+        return annotation
+
+    def close(self) -> None:
+        """Give back connections and the journal."""
+        if not self._loop.is_closed():
+            self._wait(self._close())
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _open(
+        self, client: Completions, model: str, directory: Path, concurrency: int, timeout: float
+    ) -> Services:
+        journal = await Journal(directory).__aenter__()
+        chat = Chat(client, model, concurrency=concurrency, timeout=timeout)
+        return Services(chat, journal, Budget(Limits(), None, journal.totals()))
+
+    async def _close(self) -> None:
+        await self._services.chat.client.close()
+        await self._services.journal.__aexit__(None, None, None)
+
+    def _wait(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        if self._passing:
+            self._passing.cleanup()

@@ -1,0 +1,114 @@
+"""Reads a stage's answer: strictly where it is as asked, tolerantly where it is not, item by item.
+
+An item that cannot be used loses none of its siblings. What is wrong is one sentence, fit to be quoted to the model.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from agent.stages import ANSWERS, LIST_OF, Anomalies, Findings, Group, Stage, Verdict
+from dataset_builder.errors import InputError, shorten
+from dataset_builder.strict_json import loads
+from dataset_builder.textform_json import Array, Object, scan
+from dataset_builder.textform_none import says_none
+
+__all__ = ["Answer", "is_refusal", "read_answer"]
+
+_MAX_ITEMS = 200
+_REFUSAL = re.compile(
+    r"\b(?:I['’]?\s?a?m sorry|I (?:can(?:no|['’])t|cannot|am (?:unable|not able)|won['’]t)|as an AI\b|against (?:my|our) "
+    r"(?:policy|guidelines))",
+    re.IGNORECASE,
+)
+
+
+class Answer(NamedTuple):
+    """The items of an answer that can be used, and what is wrong with the rest (`None`: nothing)."""
+
+    items: list[Any]
+    problem: str | None
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text declines instead of answering."""
+    return len(text) < 600 and "{" not in text and "[" not in text and _REFUSAL.search(text) is not None
+
+
+def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
+    """Read an answer to `stage`; `ids` are those of the findings asked about.
+
+    >>> read_answer("integrate", '{"groups": [{"ids": ["1", "2"]}]}', ["1", "2"]).items[0].ids
+    ['1', '2']
+    >>> read_answer("integrate", "Both are the same.", ["1", "2"]).problem
+    'it holds no JSON object with the list "groups"'
+    """
+    model = ANSWERS[stage]
+    name, item_model = LIST_OF[model]
+    values = _list(text, name)
+    if values is None:
+        if model in (Findings, Anomalies) and says_none(text):
+            return Answer([], None)
+        return Answer([], f'it holds no JSON object with the list "{name}"')
+    items: list[BaseModel] = []
+    problems: list[str] = []
+    for index, value in enumerate(values[:_MAX_ITEMS]):
+        item = _item(value, item_model)
+        if isinstance(item, str):
+            problems.append(f"{name}[{index}]{item}")
+        else:
+            items.append(item)
+    if len(values) > _MAX_ITEMS:
+        problems.append(f"{name} has {len(values)} items, more than {_MAX_ITEMS}")
+    if item_model is Verdict:
+        items, missing = _by_id(items, ids)
+        problems += [f"there is no verdict on the finding {shorten(id)}" for id in missing]
+    if item_model is Group:
+        items = [Group(ids=[id for id in item.ids if id in ids]) for item in items if isinstance(item, Group)]
+    return Answer(items, "; ".join(problems[:3]) or None)
+
+
+def _list(text: str, name: str) -> list[Any] | None:
+    try:
+        found = loads(text, "answer")
+    except InputError:
+        found = next(_tolerant(text, name), None)
+    if isinstance(found, dict):
+        found = found.get(name)
+    return found if isinstance(found, list) else None
+
+
+def _tolerant(text: str, name: str) -> Any:
+    """Values in a text that look like the answer: fenced, between prose, cut off."""
+    for value in scan(text):
+        if isinstance(value, Object) and isinstance(value.get(name), list):
+            yield value[name]
+        elif isinstance(value, Array) and all(isinstance(item, dict) for item in value):
+            yield value
+
+
+def _item(value: Any, model: type[BaseModel]) -> BaseModel | str:
+    if not isinstance(value, dict):
+        return f" is {shorten(value)}, not an object"
+    fields = {key: value[key] for key in model.model_fields if key in value}
+    for key, blank in (("oddity", None), ("bbox", None), ("sources", [])):
+        if key in model.model_fields:
+            fields.setdefault(key, blank)
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        shown = "" if first["type"] == "missing" else f" {shorten(first['input'])}"
+        return f": {place}{shown}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _by_id(items: list[BaseModel], ids: Sequence[str]) -> tuple[list[BaseModel], list[str]]:
+    """The first verdict on each finding, in the findings' order, and the findings without one."""
+    verdicts: dict[str, BaseModel] = {}
+    for item in items:
+        if isinstance(item, Verdict):
+            verdicts.setdefault(item.id, item)
+    return [verdicts[id] for id in ids if id in verdicts], [id for id in ids if id not in verdicts]

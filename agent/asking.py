@@ -1,0 +1,254 @@
+"""One picture's calls: made once, asked again once where the answer is bad, given up where it stays so.
+
+A call's key is the SHA-256 of the picture's bytes, the model, the messages' texts with each picture by its hash, the
+parameters and the sample's number. What was committed under a key is never asked for again. The server's address is not
+in the key, nor what the client had to leave out for it: the same model elsewhere answers the same question.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from agent.answers import Answer, is_refusal, read_answer
+from agent.budget import Budget
+from agent.client import CallFailed, Chat, Reply
+from agent.journal import Attempt, Journal
+from agent.pictures import Picture, image_tokens
+from agent.prompts import Stance, messages, repair_messages
+from agent.stages import Stage, schema
+from dataset_builder.errors import shorten
+
+__all__ = ["Asker", "Failure", "Question", "Services", "together"]
+
+MAX_TOKENS = 2000
+LONG = {"discovery_draft": 4000, "discovery_merge": 4000, "summary_image": 4000, "format": 4000}
+TOKENS_CAP = 16000
+
+
+class Services(NamedTuple):
+    """What the calls of all pictures share."""
+
+    chat: Chat
+    journal: Journal
+    budget: Budget
+
+
+class Failure(BaseModel):
+    """A call that was given up, as it stands in the picture's row."""
+
+    stage: str
+    object: str
+    sample: int
+    reason: str
+
+
+class Question(NamedTuple):
+    """A call before it is made.
+
+    Attributes:
+        stage (`str`): which stage asks, or `direct`.
+        object (`str`): what it is about, for the journal and for failures.
+        sample (`int`): the sample's number.
+        messages (`list`): as they are sent.
+        parameters (mapping): of the request, without the limit of tokens.
+        read (callable): says what is wrong with an answer, or `None`.
+    """
+
+    stage: str
+    object: str
+    sample: int
+    messages: list[dict[str, Any]]
+    parameters: Mapping[str, Any]
+    read: Callable[[str], str | None]
+
+
+@dataclass
+class Asker:
+    """Asks about one picture, and counts.
+
+    Attributes:
+        rank (`int`): the picture's place in its run; earlier ones are served first.
+        asked (`int`): questions asked, whether the server or the journal answered.
+        failures (`list[Failure]`): those that were given up.
+    """
+
+    picture: Picture
+    services: Services
+    stance: Stance = "neutral"
+    rank: int = 0
+    asked: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    async def ask(
+        self,
+        stage: Stage,
+        given: Mapping[str, Any] | None = None,
+        *,
+        about: str = "",
+        sample: int = 0,
+        crops: Sequence[str] = (),
+        temperature: float = 0.3,
+    ) -> list[Any] | None:
+        """The items of a stage's answer, or `None` if it was given up and nothing of it can be used.
+
+        Args:
+            stage (`str`): what is asked.
+            given (mapping, *optional*): the input, see `agent.stages`.
+            about (`str`, *optional*): the object concerned.
+            sample (`int`, defaults to 0): the sample's number; a draft's wording goes by it too.
+            crops (sequence of `str`, *optional*): data URLs of close views.
+            temperature (`float`, defaults to 0.3): of sampling.
+        """
+        ids = [finding["id"] for finding in (given or {}).get("findings", ())]
+
+        def read(answer: str) -> Answer:
+            return read_answer(stage, answer, ids)
+
+        question = Question(
+            stage,
+            about,
+            sample,
+            messages(stage, self.stance, [self.picture.url, *crops], given, wording=sample),
+            {
+                "temperature": temperature,
+                "top_p": 0.95,
+                "seed": sample,
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": stage, "strict": True, "schema": schema(stage)},
+                },
+            },
+            lambda answer: read(answer).problem,
+        )
+        attempts = await self.put(question)
+        if attempts[-1].problem is None:
+            return read(attempts[-1].answer).items
+        # One bad item loses none of its siblings: of answers that stayed bad, the best is used as far as it goes.
+        usable = max((read(attempt.answer).items for attempt in attempts if attempt.answer), key=len, default=[])
+        return usable or None
+
+    async def put(self, question: Question) -> list[Attempt]:
+        """The attempts at a question; the last has no problem, or gave up."""
+        self.asked += 1
+        key = _key(question, self.picture, self.services.chat.model)
+        attempts = self.services.journal.attempts(key)
+        while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
+            attempts.append(await self._attempt(key, question, attempts))
+        last = attempts[-1]
+        if last.problem is not None:
+            self.failures.append(
+                Failure(stage=question.stage, object=question.object, sample=question.sample, reason=last.problem)
+            )
+        return attempts
+
+    async def _attempt(self, key: str, question: Question, before: list[Attempt]) -> Attempt:
+        chat, journal, budget = self.services
+        cut_off = sum(attempt.finish_reason == "length" for attempt in before)
+        bad = [attempt for attempt in before if attempt.finish_reason != "length"]
+        limit = min(LONG.get(question.stage, MAX_TOKENS) * 2**cut_off, TOKENS_CAP)
+        sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
+        text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
+        async with chat.slots.of(self.rank):
+            worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
+            reply = Reply("", "", None, 0, 0, 0.0)
+            try:
+                reply = await chat.ask(sent, question.parameters, limit)
+                problem, final = _judge(reply, question, limit, len(bad))
+            except CallFailed as error:
+                problem, final = str(error), True
+            except BaseException:
+                budget.settle(worst, 0, 0, 0)
+                raise
+            attempt = Attempt(
+                key=key,
+                image_id=self.picture.image_id,
+                stage=question.stage,
+                object=question.object,
+                sample=question.sample,
+                request=text,
+                answer=reply.text,
+                problem=problem,
+                gave_up=final,
+                finish_reason=reply.finish_reason,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
+                cost=budget.cost(reply.prompt_tokens, reply.completion_tokens),
+                seconds=round(reply.seconds, 4),
+            )
+            # The slot is kept until the answer is on the disk: what a crash loses is at most what was in flight.
+            try:
+                await journal.record(attempt)
+            finally:
+                budget.settle(worst, reply.prompt_tokens, reply.completion_tokens, 1)
+            return attempt
+
+
+def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tuple[str | None, bool]:
+    """What is wrong with a reply, and whether that ends the call."""
+    if reply.refusal or reply.finish_reason == "content_filter":
+        return f"refused ({shorten(reply.refusal or 'content filter', 200)})", True
+    problem = question.read(reply.text)
+    if reply.finish_reason == "length":
+        return f"cut off at {limit} tokens", limit >= TOKENS_CAP
+    if problem is None:
+        return None, False
+    if is_refusal(reply.text):
+        return f"refused ({shorten(reply.text, 200)})", True
+    return problem, bad_before >= 1
+
+
+def _key(question: Question, picture: Picture, model: str) -> str:
+    shaped = {
+        "picture": picture.digest,
+        "model": model,
+        "stage": question.stage,
+        "sample": question.sample,
+        "messages": [_without_pictures(message, picture.url) for message in question.messages],
+        "parameters": dict(question.parameters),
+    }
+    return hashlib.sha256(json.dumps(shaped, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
+    content = message["content"]
+    if isinstance(content, str):
+        return [message["role"], content]
+    parts = []
+    for part in content:
+        url = part["image_url"]["url"] if part["type"] == "image_url" else None
+        # The whole picture is known by its file's hash; only crops are hashed as they are sent.
+        parts.append(part["text"] if url is None else "" if url is whole else hashlib.sha256(url.encode()).hexdigest())
+    return [message["role"], *parts]
+
+
+def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture) -> int:
+    """An estimate on the high side: three characters a token, crops at their largest."""
+    tokens = 0
+    for message in sent:
+        content = message["content"]
+        parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for part in parts:
+            if part["type"] == "text":
+                tokens += len(part["text"]) // 3 + 8
+            elif part["image_url"]["url"] is picture.url:
+                tokens += image_tokens(*picture.shown)
+            else:
+                tokens += image_tokens(1024, 1024)
+    return tokens
+
+
+async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """The results of work done at the same time.
+
+    When one fails the others are not cancelled but waited for: what they asked is paid for and belongs into the journal.
+    """
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

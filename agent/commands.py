@@ -1,0 +1,203 @@
+"""The commands of the agent: annotate, runs, simulate-vlm."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import agent.simulated.commands
+from dataset_builder.terminal import printable
+
+app = typer.Typer()
+app.add_typer(agent.simulated.commands.app)
+runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
+
+
+@app.command()
+def annotate(
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder, a .txt list of files, a built dataset or a Hub dataset id.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="The run directory; run again with the same one to go on.")] = Path(
+        "runs/mine"
+    ),
+    model: Annotated[str | None, typer.Option(help="The model's name at its server.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server; the key comes from OPENAI_API_KEY or HF_TOKEN.")
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="No model: the simulated one, over a scenes directory as source.")
+    ] = False,
+    plan: Annotated[str, typer.Option(help="efficient, paper or direct.")] = "efficient",
+    stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
+    drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
+    max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
+    min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="Say what it would cost; make no call.")] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, dollars a million tokens."),
+    ] = None,
+    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    budget_calls: Annotated[int | None, typer.Option(min=1)] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
+) -> None:
+    """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
+    from agent.budget import Limits, read_prices
+    from agent.run import Endpoint
+    from agent.run import annotate as run
+    from dataset_builder.errors import InputError
+
+    settings = _settings(plan, stance, drafts, samples, max_objects, min_support)
+    model = "simulated" if simulate else model
+    if model is None:
+        raise InputError("--model: is missing; name the model at your server, or use --simulate")
+    if engine not in ("local", "ray"):
+        raise InputError(f"--engine {engine}: is not known; choose local or ray")
+    price = read_prices(prices).get(model) if prices else None
+    if plan_only:
+        _print_forecast(source, settings, limit, price, concurrency)
+        return
+    limits = Limits(budget_usd, budget_tokens, budget_calls)
+    with _server(source, simulate, base_url) as url:
+        endpoint = Endpoint(model, url, concurrency, timeout)
+        if engine == "ray":
+            from agent.cluster import annotate as over_ray
+
+            summary = over_ray(source, out, endpoint, settings, limit=limit, limits=limits, price=price)
+        else:
+            with _showing(price is not None) as show:
+                summary = run(source, out, endpoint, settings, limit=limit, limits=limits, price=price, show=show)
+    _report(out)
+    _print_summary(out, summary)
+    if summary["partial"] or summary["failed"] or summary["unfinished"]:
+        raise typer.Exit(3)
+
+
+def _settings(plan: str, stance: str, drafts: int, samples: int, max_objects: int | None, min_support: int) -> Any:
+    from agent.plans import PLANS, Settings
+    from agent.prompts import STANCES
+    from dataset_builder.errors import InputError
+
+    for option, value, known in (("plan", plan, PLANS), ("stance", stance, STANCES)):
+        if value not in known:
+            raise InputError(f"--{option} {value}: is not known; choose {' or '.join(known)}")
+    return Settings(
+        plan=plan,  # type: ignore[arg-type]
+        stance=stance,  # type: ignore[arg-type]
+        drafts=drafts,
+        samples=samples,
+        max_objects=max_objects,
+        min_support=min_support,
+    )
+
+
+def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContextManager[str | None]:
+    if not simulate:
+        return nullcontext(base_url)
+    from agent.simulated import serve
+    from dataset_builder.errors import InputError
+
+    if base_url is not None:
+        raise InputError("--simulate and --base-url: are two servers; give one of them")
+    if not (Path(source) / "scenes.jsonl").is_file():
+        raise InputError(f"{source}: is no scenes directory; make one with `anomreason scenes` to --simulate over")
+    return serve(Path(source))
+
+
+@contextmanager
+def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
+    """A line on stderr: pictures, calls, tokens, money, losses, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("pictures"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[spent]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("pictures", total=None, spent="")
+
+        def show(progress: Any, budget: Any, total: int | None) -> None:
+            money = f" · ${budget.usd:.2f}" if priced else ""
+            lost = progress.statuses["partial"] + progress.statuses["failed"]
+            spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
+            bar.update(task, completed=progress.done, total=total, spent=spent)
+
+        yield show
+
+
+def _report(out: Path) -> None:
+    from agent.report import write_report
+
+    write_report(out)
+
+
+def _print_summary(out: Path, summary: dict[str, Any]) -> None:
+    money = "" if summary["usd"] is None else f", ${summary['usd']:.2f}"
+    tokens = summary["prompt_tokens"] + summary["completion_tokens"]
+    typer.echo(
+        f"{printable(str(out))}: {summary['pictures']} pictures: {summary['anomalies']} with anomalies, "
+        f"{summary['none']} with none, {summary['partial']} partial, {summary['failed']} failed; "
+        f"{summary['calls']:,} calls, {tokens:,} tokens{money}"
+    )
+    if summary["simulated"]:
+        typer.echo("simulated: these answers come from the scenes' known truth, not from a model")
+    if summary["unfinished"]:
+        typer.echo(
+            f"{summary['unfinished']} pictures are not finished: the budget is used up; run again with more", err=True
+        )
+    typer.echo(f"report: {printable(str(out / 'report.html'))}")
+
+
+def _print_forecast(source: str, settings: Any, limit: int | None, price: Any, concurrency: int) -> None:
+    from agent.forecast import forecast
+
+    expected = forecast(source, settings, limit=limit, price=price, concurrency=concurrency)
+    money = "unknown (give --prices)" if expected.usd is None else f"${expected.usd:,.2f}"
+    typer.echo(
+        f"pictures  {expected.pictures:,}\ncalls     {expected.calls:,}\n"
+        f"tokens    {expected.prompt_tokens:,} in, {expected.completion_tokens:,} out\nmoney     {money}\n"
+        f"time      {expected.seconds / 60:,.1f} min\nassumed   {expected.assumed}"
+    )
+
+
+@runs.command("show")
+def show_run(run: Annotated[Path, typer.Argument(show_default=False)]) -> None:
+    """What a run's calls were and what they cost, by stage."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from agent.ledger import by_stage
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "calls", "without use", "tokens in", "tokens out", "USD", "s a call"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in by_stage(run):
+        usd = "–" if row.usd is None else f"{row.usd:.4f}"
+        counts = (f"{count:,}" for count in (row.calls, row.unusable, row.prompt_tokens, row.completion_tokens))
+        table.add_row(printable(row.stage), *counts, usd, f"{row.seconds:.2f}")
+    Console().print(table)
+
+
+@runs.command("prune")
+def prune_run(
+    run: Annotated[Path, typer.Argument(show_default=False)],
+) -> None:
+    """Forget answers that could not be used, and results of earlier settings. What was paid for and usable stays."""
+    from agent.ledger import prune
+
+    removed = prune(run)
+    typer.echo(f"{printable(str(run))}: {removed} rows removed")

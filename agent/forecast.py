@@ -1,0 +1,96 @@
+"""What a run would cost, without one call: calls, tokens, money, time."""
+
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from agent.budget import Price
+from agent.pictures import MAX_SIDE, image_tokens
+from agent.plans import Settings
+from agent.plans.efficient import calls as efficient_calls
+from agent.plans.paper import calls as paper_calls
+from agent.prompts import messages
+from agent.sources import open_source
+from agent.stages import ANSWERS
+from dataset_builder.prompts import PROMPTS
+
+__all__ = ["Forecast", "forecast"]
+
+OBJECTS = 6
+ANSWER_TOKENS = 250
+INPUT_TOKENS = 200
+SAMPLE = 200
+CHARACTERS = 4
+
+
+class Forecast(NamedTuple):
+    """What a run is expected to need; `usd` is `None` where the price is not known.
+
+    Attributes:
+        pictures, calls, prompt_tokens, completion_tokens (`int`): in all.
+        seconds (`float`): at `latency` seconds a call and full concurrency.
+        assumed (`str`): what the numbers rest on, in words.
+    """
+
+    pictures: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    seconds: float
+    assumed: str
+
+
+def forecast(
+    source: str, settings: Settings, *, limit: int | None, price: Price | None, concurrency: int, latency: float = 2.0
+) -> Forecast:
+    """What annotating a source would cost, from the sizes of up to 200 of its pictures.
+
+    The number of objects in a picture is not known before it is asked for: 6 are assumed, or `max_objects` if that is
+    fewer, and for `efficient` that something is found in every picture.
+
+    Raises:
+        InputError: if the source cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
+        opened = open_source(source, Path(away), limit)
+        tokens = [_tokens(listed.path) for listed in islice(opened.pictures, SAMPLE)]
+        pictures = opened.total if opened.total is not None else len(tokens) + sum(1 for _ in opened.pictures)
+    objects = min(OBJECTS, settings.max_objects or OBJECTS)
+    if settings.plan == "direct":
+        calls, text = 1, len(PROMPTS["anomalies"]) // CHARACTERS
+    else:
+        paper = settings.plan == "paper"
+        calls = paper_calls(settings, objects) if paper else efficient_calls(settings, objects, odd=True)
+        lengths = [sum(map(_length, messages(stage, settings.stance, []))) for stage in ANSWERS]
+        text = sum(lengths) // len(lengths) // CHARACTERS + INPUT_TOKENS
+    all_calls = calls * pictures
+    prompt = all_calls * (round(sum(tokens) / max(len(tokens), 1)) + text)
+    completion = all_calls * ANSWER_TOKENS
+    return Forecast(
+        pictures,
+        all_calls,
+        prompt,
+        completion,
+        None if price is None else price.of(prompt, completion),
+        all_calls * latency / concurrency,
+        f"{objects} objects a picture, {ANSWER_TOKENS} tokens and {latency:g} s an answer, a token for 28 × 28 pixels, "
+        f"{concurrency} calls at once",
+    )
+
+
+def _length(message: dict[str, Any]) -> int:
+    content = message["content"]
+    return len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)
+
+
+def _tokens(path: Path) -> int:
+    try:
+        with Image.open(path) as picture:
+            scale = min(1.0, MAX_SIDE / max(picture.size))
+            return image_tokens(round(picture.width * scale), round(picture.height * scale))
+    except Exception:  # a picture that cannot be read costs nothing; the run will say which
+        return 0

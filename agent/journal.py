@@ -1,0 +1,283 @@
+"""The journal: every call that was paid for, and every picture that is finished, in one SQLite file.
+
+A call's key is a hash of the picture's bytes and of all that shaped it (see `agent.asking`). An answer that was committed
+and could be read is never asked for again; one that could not is never taken for an answer. Calls are committed in groups:
+while one group is being flushed to the disk the next one gathers.
+
+`calls` has a row an attempt: `problem` is null where the answer could be read, `gave_up` marks the attempt after which
+the call was given up. `results` has a row a finished picture under the settings that it was finished with.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, NamedTuple, Self
+
+from dataset_builder.errors import InputError, OutputError
+
+__all__ = ["Attempt", "Journal", "Totals", "journal_lock", "open_for_reading"]
+
+
+class Attempt(NamedTuple):
+    """One attempt at a call: a row of `calls`."""
+
+    key: str
+    image_id: str
+    stage: str
+    object: str
+    sample: int
+    request: str
+    answer: str
+    problem: str | None
+    gave_up: bool
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+
+
+class Totals(NamedTuple):
+    """What a run has cost so far, attempts without an answer included."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    failed: int
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+def _m001_first(db: sqlite3.Connection) -> None:
+    db.execute(
+        """CREATE TABLE calls (id INTEGER PRIMARY KEY, key TEXT NOT NULL, image_id TEXT NOT NULL, stage TEXT NOT NULL,
+        object TEXT NOT NULL, sample INTEGER NOT NULL, request TEXT NOT NULL, answer TEXT NOT NULL, problem TEXT,
+        gave_up INTEGER NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL, created REAL NOT NULL)"""
+    )
+    db.execute("CREATE INDEX calls_by_key ON calls (key)")
+    db.execute("CREATE INDEX calls_by_image ON calls (image_id)")
+    db.execute(
+        """CREATE TABLE results (image_id TEXT NOT NULL, settings TEXT NOT NULL, stamp TEXT NOT NULL,
+        status TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (image_id, settings))"""
+    )
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first]
+"""Appended to, never changed: a journal knows how many of them it has seen."""
+
+_INSERT = f"INSERT INTO calls ({', '.join(Attempt._fields)}, created) VALUES ({', '.join('?' * 15)})"
+_FIELDS = ", ".join(Attempt._fields)
+
+
+class Journal:
+    """The journal of a run directory; one process at a time. Use it as an asynchronous context manager.
+
+    Args:
+        directory (`Path`): the run; made if missing.
+
+    Raises:
+        OutputError: if it cannot be written, or another process is writing it.
+        InputError: if the file is no journal, or was written by a newer version.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "journal.sqlite"
+        self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._broken: OutputError | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = journal_lock(self.directory)
+            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            self._guard = threading.Lock()
+            _prepare(self._db, self.path)
+            self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.OperationalError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._flushing is not None:
+                await asyncio.shield(self._flushing)
+        finally:
+            self._writer.shutdown(wait=True)
+            self._reader.close()
+            self._db.close()
+            self._lock.close()
+
+    def attempts(self, key: str) -> list[Attempt]:
+        """What came of a call so far, since it was last given up: at most one readable answer, and that the last."""
+        rows = self._reader.execute(f"SELECT {_FIELDS} FROM calls WHERE key = ? ORDER BY id", (key,)).fetchall()
+        found = [Attempt(*row)._replace(gave_up=bool(row[Attempt._fields.index("gave_up")])) for row in rows]
+        answered = [attempt for attempt in found if attempt.problem is None]
+        if answered:
+            return answered[:1]
+        last = max((index for index, attempt in enumerate(found) if attempt.gave_up), default=-1)
+        return found[last + 1 :]
+
+    def result(self, image_id: str, settings: str) -> tuple[str, str, str] | None:
+        """A finished picture's stamp, status and row."""
+        query = "SELECT stamp, status, row FROM results WHERE image_id = ? AND settings = ?"
+        found: tuple[str, str, str] | None = self._reader.execute(query, (image_id, settings)).fetchone()
+        return found
+
+    async def record(self, attempt: Attempt) -> None:
+        """Commit an attempt; on the disk when this returns.
+
+        Raises:
+            OutputError: if it cannot be, e.g. because the disk is full.
+        """
+        await self._write(_INSERT, (*attempt, time.time()), wait=True)
+
+    async def finish(self, image_id: str, settings: str, stamp: str, status: str, row: str) -> None:
+        """Keep a finished picture's row. Not waited for: it follows from the calls, which are on the disk."""
+        query = "INSERT OR REPLACE INTO results (image_id, settings, stamp, status, row) VALUES (?, ?, ?, ?, ?)"
+        await self._write(query, (image_id, settings, stamp, status, row), wait=False)
+
+    async def settle(self) -> None:
+        """Wait until all that was written is on the disk."""
+        if self._flushing is not None:
+            await asyncio.shield(self._flushing)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _write(self, query: str, values: tuple[Any, ...], wait: bool) -> None:
+        if self._broken is not None:
+            raise self._broken
+        loop = asyncio.get_running_loop()
+        future = loop.create_future() if wait else None
+        self._pending.append((query, values, future))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = loop.create_task(self._flush())
+        if future is not None:
+            await future
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            group, self._pending = self._pending, []
+            try:
+                await loop.run_in_executor(self._writer, self._commit, [(query, row) for query, row, _ in group])
+            except sqlite3.Error as error:
+                self._broken = OutputError(f"{self.path}: cannot be written ({error}); make room there and run again")
+            for _, _, future in group:
+                if future is not None and not future.done():
+                    future.set_exception(self._broken) if self._broken else future.set_result(None)
+
+    def _commit(self, group: list[tuple[str, tuple[Any, ...]]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for query, row in group:
+                self._db.execute(query, row)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            self._db.execute("ROLLBACK") if self._db.in_transaction else None
+            raise
+
+    def absorb(self, path: Path) -> None:
+        """Take over another journal's calls, those that are not here yet, and its results.
+
+        Raises:
+            OutputError: if this journal cannot be written.
+        """
+        columns = f"{_FIELDS}, created"
+        try:
+            self._db.execute("ATTACH DATABASE ? AS other", (str(path),))
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE NOT EXISTS (
+                SELECT 1 FROM calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)"""
+            )
+            self._db.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results")
+            self._db.execute("COMMIT")
+            self._db.execute("DETACH DATABASE other")
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"{self.path}: cannot take over {path} ({error}); make room there and run again"
+            ) from None
+
+    def totals(self) -> Totals:
+        """What the run has cost."""
+        return totals(self._reader)
+
+
+def totals(db: sqlite3.Connection) -> Totals:
+    """What a journal's run has cost."""
+    row = db.execute(
+        """SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+        coalesce(sum(cost), 0.0), coalesce(sum(problem IS NOT NULL), 0) FROM calls"""
+    ).fetchone()
+    return Totals(*row)
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA busy_timeout = 10000")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    seen = db.execute("PRAGMA user_version").fetchone()[0]
+    if seen > len(MIGRATIONS):
+        raise InputError(f"{path}: was written by a newer version of anomreason; update it, or choose another run")
+    for number, migrate in enumerate(MIGRATIONS[seen:], seen + 1):
+        db.execute("BEGIN IMMEDIATE")
+        migrate(db)
+        db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+
+
+def journal_lock(directory: Path) -> IO[str]:
+    """A lock on a run, held until the file is closed; the system takes it back when the process ends, however it ends.
+
+    Raises:
+        OutputError: if another process holds it.
+    """
+    import fcntl
+
+    file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise OutputError(
+            f"{directory}: another process is annotating into it; wait for it or choose another --out"
+        ) from None
+    return file
+
+
+def open_for_reading(directory: Path) -> sqlite3.Connection:
+    """A run's journal, to read; rows by name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    path = directory / "journal.sqlite"
+    if not path.is_file():
+        raise InputError(f"{path}: does not exist; give a run directory that `anomreason annotate` made")
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    db.row_factory = sqlite3.Row
+    try:
+        seen = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{path}: is no journal ({error}); give another run") from None
+    if not 1 <= seen <= len(MIGRATIONS):
+        raise InputError(f"{path}: is no journal of this version; annotate into the run again")
+    return db

@@ -1,0 +1,75 @@
+"""Looks at a journal from outside: what was spent, and what can go."""
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.journal import journal_lock, open_for_reading
+from agent.plans import Settings
+from dataset_builder.errors import InputError, OutputError
+from dataset_builder.strict_json import read_json
+
+__all__ = ["Spent", "by_stage", "prune"]
+
+
+class Spent(NamedTuple):
+    """What one stage's calls came to; `unusable` of them gave no answer that could be used, `seconds` is a call's mean."""
+
+    stage: str
+    calls: int
+    unusable: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    seconds: float
+
+
+def by_stage(run: Path) -> list[Spent]:
+    """What a run's calls came to: a row a stage, in the order of their first call, and `all`.
+
+    Raises:
+        InputError: if there is no such run.
+    """
+    sums = """count(*), coalesce(sum(problem IS NOT NULL), 0), coalesce(sum(prompt_tokens), 0),
+        coalesce(sum(completion_tokens), 0), sum(cost), coalesce(avg(seconds), 0.0) FROM calls"""
+    db = open_for_reading(run)
+    try:
+        rows = [*db.execute(f"SELECT stage, {sums} GROUP BY stage ORDER BY min(id)")]
+        rows += db.execute(f"SELECT 'all', {sums}")
+    finally:
+        db.close()
+    return [Spent(*row) for row in rows]
+
+
+def prune(run: Path) -> int:
+    """Remove what no further run would use: unusable answers, and results under other settings than `run.json`'s.
+
+    Returns:
+        The number of rows removed.
+
+    Raises:
+        InputError: if there is no such run.
+        OutputError: if it is being written, or cannot be.
+    """
+    open_for_reading(run).close()
+    content = read_json(run / "run.json")
+    try:
+        settings = Settings(**{name: content[name] for name in Settings.model_fields})
+        fingerprint = settings.fingerprint(content["model"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{run / 'run.json'}: cannot be read ({type(error).__name__}); annotate into it again"
+        ) from None
+    with journal_lock(run):
+        db = sqlite3.connect(run / "journal.sqlite", isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            removed = db.execute("DELETE FROM calls WHERE problem IS NOT NULL").rowcount
+            removed += db.execute("DELETE FROM results WHERE settings != ?", (fingerprint,)).rowcount
+            db.execute("COMMIT")
+            db.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise OutputError(f"{run / 'journal.sqlite'}: cannot be written ({error}); make room there") from None
+        finally:
+            db.close()
+    return removed

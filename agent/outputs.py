@@ -1,0 +1,106 @@
+"""What a run leaves beside its journal: `run.json`, `annotations.jsonl`, `candidates.json`, `summary.json`.
+
+`annotations.jsonl` and `candidates.json` are in the source's order and hold neither times nor paths, so two runs that got the
+same answers leave the same bytes. All are written row by row under another name and appear whole.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.journal import Journal, Totals
+from agent.plans import Annotation, Settings
+from agent.runner import Progress
+from dataset_builder import atomic
+from dataset_builder.errors import OutputError
+from dataset_builder.official import dump_annotations
+
+__all__ = ["begin", "check_is_ours", "write_outputs"]
+
+
+def check_is_ours(run: Path) -> None:
+    """Raise `OutputError` if a directory is there and holds something else than a run."""
+    if run.exists() and not run.is_dir():
+        raise OutputError(f"{run}: is a file, not a directory; choose another --out")
+    if run.is_dir() and any(run.iterdir()) and not any((run / name).exists() for name in ("run.json", "run.lock")):
+        raise OutputError(f"{run}: is there already and is no run; choose another --out")
+
+
+def begin(run: Path, settings: Settings, model: str, *, source: str, images: Path | None, base_url: str | None) -> None:
+    """Say in `run.json` what a directory is a run of. Raises `OutputError` if it cannot be written."""
+    content = {
+        "version": 1,
+        "model": model,
+        "server": _without_secrets(base_url),
+        "simulated": model == "simulated",
+        **settings.model_dump(),
+        "source": source,
+        "images": None if images is None else str(images),
+    }
+    atomic.write(run / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _without_secrets(url: str | None) -> str | None:
+    """Scheme, host and path: user names, passwords and parameters of an address can be keys."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
+def write_outputs(
+    run: Path, journal: Journal, settings: Settings, model: str, progress: Progress, limits: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the results of the pictures that are finished, in the source's order.
+
+    Returns:
+        The content of `summary.json`.
+    """
+    fingerprint = settings.fingerprint(model)
+
+    def rows() -> Iterator[Annotation]:
+        for image_id in progress.order:
+            found = journal.result(image_id, fingerprint)
+            if found is not None:
+                yield Annotation.model_validate_json(found[2])
+
+    atomic.write_parts(run / "annotations.jsonl", (row.model_dump_json() + "\n" for row in rows()))
+    atomic.write_parts(run / "candidates.json", _official(rows()))
+    summary = _summary(journal.totals(), settings, model, progress, limits)
+    atomic.write(run / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    return summary
+
+
+def _official(rows: Iterable[Annotation]) -> Iterator[str]:
+    """`dump_annotations` of all rows, a row at a time. A picture that could not be examined is not said to be clean."""
+    opened = False
+    for row in rows:
+        if row.anomalies or row.status == "none":
+            yield ",\n" if opened else "{\n"
+            yield dump_annotations({row.image_id: row.anomalies}).removeprefix("{\n").removesuffix("\n}")
+            opened = True
+    yield "\n}" if opened else "{}"
+
+
+def _summary(
+    totals: Totals, settings: Settings, model: str, progress: Progress, limits: dict[str, Any]
+) -> dict[str, Any]:
+    statuses = {status: progress.statuses.get(status, 0) for status in ("anomalies", "none", "partial", "failed")}
+    return {
+        "model": model,
+        "simulated": model == "simulated",
+        **settings.model_dump(),
+        "pictures": len(progress.order),
+        **statuses,
+        "unfinished": len(progress.unfinished),
+        "stopped_by_budget": progress.stopped,
+        "calls": totals.calls,
+        "calls_without_usable_answer": totals.failed,
+        "prompt_tokens": totals.prompt_tokens,
+        "completion_tokens": totals.completion_tokens,
+        "usd": round(totals.cost, 6) if limits.pop("priced") else None,
+        "limits": limits,
+    }

@@ -1,0 +1,14 @@
+"""Call plans: which stages a picture goes through, in what order, and how their answers become its anomalies.
+
+`paper` is the official agent's: stages, order and number of calls. `efficient` asks the same agents a fraction of
+the calls. `direct` is one call with the prompt of training.
+"""
+
+from agent.plans.annotation import Annotation, Settings
+from agent.plans.direct import direct
+from agent.plans.efficient import efficient
+from agent.plans.paper import paper
+
+__all__ = ["PLANS", "Annotation", "Settings"]
+
+PLANS = {"efficient": efficient, "paper": paper, "direct": direct}

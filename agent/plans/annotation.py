@@ -1,0 +1,140 @@
+"""What plans share: their settings, findings with their evidence, and what they come to."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.asking import Asker, Failure
+from agent.pictures import Picture
+from agent.prompts import STANCES, WORDINGS, Stance
+from agent.stages import AnomalyItem, Finding
+from dataset_builder.predictions import Status
+from dataset_builder.schema import Candidate
+
+__all__ = ["Annotation", "Evidence", "PlanName", "Settings", "candidate", "conclude"]
+
+PlanName = Literal["efficient", "paper", "direct"]
+
+
+class Settings(BaseModel):
+    """How pictures are annotated.
+
+    Attributes:
+        plan (`str`): `efficient`, `paper` or `direct`.
+        stance (`str`): `neutral`, or `assume-generated` as in the paper.
+        drafts (`int`): T, the drafts of the list of objects.
+        samples (`int`): S, the samples of what is sampled: verification in `efficient`, summaries in `paper`.
+        max_objects (`int`, *optional*): only the first objects are examined.
+        min_support (`int`): anomalies that fewer samples named are left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plan: PlanName = "efficient"
+    stance: Stance = "neutral"
+    drafts: int = Field(default=3, ge=1)
+    samples: int = Field(default=3, ge=1)
+    max_objects: int | None = Field(default=None, ge=1)
+    min_support: int = Field(default=1, ge=1)
+
+    def fingerprint(self, model: str) -> str:
+        """Changes whenever a picture's row could be another: with the settings, the model or a prompt."""
+        from agent import prompts, stages
+
+        asks = {stage: prompts.messages(stage, self.stance, ["picture"]) for stage in stages.ANSWERS}
+        schemas = {stage: stages.schema(stage) for stage in stages.ANSWERS}
+        content = [VERSION, self.model_dump(), model, asks, schemas, WORDINGS, STANCES]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+VERSION = 1
+"""Raised when a plan would make other rows of the same answers."""
+
+
+class Annotation(BaseModel):
+    """What was found out about one picture: a row of `annotations.jsonl`.
+
+    Attributes:
+        image_id (`str`): the picture's file name.
+        status (`str`): `anomalies`; `none`, nothing is wrong and every call answered; `partial`, some calls were given up;
+            `failed`, no statement can be made.
+        anomalies (`list[Candidate]`): with their evidence.
+        failures (`list[Failure]`): the calls that were given up.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: str
+    status: Status
+    anomalies: list[Candidate] = Field(default_factory=list)
+    failures: list[Failure] = Field(default_factory=list)
+
+    @classmethod
+    def failed(cls, image_id: str, stage: str, reason: str) -> "Annotation":
+        return cls(
+            image_id=image_id, status="failed", failures=[Failure(stage=stage, object="", sample=0, reason=reason)]
+        )
+
+
+@dataclass
+class Evidence:
+    """A finding on its way through the stages.
+
+    Attributes:
+        id (`str`): its number in this picture.
+        stage (`str`): the stage that first named it.
+        named (`set[str]`): the samples that named it, `<stage>#<sample>`.
+        confirmed (`int`), judged (`int`): verification samples that said it holds, and all of them.
+        severities (`list[int]`): what the confirming samples gave.
+    """
+
+    id: str
+    stage: str
+    object: str
+    name: str
+    phenomenon: str
+    reasoning: str
+    named: set[str] = field(default_factory=set)
+    confirmed: int = 0
+    judged: int = 0
+    severities: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, id: str, finding: Finding, stage: str, sample: str) -> "Evidence":
+        texts = (finding.object, finding.name, finding.phenomenon, finding.reasoning)
+        return cls(id, stage, *texts, named={sample})
+
+    def asked(self) -> dict[str, str]:
+        """As it stands in the input of a stage; a suspicion without a reason has none to show."""
+        fields = {name: getattr(self, name) for name in ("id", "object", "name", "phenomenon", "reasoning")}
+        return fields | ({"reasoning": ""} if self.reasoning == self.phenomenon else {})
+
+
+def candidate(
+    item: AnomalyItem, picture: Picture, *, stage: str, support: int, possible: int, box: Any = None
+) -> Candidate:
+    """A candidate from a final item; `support` of `possible` samples named it."""
+    return Candidate(
+        name=item.name,
+        phenomenon=item.phenomenon,
+        reasoning=item.reasoning,
+        severity=item.severity,
+        bbox=picture.in_pixels(item.bbox or box),
+        score=round(min(1.0, support / max(possible, 1)), 4),
+        object=item.object,
+        stage=stage,
+        support=support,
+    )
+
+
+def conclude(asker: Asker, settings: Settings, candidates: Iterable[Candidate]) -> Annotation:
+    """How the picture ends. Without all answers it is never found clean."""
+    kept = [candidate for candidate in candidates if candidate.support >= settings.min_support]
+    status: Status = "partial" if asker.failures else "anomalies" if kept else "none"
+    # Calls end in any order; their failures are told in one.
+    failures = sorted(asker.failures, key=lambda failure: (failure.stage, failure.object, failure.sample))
+    return Annotation(image_id=asker.picture.image_id, status=status, anomalies=kept, failures=failures)

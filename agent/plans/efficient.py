@@ -1,0 +1,232 @@
+"""The plan `efficient`: the same five agents, each asked as seldom as its answer allows.
+
+- The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
+- Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
+  whole picture go beside, because what nobody names is lost for good.
+- Only what somebody found is verified, by samples that vote, and only as long as a vote can decide something. A picture in
+  which nobody found anything is done before that.
+- What is verified comes with a close view where the picture has more detail than the whole shows.
+- The integrator is asked only where two findings could be one anomaly. A finding that the formatter leaves out is lost only
+  if its verification was not of one mind.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from agent.asking import Asker, together
+from agent.plans.annotation import Annotation, Evidence, Settings, candidate, conclude
+from agent.plans.objects import Seen, content_words, merge, same_text
+from agent.stages import AnomalyItem, Finding, Stage
+from dataset_builder.schema import Candidate
+
+__all__ = ["calls", "efficient"]
+
+GROUP = 6
+"""Objects examined in one call."""
+SCANS = 3
+"""Examinations of the whole picture."""
+FINDINGS = 8
+"""Findings verified in one call."""
+CROPS = 4
+"""Close views in one call."""
+
+
+def calls(settings: Settings, objects: int, odd: bool) -> int:
+    """About the number of calls for a picture with so many objects, `odd` if something is found in it."""
+    groups = -(-objects // GROUP)
+    return settings.drafts + 2 * groups + SCANS + (min(settings.samples, 2) + 1 if odd else 0)
+
+
+async def efficient(asker: Asker, settings: Settings) -> Annotation:
+    """Annotate a picture with as few calls as its anomalies allow."""
+    drafts = await together(*(asker.ask("discovery_draft", sample=sample) for sample in range(settings.drafts)))
+    listed = [(number, draft) for number, draft in enumerate(drafts) if draft is not None]
+    if not listed:
+        return conclude(asker, settings, []).model_copy(update={"status": "failed"})
+    objects = merge(listed, settings.max_objects)
+    known = _Known()
+    for seen in objects:
+        for draft, oddity in seen.oddities:
+            suspicion = Finding(object=seen.name, name=f"Odd {seen.name}", phenomenon=oddity, reasoning=oddity)
+            known.add(suspicion, "discovery_draft", draft)
+    groups = [objects[start : start + GROUP] for start in range(0, len(objects), GROUP)]
+    looks = [_examine(asker, group, objects) for group in groups]
+    scans = [_scan(asker, sample) for sample in range(SCANS)]
+    for findings in await together(*looks, *scans):
+        for stage, sample, finding in findings:
+            known.add(finding, stage, sample)
+    found = known.found
+    if not found:
+        return conclude(asker, settings, [])
+    await _verify(asker, settings, found, objects)
+    held = await _integrate(asker, [evidence for evidence in found if _holds(evidence)])
+    if not held:
+        return conclude(asker, settings, [])
+    items = await asker.ask("format", {"findings": [evidence.asked() for evidence in held]})
+    if items is not None:
+        told = {id for item in items for id in item.sources}
+        held = [evidence for evidence in held if evidence.id in told or evidence.confirmed == evidence.judged]
+    return conclude(asker, settings, _candidates(asker, settings, items or [], held, objects))
+
+
+class _Known:
+    """The findings of a picture; the same thing found again is support for the first."""
+
+    def __init__(self) -> None:
+        self.found: list[Evidence] = []
+
+    def add(self, finding: Finding, stage: Stage, sample: int) -> None:
+        for evidence in self.found:
+            if evidence.object == finding.object and same_text(evidence.phenomenon, finding.phenomenon):
+                evidence.named.add(f"{stage}#{sample}")
+                if evidence.reasoning == evidence.phenomenon:  # a suspicion, now with its reason
+                    evidence.name, evidence.reasoning = finding.name, finding.reasoning
+                return
+        self.found.append(Evidence.of(str(len(self.found) + 1), finding, stage, f"{stage}#{sample}"))
+
+
+_Found = list[tuple[Stage, int, Finding]]
+
+
+async def _examine(asker: Asker, group: Sequence[Seen], objects: Sequence[Seen]) -> _Found:
+    names = [seen.name for seen in group]
+    about = ", ".join(names)
+    given: dict[str, Any] = {"objects": names, "descriptions": {seen.name: seen.description for seen in group}}
+    attributes: list[Finding] = await asker.ask("attributes_broad", given, about=about) or []
+    given["others"] = [seen.name for seen in objects if seen.name not in names]
+    given["findings"] = [{"id": str(number), **found.model_dump()} for number, found in enumerate(attributes, 1)]
+    relations: list[Finding] = await asker.ask("relations_broad", given, about=about) or []
+    first: _Found = [("attributes_broad", 0, finding) for finding in attributes]
+    return first + [("relations_broad", 0, finding) for finding in relations]
+
+
+async def _scan(asker: Asker, sample: int) -> _Found:
+    items: list[AnomalyItem] = await asker.ask("scan", sample=sample, temperature=0.7) or []
+    return [("scan", sample, Finding(**item.model_dump(include=set(Finding.model_fields)))) for item in items]
+
+
+def _holds(evidence: Evidence) -> bool:
+    """Whether the votes keep a finding: most of those that judged it, or half where several samples had named it."""
+    return 2 * evidence.confirmed > evidence.judged or (
+        len(evidence.named) > 1 and evidence.confirmed > 0 and 2 * evidence.confirmed >= evidence.judged
+    )
+
+
+async def _verify(asker: Asker, settings: Settings, found: list[Evidence], objects: Sequence[Seen]) -> None:
+    # Findings about relations need a view of more than one object, and others do not suffer from it: they go together.
+    relational = any(evidence.stage == "relations_broad" for evidence in found)
+    stage: Stage = "relations_verify" if relational else "attributes_verify"
+    chunks = [found[start : start + FINDINGS] for start in range(0, len(found), FINDINGS)]
+    await together(*(_vote(asker, settings, stage, chunk, objects) for chunk in chunks))
+
+
+async def _vote(asker: Asker, settings: Settings, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen]) -> None:
+    for sample in range(settings.samples):
+        undecided = [evidence for evidence in chunk if not _decided(evidence)]
+        if not undecided:
+            return
+        await _judge(asker, stage, undecided, objects, sample)
+
+
+def _decided(evidence: Evidence) -> bool:
+    """Whether another vote would be wasted.
+
+    One is enough where it agrees with the samples that named the finding: it holds and three had named it, or it does not and
+    one alone had. Two of one mind are enough anywhere.
+    """
+    if evidence.judged == 1:
+        return len(evidence.named) >= 3 if evidence.confirmed else len(evidence.named) == 1
+    return evidence.judged > 1 and (2 * evidence.confirmed != evidence.judged or _holds(evidence))
+
+
+async def _judge(asker: Asker, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen], sample: int) -> None:
+    views = _views(asker, chunk, objects)
+    given = {"findings": [evidence.asked() for evidence in chunk], "crops": list(views)}
+    about = ", ".join(dict.fromkeys(evidence.object for evidence in chunk))
+    verdicts = await asker.ask(stage, given, about=about, sample=sample, crops=list(views.values()))
+    by_id = {evidence.id: evidence for evidence in chunk}
+    for verdict in verdicts or []:
+        evidence = by_id[verdict.id]
+        evidence.judged += 1
+        if verdict.holds:
+            evidence.confirmed += 1
+            evidence.severities.append(verdict.severity)
+
+
+def _views(asker: Asker, chunk: Iterable[Evidence], objects: Sequence[Seen]) -> dict[str, str]:
+    boxes = {seen.name: seen.box for seen in objects}
+    views: dict[str, str] = {}
+    for evidence in chunk:
+        box = boxes.get(evidence.object)
+        if box is None or evidence.object in views or len(views) == CROPS:
+            continue
+        if view := asker.picture.crop(box):
+            views[evidence.object] = view
+    return views
+
+
+def _alike(one: Evidence, other: Evidence) -> bool:
+    """Whether two findings concern one object and what they say of it has a word in common."""
+    ours, theirs = (content_words(evidence.phenomenon) - content_words(evidence.object) for evidence in (one, other))
+    return one.object == other.object and bool(ours & theirs)
+
+
+async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
+    """Findings that are one anomaly become one; asked only where two could be."""
+    doubtful = [one for one in held if any(one is not other and _alike(one, other) for other in held)]
+    if not doubtful:
+        return held
+    groups = await asker.ask("integrate", {"findings": [evidence.asked() for evidence in doubtful]})
+    by_id = {evidence.id: evidence for evidence in doubtful}
+    merged: set[str] = set()
+    for group in groups or []:
+        ids = [id for id in dict.fromkeys(group.ids) if id in by_id and id not in merged]
+        if len(ids) < 2:
+            continue
+        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-evidence.confirmed, int(evidence.id)))
+        for evidence in rest:
+            first.named |= evidence.named
+            first.severities += evidence.severities
+            merged.add(evidence.id)
+    return [evidence for evidence in held if evidence.id not in merged]
+
+
+def _candidates(
+    asker: Asker, settings: Settings, items: list[AnomalyItem], held: list[Evidence], objects: Sequence[Seen]
+) -> list[Candidate]:
+    boxes = {seen.name: seen.box for seen in objects}
+    words: dict[str, AnomalyItem] = {}
+    for item in items:
+        for id in item.sources:
+            words.setdefault(id, item)
+    written: list[Candidate] = []
+    used: list[AnomalyItem] = []
+    for evidence in held:
+        severity = round(statistics.median(evidence.severities)) if evidence.severities else 50
+        item = words.get(evidence.id) or AnomalyItem(
+            sources=[evidence.id],
+            object=evidence.object,
+            name=evidence.name,
+            phenomenon=evidence.phenomenon,
+            reasoning=evidence.reasoning,
+            severity=severity,
+            bbox=None,
+        )
+        if any(item is other for other in used):
+            continue  # the formatter made one anomaly of two findings
+        used.append(item)
+        support = len(evidence.named) + evidence.confirmed
+        possible = settings.drafts + 1 + SCANS + evidence.judged
+        item = item.model_copy(update={"object": evidence.object})
+        written.append(
+            candidate(
+                item,
+                asker.picture,
+                stage=evidence.stage,
+                support=support,
+                possible=possible,
+                box=boxes.get(evidence.object),
+            )
+        )
+    return written

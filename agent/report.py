@@ -1,0 +1,212 @@
+"""The report of a run: one self-contained page with the pictures, what was found where, and how the calls went.
+
+The page runs no script and loads nothing: everything is inside it, texts from models and files are escaped, and filters are
+style sheets. Its size is bounded whatever the run's; what had to be left out stands at its top.
+"""
+
+import base64
+import io
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+from agent.journal import open_for_reading
+from agent.timeline import lanes
+from dataset_builder import atomic, severity
+from dataset_builder.errors import PictureError
+from dataset_builder.pictures import open_picture
+from dataset_builder.schema import Candidate
+from dataset_builder.strict_json import read_json, read_rows
+
+__all__ = ["write_report"]
+
+PICTURES = 400
+"""Pictures shown at most: those with a finding or a failure before clean ones."""
+PICTURE_BYTES = 12_000_000
+TEXT_BYTES = 12_000_000
+"""Of prompts and answers, after which pictures come with their timeline alone."""
+SIDE = 640  # pixels of a shown picture's longer side
+TEXT = 6_000  # characters of a prompt or an answer that are shown
+FIELD = 1_500  # characters of a quadruplet's field, or of a reason
+
+STATUSES = ("anomalies", "none", "partial", "failed")
+_SHOWN_FIRST = ("failed", "partial", "anomalies", "none")
+
+
+class _Failure(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    stage: str = ""
+    object: str = ""
+    sample: int = 0
+    reason: str = ""
+
+
+class _Row(BaseModel):
+    """A row of `annotations.jsonl`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image_id: str
+    status: str
+    anomalies: list[Candidate] = []
+    failures: list[_Failure] = []
+
+
+class _Shown(NamedTuple):
+    """A picture as it is shown: a data URL and the size of the original."""
+
+    url: str
+    width: int
+    height: int
+
+
+class _Box(NamedTuple):
+    """An anomaly's place, in per cent of the picture."""
+
+    number: int
+    left: float
+    top: float
+    width: float
+    height: float
+    colour: str
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` of a run directory, from `run.json`, `summary.json`, `annotations.jsonl` and the journal.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        InputError: if the run cannot be read.
+        OutputError: if the page cannot be written.
+    """
+    about, summary = read_json(run / "run.json"), read_json(run / "summary.json")
+    chosen, total = _choose(run / "annotations.jsonl")
+    paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
+    )
+    environment.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
+    template = environment.get_template("report.html.jinja")
+    card = template.module.card  # type: ignore[attr-defined]
+    cards: list[Markup] = []
+    pictures = texts = silent = 0
+    db = open_for_reading(run)
+    try:
+        for row in chosen:
+            shown = _shown(paths.find(row.image_id))
+            if shown and pictures + len(shown.url) > PICTURE_BYTES:
+                break
+            calls = _calls(db, row.image_id)
+            told = texts < TEXT_BYTES
+            written = card(
+                row=row,
+                number=len(cards),
+                shown=shown,
+                boxes=_boxes(row, shown),
+                lanes=lanes(calls),
+                calls=calls if told else [],
+                silent=0 if told else len(calls),
+            )
+            pictures += len(shown.url) if shown else 0
+            texts += len(written) - (len(shown.url) if shown else 0)
+            silent += not told
+            cards.append(written)
+        stages = [dict(stage) for stage in db.execute(_STAGES)]
+    finally:
+        db.close()
+    page = template.render(
+        about=about,
+        summary=summary,
+        cards=cards,
+        stages=stages,
+        statuses=STATUSES,
+        left_out=total - len(cards),
+        silent=silent,
+    )
+    return atomic.write(run / "report.html", page)
+
+
+def _choose(path: Path) -> tuple[list[_Row], int]:
+    """The rows to show, in the run's order, and how many there are."""
+    kept: dict[str, list[tuple[int, _Row]]] = {status: [] for status in _SHOWN_FIRST}
+    total = 0
+    for total, (_, content) in enumerate(read_rows(path), 1):
+        row = _Row.model_validate(content)
+        if len(kept[row.status]) < PICTURES:
+            kept[row.status].append((total, row))
+    first = [numbered for status in _SHOWN_FIRST for numbered in kept[status]][:PICTURES]
+    return [row for _, row in sorted(first, key=lambda numbered: numbered[0])], total
+
+
+class _Paths:
+    """Where pictures are, below a directory that is walked only if one is not directly in it."""
+
+    def __init__(self, images: Path, wanted: set[str]) -> None:
+        self.images, self._wanted = images, wanted
+        self._below: dict[str, Path] | None = None
+
+    def find(self, image_id: str) -> Path | None:
+        if (self.images / image_id).is_file():
+            return self.images / image_id
+        if self._below is None:
+            walked = ((place, name) for place, _, names in os.walk(self.images) for name in names)
+            self._below = {name: Path(place, name) for place, name in walked if name in self._wanted}
+        return self._below.get(image_id)
+
+
+def _shown(path: Path | None) -> _Shown | None:
+    """A picture small enough for the page; `None` for one that is gone or cannot be decoded."""
+    if path is None:
+        return None
+    try:
+        picture = open_picture(path)
+    except PictureError:
+        return None
+    width, height = picture.size
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=82)
+    return _Shown("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), width, height)
+
+
+def _visible(value: Any) -> Any:
+    """Texts without characters that a page or a reader would obey: control codes, and those that turn writing around."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in value)
+
+
+def _boxes(row: _Row, shown: _Shown | None) -> Iterator[_Box]:
+    for number, anomaly in enumerate(row.anomalies, 1):
+        if anomaly.bbox is None or shown is None:
+            continue
+        spans = zip(anomaly.bbox, (shown.width, shown.height) * 2, strict=True)
+        x0, y0, x1, y1 = (min(100.0, max(0.0, 100 * corner / side)) for corner, side in spans)
+        colour = severity.colour(50 if anomaly.severity is None else anomaly.severity)
+        yield _Box(number, round(x0, 2), round(y0, 2), round(x1 - x0, 2), round(y1 - y0, 2), colour)
+
+
+_STAGES = """SELECT stage, count(*) AS calls, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
+    sum(seconds) / count(*) AS seconds, sum(problem IS NOT NULL) AS problems FROM calls GROUP BY stage ORDER BY min(id)"""
+
+
+def _calls(db: sqlite3.Connection, image_id: str) -> list[dict[str, Any]]:
+    query = f"""SELECT stage, object, sample, substr(request, 1, {TEXT}) AS request, length(request) AS asked,
+        substr(answer, 1, {TEXT}) AS answer, length(answer) AS answered, problem, gave_up, finish_reason, prompt_tokens,
+        completion_tokens, seconds, created FROM calls WHERE image_id = ? ORDER BY id"""
+    return [dict(call) for call in db.execute(query, (image_id,))]

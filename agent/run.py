@@ -1,0 +1,108 @@
+"""A run: a source annotated into a run directory, to be interrupted and run again at any time."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.asking import Services
+from agent.budget import UNLIMITED, Budget, Limits, Price
+from agent.client import Chat, connect
+from agent.journal import Journal
+from agent.outputs import begin, check_is_ours, write_outputs
+from agent.plans import Settings
+from agent.runner import Progress, annotate_all
+from agent.sources import Source, open_source
+
+__all__ = ["Endpoint", "annotate"]
+
+Show = Callable[[Progress, Budget, int | None], None]
+
+
+class Endpoint(NamedTuple):
+    """Where the model answers. The key comes from the environment.
+
+    Attributes:
+        model (`str`): its name there.
+        base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.client.connect`.
+        concurrency (`int`): calls in flight.
+        timeout (`float`): seconds for one attempt.
+    """
+
+    model: str
+    base_url: str | None = None
+    concurrency: int = 16
+    timeout: float = 300.0
+
+
+def annotate(
+    source: str,
+    out: Path,
+    endpoint: Endpoint,
+    settings: Settings,
+    *,
+    limit: int | None = None,
+    limits: Limits = UNLIMITED,
+    price: Price | None = None,
+    show: Show = lambda progress, budget, total: None,
+) -> dict[str, Any]:
+    """Annotate a source into a run directory, or go on with one.
+
+    Args:
+        source (`str`): see `agent.sources.open_source`.
+        out (`Path`): the run directory.
+        endpoint (`Endpoint`): the model.
+        settings (`Settings`): the plan and its numbers.
+        limit (`int`, *optional*): only the first pictures.
+        limits (`Limits`, *optional*): what the run may cost in all, earlier times included.
+        price (`Price`, *optional*): of the model's tokens.
+        show (callable, *optional*): called with progress, budget and the number of pictures, a few times a second.
+
+    Returns:
+        The content of `summary.json`.
+
+    Raises:
+        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal.
+    """
+    check_is_ours(out)
+    opened = open_source(source, out, limit)
+    return asyncio.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
+
+
+async def _annotate(
+    source: str,
+    opened: Source,
+    out: Path,
+    endpoint: Endpoint,
+    settings: Settings,
+    limits: Limits,
+    price: Price | None,
+    show: Show,
+) -> dict[str, Any]:
+    progress = Progress()
+    async with Journal(out) as journal:
+        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
+        budget = Budget(limits, price, journal.totals())
+        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
+        try:
+            await annotate_all(
+                opened.pictures,
+                Services(chat, journal, budget),
+                settings,
+                window=endpoint.concurrency,
+                progress=progress,
+            )
+        finally:
+            ticking.cancel()
+            await client.close()
+        show(progress, budget, opened.total)
+        stated = {**limits._asdict(), "priced": price is not None}
+        return write_outputs(out, journal, settings, endpoint.model, progress, stated)
+
+
+async def _tick(show: Callable[[], None]) -> None:
+    while True:
+        show()
+        await asyncio.sleep(0.25)

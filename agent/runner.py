@@ -1,0 +1,122 @@
+"""Annotates many pictures at once: one pool of calls, no picture waits for another.
+
+As many pictures are under way as there are slots for calls, so the pool stays full whatever stage each is at, and memory
+does not grow with the folder. A picture that an earlier run finished under the same settings is passed over; one that
+was left half done takes up its committed answers from the journal.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from agent.asking import Asker, Services
+from agent.budget import BudgetReached
+from agent.pictures import Picture, stamp
+from agent.plans import PLANS, Annotation, Settings
+from agent.sources import Listed
+from dataset_builder.errors import PictureError
+
+__all__ = ["Progress", "annotate_all"]
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        order (`list[str]`): the pictures so far, in the source's order.
+        statuses (`Counter`): how many finished how, those of earlier runs included.
+        kept (`int`): pictures that an earlier run had finished.
+        unfinished (`list[str]`): pictures that the budget kept from being finished.
+        stopped (`bool`): whether the budget ended the run.
+    """
+
+    order: list[str] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    kept: int = 0
+    unfinished: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def done(self) -> int:
+        return sum(self.statuses.values())
+
+
+async def annotate_all(
+    listed: Iterable[Listed],
+    services: Services,
+    settings: Settings,
+    *,
+    window: int,
+    progress: Progress,
+    show: Callable[[], None] = lambda: None,
+) -> None:
+    """Annotate pictures into the journal's `results`.
+
+    Args:
+        listed (iterable of `Listed`): read as pictures are needed.
+        services (`Services`): server, journal and budget.
+        settings (`Settings`): how.
+        window (`int`): pictures under way at once.
+        progress (`Progress`): kept up to date.
+        show (callable, *optional*): called whenever a picture is finished.
+
+    Raises:
+        UnavailableError: if the server will answer no call. What was in flight is in the journal.
+        OutputError: if the journal cannot be written.
+    """
+    fingerprint = settings.fingerprint(services.chat.model)
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def one(item: Listed, mark: str, rank: int) -> None:
+        try:
+            annotation = await _annotate(item, services, settings, rank)
+        except BudgetReached:
+            progress.stopped = True
+            progress.unfinished.append(item.image_id)
+            return
+        await services.journal.finish(item.image_id, fingerprint, mark, annotation.status, annotation.model_dump_json())
+        progress.statuses[annotation.status] += 1
+        show()
+
+    try:
+        for number, item in enumerate(listed):
+            progress.order.append(item.image_id)
+            mark = stamp(item.path)
+            kept = services.journal.result(item.image_id, fingerprint)
+            if kept is not None and kept[0] == mark and kept[1] in ("anomalies", "none"):
+                progress.statuses[kept[1]] += 1
+                progress.kept += 1
+                if number % 256 == 0:
+                    await asyncio.sleep(0)
+                    show()
+                continue
+            if progress.stopped:
+                progress.unfinished.append(item.image_id)
+                continue
+            under_way.add(asyncio.create_task(one(item, mark, number)))
+            if len(under_way) >= window:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        while under_way:
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    except asyncio.CancelledError:
+        for task in under_way:
+            task.cancel()
+        raise
+    finally:
+        # What the others have in flight is paid for: it is waited for and kept, unless they were cancelled.
+        await asyncio.gather(*under_way, return_exceptions=True)
+    await services.journal.settle()
+
+
+async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:
+    try:
+        picture = await asyncio.to_thread(Picture.read, item.path, item.image_id)
+    except PictureError as error:
+        return Annotation.failed(item.image_id, "picture", str(error))
+    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank), settings)

@@ -1,0 +1,48 @@
+"""The command of the simulated model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests.")]
+
+
+@app.command("simulate-vlm")
+def simulate_vlm(
+    scenes: Annotated[Path, typer.Option(help="A scenes directory; its scenes.jsonl is the truth.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes a free one.")] = 8001,
+    seed: Annotated[int, typer.Option(help="Of all errors and faults.")] = 0,
+    miss: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often a look misses what is there.")] = 0.0,
+    hallucinate: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it finds what is not.")] = 0.0,
+    catch: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often verifying tells so.")] = 0.8,
+    doubt: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it drops what is there.")] = 0.0,
+    malformed: Rate = 0.0,
+    truncated: Rate = 0.0,
+    refused: Rate = 0.0,
+    hostile: Rate = 0.0,
+    busy: Rate = 0.0,
+    broken: Rate = 0.0,
+    hang: Rate = 0.0,
+    cut: Rate = 0.0,
+    retry_after: Annotated[float, typer.Option(min=0.0, help="Seconds a 429 asks to wait.")] = 1.0,
+    latency: Annotated[float, typer.Option(min=0.0, help="Seconds an answer takes.")] = 0.0,
+    slots: Annotated[int, typer.Option(min=0, help="Answers made at a time; 0 for no limit.")] = 0,
+    schemas: Annotated[bool, typer.Option("--schemas/--no-schemas", help="Whether response_format is known.")] = True,
+) -> None:
+    """Serve a simulated vision-language model that answers from scenes of known truth (OpenAI's chat completions).
+
+    Faults: malformed, truncated, refused and hostile answers; busy (429), broken (500, 503), hanging and cut connections.
+    """
+    rates = {name: value for name, value in locals().items() if name not in ("scenes", "port")}
+    import uvicorn
+
+    from agent.simulated.rates import Rates
+    from agent.simulated.server import MODEL, SimulatedVLM, configure, listen
+
+    model = SimulatedVLM(scenes, Rates(**rates))
+    with listen(port) as taken:
+        typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C ends it")
+        uvicorn.Server(configure(model)).run(sockets=[taken])

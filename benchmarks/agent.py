@@ -1,0 +1,256 @@
+"""What the agent finds, costs and takes, against the simulated model: `python -m benchmarks.agent [quality|client|wall]`.
+
+(Started as a module: a script of this name would hide the package `agent`.)
+
+quality   the plans on the same scenes at the same error rates: recall, precision, calls, tokens; scenes as rendered (168 pixels a
+          side) and enlarged to 1,008, where a picture costs more than the text around it
+client    calls a second through client and journal, against the bare AsyncInferenceClient in the same process and the same
+          minute; and against what the server can answer when its latency is the limit
+wall      20 pictures at 0.4 s an answer, against the same calls made as the official agent makes them: picture after picture,
+          with a barrier between stages
+
+The server runs in a process of its own, as a real one would. Ratios are of one run; a busy machine moves both sides.
+"""
+
+import asyncio
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+from PIL import Image
+
+from agent.asking import Asker, Question, Services
+from agent.budget import Budget, Limits
+from agent.client import Chat, connect
+from agent.journal import Journal, open_for_reading
+from agent.pictures import Picture
+from agent.plans import Annotation, Settings
+from agent.prompts import messages
+from agent.run import Endpoint, annotate
+from dataset_builder.scenes import SceneRow, family_of, read_scenes, write_scenes
+
+RATES = {"miss": 0.2, "hallucinate": 0.1, "catch": 0.8, "doubt": 0.05}
+POOL = 32
+
+
+class Quality(NamedTuple):
+    """What a plan found of the truth: an anomaly counts as found once, by its family and its object."""
+
+    truths: int
+    found: int
+    reported: int
+    alarms: int  # clean pictures with anything reported
+    clean: int
+
+
+@contextlib.contextmanager
+def server(scenes: Path, **rates: float) -> Iterator[str]:
+    """The simulated model in a process of its own."""
+    options = [word for name, value in rates.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "anomreason", "simulate-vlm", "--scenes", str(scenes), "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+/v1", process.stdout.readline())
+            assert found, "the simulated server did not start"
+            yield found[0]
+        finally:
+            process.terminate()
+
+
+def judge(rows: list[SceneRow], annotations: list[Annotation]) -> Quality:
+    """Compare a run with the truth."""
+    answers = {annotation.image_id: annotation.anomalies for annotation in annotations}
+    truths = found = reported = alarms = 0
+    for row in rows:
+        true = {(one.family, one.object) for one in row.anomalies}
+        told = answers[row.image_id]
+        said = {
+            (one.family, one.object)
+            for one in row.anomalies
+            if any(family_of(told_one.name) == one.family and one.object in told_one.phenomenon for told_one in told)
+        }
+        truths, found, reported = truths + len(true), found + len(said), reported + len(told)
+        alarms += bool(told) and not true
+    return Quality(truths, found, reported, alarms, sum(not row.anomalies for row in rows))
+
+
+def quality() -> None:
+    """The table of plans."""
+    for side in (168, 1008):
+        with tempfile.TemporaryDirectory() as place:
+            scenes = write_scenes(Path(place) / "scenes", 200, seed=77)
+            if side != 168:
+                for path in (scenes / "images").iterdir():
+                    Image.open(path).resize((side, side), Image.Resampling.LANCZOS).save(path)
+            rows = read_scenes(scenes)
+            print(f"\n{len(rows)} pictures of {side} × {side}, half of them clean; {RATES}")
+            print(
+                f"{'plan':<11}{'recall':>8}{'precision':>11}{'false alarms':>14}{'calls':>8}{'tokens':>12}{'share':>8}"
+            )
+            base = 0
+            for plan in ("paper", "efficient", "direct"):
+                with server(scenes, **RATES) as url:
+                    out = Path(place) / plan
+                    settings = Settings(plan=plan)  # type: ignore[arg-type]
+                    summary = annotate(str(scenes / "images"), out, Endpoint("simulated", url, POOL), settings)
+                    served = httpx.get(url.replace("/v1", "/stats")).json()
+                tokens = served["prompt_tokens"] + served["completion_tokens"]
+                assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
+                base = base or tokens
+                lines = (out / "annotations.jsonl").read_text().splitlines()
+                q = judge(rows, [Annotation.model_validate_json(line) for line in lines])
+                print(
+                    f"{plan:<11}{q.found / q.truths:>8.3f}{q.found / max(q.reported, 1):>11.3f}"
+                    f"{f'{q.alarms} of {q.clean}':>14}{served['calls']:>8,}{tokens:>12,}{tokens / base:>8.2f}"
+                )
+
+
+class Load(NamedTuple):
+    """The calls of the client's benchmark: pictures, and how often each is asked about."""
+
+    pictures: list[Picture]
+    calls: int
+
+
+def client() -> None:
+    """Calls a second."""
+    with tempfile.TemporaryDirectory() as place:
+        scenes = write_scenes(Path(place) / "scenes", 40, seed=5)
+        # A photograph's weight: noise does not compress, and the scene is known all the same.
+        for path in (scenes / "images").iterdir():
+            large = Image.open(path).convert("RGB").resize((400, 400), Image.Resampling.LANCZOS)
+            Image.blend(large, Image.effect_noise(large.size, 60).convert("RGB"), 0.1).save(path)
+        pictures = [Picture.read(path) for path in sorted((scenes / "images").iterdir())]
+        size = sum(len(picture.url) for picture in pictures) / len(pictures) / 1000
+        with server(scenes) as url:
+            for name, load in (
+                ("text only", Load([picture._replace(url=_TINY) for picture in pictures], 4_000)),
+                (f"pictures of {size:.0f} kB", Load(pictures, 2_000)),
+            ):
+                bare, ours = [], []
+                for turn in range(4):
+                    bare.append(asyncio.run(_bare(url, load)))
+                    ours.append(asyncio.run(_ours(url, load, Path(place) / f"{name}{turn}")))
+                best, own = max(bare), max(ours)
+                print(
+                    f"{name}: bare client {best:,.0f} calls/s, with ours and the journal {own:,.0f}: {own / best:.0%}"
+                    f" (each turn: {', '.join(f'{o / b:.0%}' for o, b in zip(ours, bare, strict=True))})"
+                )
+        latency, slots = 0.2, POOL
+        with server(scenes, latency=latency, slots=slots) as url:
+            rate = asyncio.run(_ours(url, Load(pictures, 1_600), Path(place) / "limited"))
+            capacity = slots / latency
+            print(f"server of {slots} slots at {latency} s = {capacity:.0f} calls/s: {rate:.0f}, {rate / capacity:.0%}")
+
+
+_TINY = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+
+
+async def _bare(url: str, load: Load) -> float:
+    inference, room = connect("simulated", url), asyncio.Semaphore(POOL)
+
+    async def one(number: int) -> None:
+        picture = load.pictures[number % len(load.pictures)]
+        async with room:
+            await inference.chat_completion(
+                messages("scan", "neutral", [picture.url]), model="simulated", extra_body={"seed": number}
+            )
+
+    try:
+        await one(0)
+        started = time.perf_counter()
+        await asyncio.gather(*map(one, range(load.calls)))
+        return load.calls / (time.perf_counter() - started)
+    finally:
+        await inference.close()
+
+
+async def _ours(url: str, load: Load, run: Path) -> float:
+    inference = connect("simulated", url)
+    async with Journal(run) as journal:
+        chat = Chat(inference, "simulated", concurrency=POOL)
+        services = Services(chat, journal, Budget(Limits(), None, journal.totals()))
+
+        async def one(number: int) -> None:
+            asker = Asker(load.pictures[number % len(load.pictures)], services)
+            if load.pictures[0].url == _TINY:  # what a picture of no scene gets is a refusal, which is an answer too
+                await asker.put(
+                    Question("scan", "", number, messages("scan", "neutral", [_TINY]), {"seed": number}, _any)
+                )
+            else:
+                await asker.ask("scan", sample=number)
+
+        try:
+            await one(10**6)
+            started = time.perf_counter()
+            await asyncio.gather(*map(one, range(load.calls)))
+            return load.calls / (time.perf_counter() - started)
+        finally:
+            await inference.close()
+
+
+def _any(answer: str) -> str | None:
+    return None
+
+
+def wall() -> None:
+    """Pictures at once against one after the other, stage after stage."""
+    latency = 0.4
+    with tempfile.TemporaryDirectory() as place:
+        scenes = write_scenes(Path(place) / "scenes", 20, seed=9)
+        with server(scenes, latency=latency, **RATES) as url:
+            for plan in ("paper", "efficient"):
+                out = Path(place) / plan
+                started = time.perf_counter()
+                annotate(str(scenes / "images"), out, Endpoint("simulated", url, POOL), Settings(plan=plan))  # type: ignore[arg-type]
+                took = time.perf_counter() - started
+                serial, calls = asyncio.run(_serial(url, out, scenes))
+                print(
+                    f"{plan}: {calls} calls, {took:.1f} s; image after image with barriers {serial:.1f} s: {serial / took:.1f}×"
+                )
+
+
+async def _serial(url: str, run: Path, scenes: Path) -> tuple[float, int]:
+    """The same calls again: a picture at a time, a stage at a time, eight at once within a stage as the official agent."""
+    with contextlib.closing(open_for_reading(run)) as db:
+        rows: list[Any] = db.execute("SELECT image_id, stage, sample, request FROM calls ORDER BY id").fetchall()
+    stages: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        stages.setdefault((row["image_id"], row["stage"]), []).append(row)
+    inference, workers = connect("simulated", url), asyncio.Semaphore(8)
+    pictures = {row["image_id"]: Picture.read(scenes / "images" / row["image_id"]).url for row in rows}
+
+    async def one(row: Any) -> None:
+        content = [
+            {"type": "image_url", "image_url": {"url": pictures[row["image_id"]]}},
+            {"type": "text", "text": row["request"]},
+        ]
+        async with workers:
+            body = {"seed": row["sample"]}
+            await inference.chat_completion([{"role": "user", "content": content}], model="simulated", extra_body=body)
+
+    started = time.perf_counter()
+    for image_id in pictures:
+        for (owner, _), calls in stages.items():
+            if owner == image_id:
+                await asyncio.gather(*map(one, calls))
+    took = time.perf_counter() - started
+    await inference.close()
+    return took, len(rows)
+
+
+PARTS = {"quality": quality, "client": client, "wall": wall}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
