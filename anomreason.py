@@ -184,7 +184,7 @@ def publish(
         Path | None, typer.Option(help="Of an adapter: metrics.json of `anomreason score`, for its card.")
     ] = None,
 ) -> None:
-    """Push a dataset, adapter or Space to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
+    """Push a dataset, adapter or Space to the Hub and check what arrived; run it again at any time. The token is HF_TOKEN."""
     for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
         for name, size in result.files:
             typer.echo(f"{size:>14,}  {name}")

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dataset_builder import hub, publish
-from dataset_builder.errors import AnomReasonError, InputError
+from dataset_builder import hub, publish  # noqa: E402  # found beside this file, installed or not
+from dataset_builder.errors import AnomReasonError, InputError  # noqa: E402
 
 OF_TRAINING = ("checkpoint-*", "runs", "*_results.json", "trainer_state.json", "training_args.bin")
 """What training leaves beside an adapter for itself."""
@@ -166,7 +166,7 @@ def check_space(path: Path) -> str:
     return f"{len(modules)} modules, started by {start}"
 
 
-class NotNeeded(Exception):  # noqa: N818 - it is no error
+class NotNeeded(Exception):  # it is no error
     """Why a repository is no part of this release; it is told and passed over."""
 
 

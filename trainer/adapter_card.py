@@ -182,6 +182,9 @@ def _data(out: Path, base: str, repo_id: str | None) -> ModelCardData:
         )
         for score in scores
     ]
+    scored: dict[str, Any] = (
+        {"model_name": (repo_id or out.absolute().name).split("/")[-1], "eval_results": results} if results else {}
+    )
     return ModelCardData(
         base_model=base,
         library_name="peft",
@@ -189,7 +192,7 @@ def _data(out: Path, base: str, repo_id: str | None) -> ModelCardData:
         datasets=[str(dataset["id"])] if dataset.get("id") else None,
         metrics=["semap"],
         tags=["anomaly-reasoning", "lora", "trl", *(["scenes"] if _of_scenes(base, training) else [])],
-        **({"model_name": (repo_id or out.absolute().name).split("/")[-1], "eval_results": results} if results else {}),
+        **scored,
     )
 
 

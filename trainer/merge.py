@@ -61,7 +61,7 @@ def _own_dtype(base: str) -> torch.dtype:
 
 
 def _card(base: str, adapter: str, merged: Any) -> str:
-    names = {"base_model": base} if is_repo_id(base) and not Path(base).is_dir() else {}
+    names: dict[str, Any] = {"base_model": base} if is_repo_id(base) and not Path(base).is_dir() else {}
     data = ModelCardData(
         library_name="transformers", pipeline_tag="image-text-to-text", tags=["anomaly-reasoning"], **names
     )
@@ -71,5 +71,6 @@ def _card(base: str, adapter: str, merged: Any) -> str:
 # {Path(adapter).name}, merged
 
 The LoRA adapter `{Path(adapter).name}` added to the weights of `{base if names else Path(base).name}`
-({str(merged.dtype).removeprefix("torch.")}), by `anomreason merge`. The adapter's card says what it was trained on and how it scores.
+({str(merged.dtype).removeprefix("torch.")}), by `anomreason merge`. The adapter's card says what it
+was trained on and how it scores.
 """

@@ -53,12 +53,27 @@ def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, 
     (tmp_path / "metrics.json").write_text(json.dumps(scores))
     with LoopbackHub() as hub:
         environment = hub.environment | {"HF_HOME": str(tmp_path / "home")}
-        command = [COMMAND, "publish", adapter, "--repo-id", "org/mine", "--with-base", "--metrics", tmp_path / "metrics.json"]
+        command = [
+            COMMAND,
+            "publish",
+            adapter,
+            "--repo-id",
+            "org/mine",
+            "--with-base",
+            "--metrics",
+            tmp_path / "metrics.json",
+        ]
         done = run(*command, **environment)
         assert done.returncode == 0, done.stderr
         files = hub.repositories["model", "org/mine"].files
         assert {"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "README.md"} <= files.keys()
-        assert {"assets/loss.png", "processor_config.json", "tokenizer.json", "training.json", "metrics.json"} <= files.keys()
+        assert {
+            "assets/loss.png",
+            "processor_config.json",
+            "tokenizer.json",
+            "training.json",
+            "metrics.json",
+        } <= files.keys()
         assert not [name for name in files if "checkpoint" in name or name.endswith((".pt", ".bin"))]
         assert "model.safetensors" in hub.repositories["model", "org/mine-base"].files
         assert b"SemAP_Full" in files["README.md"]
@@ -77,9 +92,11 @@ def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, 
 
 def test_an_adapter_on_tiny_needs_a_base_that_others_can_load(adapter: Path, tmp_path: Path) -> None:
     """Without --base-id or --with-base it is refused; with an id a dry run lists what would go, and sends nothing."""
-    with pytest.raises(InputError, match=r"its base, tiny, is on this machine alone; give --base-id ORG/NAME, or --with-base"):
+    with pytest.raises(
+        InputError, match=r"its base, tiny, is on this machine alone; give --base-id ORG/NAME, or --with-base"
+    ):
         publish_adapter(adapter, "org/mine")
-    with pytest.raises(InputError, match="--base-id .*write ORG/NAME"):
+    with pytest.raises(InputError, match=r"--base-id .*write ORG/NAME"):
         publish_adapter(adapter, "org/mine", base_id="no name")
     (published,) = publish_adapter(adapter, "org/mine", base_id="org/tiny", dry_run=True)
     assert (published.url, published.note) == ("", "base org/tiny")

@@ -60,7 +60,9 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path) ->
     for name, changed in (("deeper", deeper), ("wider", wider)):
         copy = shutil.copytree(adapter, tmp_path / name)
         save_file(changed, copy / "adapter_model.safetensors")
-        with pytest.raises(InputError, match=rf"{name}: does not fit tiny; give the base model it was trained on, tiny"):
+        with pytest.raises(
+            InputError, match=rf"{name}: does not fit tiny; give the base model it was trained on, tiny"
+        ):
             loading.load("tiny", str(copy))
     copy = shutil.copytree(adapter, tmp_path / "elsewhere")
     config = json.loads((copy / "adapter_config.json").read_text())
@@ -71,7 +73,11 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path) ->
 
 def test_an_adapter_that_names_no_base_or_is_no_json_is_refused(tmp_path: Path) -> None:
     """The message says what is wrong with adapter_config.json."""
-    for content, message in (("{}", "names no base model; give it with --model"), ("{", "is no JSON"), ("[]", "no JSON object")):
+    for content, message in (
+        ("{}", "names no base model; give it with --model"),
+        ("{", "is no JSON"),
+        ("[]", "no JSON object"),
+    ):
         (tmp_path / "adapter_config.json").write_text(content)
         with pytest.raises(InputError, match=message):
             loading.base_of(str(tmp_path))

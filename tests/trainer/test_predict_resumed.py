@@ -52,7 +52,7 @@ def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_run_again_it_gives_the_files_of_an_undisturbed_run(
     dataset: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """kill -9 between batches, a torn last line, the same command again: the same rows, none computed twice, the same preds.json."""
+    """kill -9 between batches, a torn last line, the same command again: the same rows and preds.json, none computed twice."""
     out = tmp_path / "preds.json"
     command = [COMMAND, "predict", "--dataset", dataset, "--out", out, "--batch-size", "2"]
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
