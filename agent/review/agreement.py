@@ -96,7 +96,7 @@ def measure(items: Iterable[Item], standing: Iterable[Standing]) -> Review:
     return Review(
         overall=agreement(answers),
         by_family={family: agreement(families[family]) for family in sorted(families)},
-        pairs={pair: cohen(answers, *pair) for pair in combinations(names, 2) if cohen(answers, *pair)[0]},
+        pairs={pair: found for pair in combinations(names, 2) if (found := cohen(answers, *pair))[0]},
         reviewers=[_reviewer(name, answers, gold[name], seconds[name]) for name in names],
     )
 
