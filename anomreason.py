@@ -122,7 +122,11 @@ def publish(
     for name, size in result.files:
         typer.echo(f"{size:>14,}  {name}")
     total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
-    typer.echo(f"dry run: {total} would go to {repo_id}" if dry_run else f"{result.url}: {total}, checked against what was sent")
+    typer.echo(
+        f"dry run: {total} would go to {repo_id}"
+        if dry_run
+        else f"{result.url}: {total}, checked against what was sent"
+    )
 
 
 @app.command()

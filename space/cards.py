@@ -64,7 +64,9 @@ def results(found: Examination, owner: str, picture: Picture | None = None, mode
         picture (`Picture`, *optional*): makes downloads of an examination that has ended.
         model (`str`): the model's name.
     """
-    downloads = _downloads(found, picture, model) if picture and found.status in ("anomalies", "none", "partial") else []
+    downloads = (
+        _downloads(found, picture, model) if picture and found.status in ("anomalies", "none", "partial") else []
+    )
     return _PAGES.get_template("results.html.jinja").render(found=found, owner=owner, downloads=downloads, model=model)
 
 

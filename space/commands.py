@@ -10,11 +10,14 @@ app = typer.Typer()
 
 @app.command()
 def demo(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The first free one from 7860 unless given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The first free one from 7860 unless given.")
+    ] = None,
     model: Annotated[str, typer.Option(help="tiny, a directory, a Hub id, or the endpoint's name of it.")] = "tiny",
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter; it is compared with its base.")] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible endpoint; its key is read from ANOMREASON_API_KEY or HF_TOKEN.")
+        str | None,
+        typer.Option(help="An OpenAI-compatible endpoint; its key is read from ANOMREASON_API_KEY or HF_TOKEN."),
     ] = None,
     compare: Annotated[str | None, typer.Option(help="A second model: tiny, a directory or a Hub id.")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Offer AnomAgent too; needs --base-url.")] = False,

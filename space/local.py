@@ -122,7 +122,9 @@ class Local:
                             max_new_tokens=MAX_NEW_TOKENS,
                             do_sample=False,
                             streamer=pieces,
-                            stopping_criteria=[lambda tokens, _: torch.full_like(tokens[:, 0], stop.is_set(), dtype=torch.bool)],
+                            stopping_criteria=[
+                                lambda tokens, _: torch.full_like(tokens[:, 0], stop.is_set(), dtype=torch.bool)
+                            ],
                         )
                 except Exception:  # out of memory and whatever else kernels raise: told to the visitor in one sentence
                     pieces.fail()

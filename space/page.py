@@ -49,8 +49,13 @@ def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Pa
     models = [one for one in (backends.first, backends.second, backends.thorough) if one is not None]
     at_once = min(one.at_once for one in models)
     tiny = backends.first.knows_scenes_alone
-    with Page(title="AnomReason", analytics_enabled=False) as page:
-        gr.HTML(_TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""), padding=False, apply_default_css=False)
+    page = Page(title="AnomReason", analytics_enabled=False)
+    with page:
+        gr.HTML(
+            _TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""),
+            padding=False,
+            apply_default_css=False,
+        )
         if backends.second is None and run is None:
             _examine_tab(backends, uploads, at_once)
         else:
@@ -72,7 +77,9 @@ def _examine_tab(backends: Backends, uploads: Path, at_once: int) -> None:
         with gr.Column(elem_classes="ar-sticky"):
             picture = _picture("picture", "Examine", backends.thorough is not None)
         with gr.Column():
-            pane = gr.HTML(_welcome(), elem_id="results", elem_classes="ar-pane", padding=False, apply_default_css=False)
+            pane = gr.HTML(
+                _welcome(), elem_id="results", elem_classes="ar-pane", padding=False, apply_default_css=False
+            )
 
     async def examine(event: gr.EventData) -> AsyncIterator[list[Any]]:
         thorough = backends.thorough is not None and event._data.get("thorough") is True
@@ -94,7 +101,13 @@ def _compare_tab(one: Backend, other: Backend, uploads: Path, at_once: int) -> N
             picture = _picture("pair", "Compare", False)
         with gr.Column(), gr.Row(elem_classes="ar-pair"):
             panes = [
-                gr.HTML(_waiting(backend.name), elem_id=f"results-{side}", elem_classes="ar-pane", padding=False, apply_default_css=False)
+                gr.HTML(
+                    _waiting(backend.name),
+                    elem_id=f"results-{side}",
+                    elem_classes="ar-pane",
+                    padding=False,
+                    apply_default_css=False,
+                )
                 for side, backend in (("left", one), ("right", other))
             ]
 
@@ -119,7 +132,7 @@ def _compare_tab(one: Backend, other: Backend, uploads: Path, at_once: int) -> N
 
 def _review_tab(run: Path) -> None:
     try:
-        from agent.review import app as review
+        from agent.review import app as review  # type: ignore[import-not-found]
     except ImportError:
         raise UnavailableError(f"--run {run}: this build has no page for reviewing; leave it out") from None
     review.build_tab(run)
@@ -164,9 +177,7 @@ def _api(backend: Backend, uploads: Path, at_once: int) -> None:
         taken = await _take(image, uploads)
         if isinstance(taken, str):
             raise gr.Error(taken, print_exception=False)
-        found = Examination(taken.image_id)
-        async for found in _steps(backend, taken):
-            pass
+        found = [step async for step in _steps(backend, taken)][-1]
         if found.status == "failed":
             raise gr.Error(found.problem, print_exception=False)
         return dict(found.answer())
@@ -217,7 +228,11 @@ async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examinatio
 
 def _picture(owner: str, verb: str, thorough: bool) -> Any:
     scenes = [
-        {"name": path.name, "about": about, "source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"}
+        {
+            "name": path.name,
+            "about": about,
+            "source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}",
+        }
         for name, about in _SCENES.items()
         if (path := _HERE / "examples" / f"{name}.png").is_file()
     ]

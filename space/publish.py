@@ -33,7 +33,9 @@ def publish_space(repo_id: str, *, private: bool = False, dry_run: bool = False)
     with tempfile.TemporaryDirectory() as work:
         folder = vendor(Path(work) / "space", repo_id.split("/")[0])
         files = {
-            path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
+            path.relative_to(folder).as_posix(): path.stat().st_size
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
         }
         if dry_run:
             return Published(list(files.items()), 0, "")
@@ -53,7 +55,11 @@ def _push(folder: Path, repo_id: str, files: dict[str, int], private: bool, toke
     try:
         url = str(api.create_repo(repo_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True))
         api.upload_folder(
-            repo_id=repo_id, repo_type="space", folder_path=folder, delete_patterns="*", commit_message="The Space of AnomReason"
+            repo_id=repo_id,
+            repo_type="space",
+            folder_path=folder,
+            delete_patterns="*",
+            commit_message="The Space of AnomReason",
         )
         tree = api.list_repo_tree(repo_id, repo_type="space", recursive=True, expand=False)
         there = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}

@@ -38,7 +38,9 @@ class Settings:
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             raise InputError(f"--base-url {self.base_url}: is no web address; begin it with http:// or https://")
         if self.base_url and self.adapter:
-            raise InputError(f"--adapter {self.adapter}: an endpoint has its own weights; leave --adapter or --base-url out")
+            raise InputError(
+                f"--adapter {self.adapter}: an endpoint has its own weights; leave --adapter or --base-url out"
+            )
         if self.base_url and self.model == "tiny":
             raise InputError("--base-url: which model does the endpoint serve? Name it with --model")
         if self.thorough and not self.base_url:
@@ -48,7 +50,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "Settings":
-        """`ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`; unset and empty are the same."""
+        """From `ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`, where set."""
 
         def value(name: str) -> str | None:
             return variables.get(f"ANOMREASON_{name}") or None

@@ -101,7 +101,9 @@ def read_picture(data: bytes, name: str) -> Picture:
                 if min(width, height) < 16:
                     raise PictureError("This picture is too small to show anything; please send a larger one.")
                 if opened.format == "JPEG" and max(opened.size) > 2 * _SHOWN:
-                    opened.draft("RGB", (_SHOWN, _SHOWN))  # decodes at half or a quarter of the size, in that much less time
+                    opened.draft(
+                        "RGB", (_SHOWN, _SHOWN)
+                    )  # decodes at half or a quarter of the size, in that much less time
                 shown = opened.format in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
                 image = upright(opened, image_id)
     except PictureError:
@@ -109,8 +111,9 @@ def read_picture(data: bytes, name: str) -> Picture:
     except UnidentifiedImageError:
         raise PictureError("This is no picture that can be read; please send a PNG, JPEG, WebP or HEIC file.") from None
     except Image.DecompressionBombError:
+        limit = f"{MAX_PIXELS // 10**6} million pixels"
         raise PictureError(
-            f"This picture claims more than the {MAX_PIXELS // 10**6} million pixels that can be read here; please send a smaller one."
+            f"This picture claims more than the {limit} that can be read here; please send a smaller one."
         ) from None
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception:

@@ -38,15 +38,14 @@ def serve_stub() -> Iterator[StubEndpoint]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None: ...
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             stub.asked.append(body)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream" if body.get("stream") else "application/json")
             self.end_headers()
             if not body.get("stream"):
-                token = {"token": "Yes", "logprob": -0.2, "top_logprobs": [{"token": "Yes", "logprob": -0.2}, {"token": "No", "logprob": -1.7}]}
-                self.wfile.write(json.dumps(_completion({"role": "assistant", "content": "Yes"}, "message", "stop", {"content": [token]})).encode())
+                self.wfile.write(json.dumps(_VERDICT).encode())
                 return
             try:
                 for piece in stub.pieces:
@@ -72,4 +71,17 @@ def serve_stub() -> Iterator[StubEndpoint]:
 
 def _completion(content: dict[str, Any], kind: str, finish: str | None, logprobs: Any = None) -> dict[str, Any]:
     choice = {"index": 0, kind: content, "finish_reason": finish, "logprobs": logprobs}
-    return {"id": "x", "object": "chat.completion", "created": 0, "model": "stub", "system_fingerprint": "", "choices": [choice]}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "stub",
+        "system_fingerprint": "",
+        "choices": [choice],
+    }
+
+
+_YES, _NO = {"token": "Yes", "logprob": -0.2}, {"token": "No", "logprob": -1.7}
+_VERDICT = _completion(
+    {"role": "assistant", "content": "Yes"}, "message", "stop", {"content": [_YES | {"top_logprobs": [_YES, _NO]}]}
+)

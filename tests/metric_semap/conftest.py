@@ -1,10 +1,9 @@
 """What the metric's tests share: encoders (the real MiniLM, small random ones), texts, files, and a browser."""
 
-import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 

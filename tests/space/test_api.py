@@ -77,7 +77,9 @@ def test_the_servers_files_and_neighbours_stay_out_of_reach(tiny: Served, path: 
     assert refused.value.code in (403, 404)
 
 
-@pytest.mark.parametrize("file", [{"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}])
+@pytest.mark.parametrize(
+    "file", [{"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]
+)
 def test_a_path_of_the_server_is_no_upload(client: Client, tiny: Served, file: dict[str, Any]) -> None:
     """It is neither read nor deleted, and the error says nothing of what is there."""
     with pytest.raises(Exception) as refused:  # noqa: PT011  # Gradio's, or ours

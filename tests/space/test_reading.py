@@ -11,7 +11,9 @@ from dataset_builder.textform import parse_answer, write_answer
 from space.reading import MAX_CHARACTERS, Reading
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-ANOMALIES = st.lists(st.builds(Anomaly, name=TEXT, phenomenon=TEXT, reasoning=TEXT, severity=st.integers(0, 100)), max_size=4)
+ANOMALIES = st.lists(
+    st.builds(Anomaly, name=TEXT, phenomenon=TEXT, reasoning=TEXT, severity=st.integers(0, 100)), max_size=4
+)
 
 
 @given(ANOMALIES, st.integers(1, 17))
