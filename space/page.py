@@ -12,7 +12,7 @@ import gradio as gr
 import jinja2
 
 from dataset_builder import severity
-from dataset_builder.errors import PictureError, UnavailableError
+from dataset_builder.errors import PictureError
 from space.backends import SILENT, Backend, Backends
 from space.cards import boxes, notice, results
 from space.door import Page
@@ -49,7 +49,8 @@ def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Pa
     models = [one for one in (backends.first, backends.second, backends.thorough) if one is not None]
     at_once = min(one.at_once for one in models)
     tiny = backends.first.knows_scenes_alone
-    with Page(title="AnomReason", analytics_enabled=False) as page:
+    page = Page(title="AnomReason", analytics_enabled=False)
+    with page:
         gr.HTML(
             _TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""),
             padding=False,
@@ -130,11 +131,10 @@ def _compare_tab(one: Backend, other: Backend, uploads: Path, at_once: int) -> N
 
 
 def _review_tab(run: Path) -> None:
-    try:
-        from agent.review import app as review
-    except ImportError:
-        raise UnavailableError(f"--run {run}: this build has no page for reviewing; leave it out") from None
-    review.build_tab(run)
+    from agent.review.app import review_page
+    from agent.review.desk import Desk
+
+    review_page(Desk(run)).render()
 
 
 def _wire(picture: Any, step: Any, outputs: list[Any], at_once: int) -> None:
@@ -176,9 +176,7 @@ def _api(backend: Backend, uploads: Path, at_once: int) -> None:
         taken = await _take(image, uploads)
         if isinstance(taken, str):
             raise gr.Error(taken, print_exception=False)
-        found = Examination(taken.image_id)
-        async for found in _steps(backend, taken):
-            pass
+        found = [step async for step in _steps(backend, taken)][-1]
         if found.status == "failed":
             raise gr.Error(found.problem, print_exception=False)
         return dict(found.answer())

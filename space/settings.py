@@ -50,7 +50,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "Settings":
-        """`ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`; unset and empty are the same."""
+        """From `ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`, where set."""
 
         def value(name: str) -> str | None:
             return variables.get(f"ANOMREASON_{name}") or None

@@ -111,8 +111,9 @@ def read_picture(data: bytes, name: str) -> Picture:
     except UnidentifiedImageError:
         raise PictureError("This is no picture that can be read; please send a PNG, JPEG, WebP or HEIC file.") from None
     except Image.DecompressionBombError:
+        limit = f"{MAX_PIXELS // 10**6} million pixels"
         raise PictureError(
-            f"This picture claims more than the {MAX_PIXELS // 10**6} million pixels that can be read here; please send a smaller one."
+            f"This picture claims more than the {limit} that can be read here; please send a smaller one."
         ) from None
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception:

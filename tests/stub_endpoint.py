@@ -45,16 +45,7 @@ def serve_stub() -> Iterator[StubEndpoint]:
             self.send_header("Content-Type", "text/event-stream" if body.get("stream") else "application/json")
             self.end_headers()
             if not body.get("stream"):
-                token = {
-                    "token": "Yes",
-                    "logprob": -0.2,
-                    "top_logprobs": [{"token": "Yes", "logprob": -0.2}, {"token": "No", "logprob": -1.7}],
-                }
-                self.wfile.write(
-                    json.dumps(
-                        _completion({"role": "assistant", "content": "Yes"}, "message", "stop", {"content": [token]})
-                    ).encode()
-                )
+                self.wfile.write(json.dumps(_VERDICT).encode())
                 return
             try:
                 for piece in stub.pieces:
@@ -88,3 +79,9 @@ def _completion(content: dict[str, Any], kind: str, finish: str | None, logprobs
         "system_fingerprint": "",
         "choices": [choice],
     }
+
+
+_YES, _NO = {"token": "Yes", "logprob": -0.2}, {"token": "No", "logprob": -1.7}
+_VERDICT = _completion(
+    {"role": "assistant", "content": "Yes"}, "message", "stop", {"content": [_YES | {"top_logprobs": [_YES, _NO]}]}
+)

@@ -218,16 +218,29 @@ def test_text_has_the_contrast_of_wcag_aa(browser: Any, tiny: Served, scheme: st
     context.close()
 
 
+# The texts of the page whose contrast with the nearest opaque ground is below 4.5:1, by WCAG's formula.
 _POOR = """() => {
-  const parse = (c) => { const n = c.match(/[\\d.]+/g).map(Number); return c.startsWith('color(') ? [n[0]*255, n[1]*255, n[2]*255, n[3] ?? 1] : [n[0], n[1], n[2], n[3] ?? 1]; };
-  const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; return .2126*f(r) + .7152*f(g) + .0722*f(b); };
-  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] > .99) return c; } return [255,255,255,1]; };
+  const parse = (colour) => {
+    const n = colour.match(/[\\d.]+/g).map(Number);
+    const scale = colour.startsWith('color(') ? 255 : 1;
+    return [...n.slice(0, 3).map((part) => part * scale), n[3] ?? 1];
+  };
+  const linear = (part) => (part /= 255) <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
+  const light = ([red, green, blue]) => .2126 * linear(red) + .7152 * linear(green) + .0722 * linear(blue);
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = parse(getComputedStyle(element).backgroundColor);
+      if (colour[3] > .99) return colour;
+    }
+    return [255, 255, 255, 1];
+  };
   const poor = [];
-  for (const e of document.querySelectorAll('.ar-head *, .ar-banner *, .ar-picture *, .ar-results *, .ar-welcome *')) {
-    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+  for (const e of document.querySelectorAll(':is(.ar-head, .ar-banner, .ar-picture, .ar-results, .ar-welcome) *')) {
+    if (![...e.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())) continue;
     if (!e.checkVisibility({opacityProperty: true})) continue;
-    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < 4.5) poor.push(e.className + ': ' + e.textContent.slice(0, 30) + ' ' + ((a + .05) / (b + .05)).toFixed(2));
+    const [more, less] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((a, b) => b - a);
+    const ratio = (more + .05) / (less + .05);
+    if (ratio < 4.5) poor.push(e.className + ': ' + e.textContent.slice(0, 30) + ' ' + ratio.toFixed(2));
   }
   return poor;
 }"""
