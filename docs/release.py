@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dataset_builder import hub, publish
-from dataset_builder.errors import AnomReasonError, InputError
+from dataset_builder import hub, publish  # noqa: E402
+from dataset_builder.errors import AnomReasonError, InputError  # noqa: E402
 
 OF_TRAINING = ("checkpoint-*", "runs", "*_results.json", "trainer_state.json", "training_args.bin")
 """What training leaves beside an adapter for itself."""
@@ -149,7 +149,7 @@ def assemble_space(out: Path, options: argparse.Namespace) -> None:
     """The page, with the packages of this project that it needs beside it."""
     from space.vendor import vendor
 
-    vendor(out)
+    vendor(out, options.org)
 
 
 def check_space(path: Path) -> str:
