@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,22 +30,34 @@ for commands in (trainer.commands, dataset_builder.commands):
     app.add_typer(commands.app)
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny.", show_default=False),
+]
+Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")]
+Merge = Annotated[
+    bool, typer.Option("--merge/--no-merge", help="Add the adapter to the weights, or compute it beside them: slower.")
+]
+
+
 @app.command()
 def examine(
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE…", help="Picture files.", show_default=False)],
-    model: Annotated[str, typer.Option(help="tiny, a model's directory or a Hub id.")] = "tiny",
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")] = None,
+    model: Model = None,
+    adapter: Adapter = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing."""
     from dataset_builder.pictures import open_picture
 
     opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
-    from trainer.loading import load
+    from trainer.loading import is_tiny, load
     from trainer.predict import predict
 
     found = False
-    for prediction in predict(opened, *load(model, adapter)):
+    loaded, processor = load(model, adapter)
+    tiny = is_tiny(loaded)  # no verdict of it is worth showing
+    for prediction in predict(opened, loaded, processor, "anomalies" if tiny else "both"):
         found = found or bool(prediction.anomalies)
         if as_json:
             fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
@@ -52,13 +65,13 @@ def examine(
             answer = {
                 "image_id": prediction.image_id,
                 "status": prediction.status,
-                "verdict": None,
+                "verdict": {"label": prediction.label, "p_fake": prediction.p_fake} if prediction.label else None,
                 "anomalies": anomalies,
             }
             typer.echo(json.dumps(answer, ensure_ascii=False))
         else:
             _print_prediction(prediction)
-    if model == "tiny" and not as_json:
+    if tiny and not as_json:
         typer.secho(
             "The tiny model knows rendered scenes alone; of any other picture it says nothing of worth.", dim=True
         )
@@ -69,6 +82,9 @@ def _print_prediction(prediction: Any) -> None:
     from dataset_builder import severity
 
     typer.secho(printable(prediction.image_id), bold=True)
+    if prediction.label:
+        made = "generated" if prediction.label == "fake" else "real"
+        typer.echo(f"  verdict: {made}; probability of generated {prediction.p_fake:.2f}")
     if not prediction.anomalies:
         typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
     for anomaly in prediction.anomalies:
@@ -83,18 +99,36 @@ def predict(
     out: Annotated[
         Path, typer.Option(help="The predictions, in the release's form; rows go beside it as .jsonl.")
     ] = Path("preds.json"),
-    model: Annotated[str, typer.Option(help="tiny, a model's directory or a Hub id.")] = "tiny",
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")] = None,
+    model: Model = None,
+    adapter: Adapter = None,
     split: Annotated[str, typer.Option()] = "test",
+    task: Annotated[
+        str, typer.Option(help="anomalies, grounded (with boxes), verdict (real or generated), or both: verdict and anomalies.")
+    ] = "anomalies",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
+    merge: Merge = True,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")] = False,
 ) -> None:
-    """Predict the anomalies of a dataset's pictures."""
+    """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
     from trainer.predict import predict_dataset
 
     steps = Steps(1)
-    steps.step(f"predict {dataset} [{split}] with {model}" + (f" and {adapter}" if adapter else ""))
-    failed = predict_dataset(dataset, split, limit, model, adapter, batch_size, out, steps)
+    named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
+    steps.step(f"predict {dataset} [{split}] with {named}")
+    failed = predict_dataset(
+        dataset,
+        split,
+        limit,
+        model,
+        adapter,
+        batch_size,
+        out,
+        steps,
+        task=task,  # type: ignore[arg-type]
+        merge=merge,
+        restart=restart,
+    )
     typer.echo(f"{out}")
     if failed:
         typer.echo(
@@ -102,6 +136,69 @@ def predict(
             err=True,
         )
         raise typer.Exit(3)
+
+
+@app.command()
+def publish(
+    path: Annotated[
+        Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")
+    ] = Path("anomreason"),
+    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
+    base_id: Annotated[str | None, typer.Option(help="Of an adapter: its base's id on the Hub.")] = None,
+    with_base: Annotated[
+        bool, typer.Option("--with-base", help="Of an adapter: publish its base too, as --base-id or ORG/NAME-base.")
+    ] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Of an adapter: metrics.json of `anomreason score`, for its card.")
+    ] = None,
+) -> None:
+    """Push a dataset, adapter or Space to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
+    for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
+        for name, size in result.files:
+            typer.echo(f"{size:>14,}  {name}")
+        total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
+        total += f", {result.note}" if result.note else ""
+        if dry_run:
+            typer.echo(f"dry run: {total} would go to {result.kind} {result.repo_id}")
+        else:
+            typer.echo(f"{result.url}: {total}, checked against what was built")
+
+
+def _publish(
+    path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
+) -> list[Any]:
+    """What a directory is tells how it is published."""
+    from dataset_builder.built import is_dataset
+    from dataset_builder.errors import InputError
+    from dataset_builder.publish import is_space, publish, publish_space
+
+    if (path / "adapter_config.json").is_file():
+        from trainer.publish import publish_adapter
+
+        return publish_adapter(
+            path,
+            repo_id,
+            base_id=base_id,
+            with_base=with_base,
+            metrics=metrics,
+            private=private,
+            dry_run=dry_run,
+        )
+    if base_id or with_base or metrics:
+        raise InputError(f"{path}: is no adapter; --base-id, --with-base and --metrics belong to adapters alone")
+    if is_dataset(path):
+        return [publish(path, repo_id, private=private, dry_run=dry_run)]
+    if not path.exists() and path.name == "metric_semap":
+        import metric_semap
+
+        path = Path(metric_semap.__path__[0])  # the installed metric
+    if is_space(path):
+        return [publish_space(path, repo_id, private=private, dry_run=dry_run)]
+    raise InputError(
+        f"{path}: is no dataset, adapter or Space; make one with `anomreason build SOURCE --out {path}` or `anomreason train`"
+    )
 
 
 @app.command()
@@ -213,6 +310,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     # Threads that spin while they wait for each other take several times as long as soon as anything else uses a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # What libraries announce to programmers is not for who runs a command.
+    warnings.simplefilter("ignore", FutureWarning)
     try:
         # Not Typer's own runner: it would print a traceback for an error and hide Ctrl-C's exit code.
         code = app(standalone_mode=False)

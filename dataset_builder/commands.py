@@ -1,4 +1,4 @@
-"""The commands on datasets: scenes, build, sft, validate, publish, install."""
+"""The commands on datasets: scenes, build, sft, validate, install."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -205,26 +205,6 @@ def _print_report(report: Any) -> None:
         )
     if report.overlap is not None:
         typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
-
-
-@app.command()
-def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
-    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
-) -> None:
-    """Push a built dataset to the Hub and check what arrived. The token comes from HF_TOKEN; run it again at any time."""
-    from dataset_builder.publish import publish as run
-
-    result = run(path, repo_id, private=private, dry_run=dry_run)
-    for name, size in result.files:
-        typer.echo(f"{size:>14,}  {name}")
-    total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes, {result.rows:,} rows"
-    if dry_run:
-        typer.echo(f"dry run: {total} would go to {repo_id}")
-    else:
-        typer.echo(f"{result.url}: {total}, checked against what was built")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Opens pictures from anywhere: upright, RGB, within limits."""
 
+import io
 import os
 import warnings
 from pathlib import Path
@@ -14,19 +15,23 @@ MAX_PIXELS = 100_000_000
 """A picture with more pixels is refused before it is decoded: a few kilobytes can claim gigabytes."""
 
 
-def open_picture(path: str | os.PathLike[str]) -> Image.Image:
+def open_picture(path: str | os.PathLike[str], content: bytes | None = None) -> Image.Image:
     """Open a picture file as the upright RGB picture a viewer would show.
+
+    Args:
+        path (`str` or path): the file.
+        content (`bytes`, *optional*): what it holds, where that is at hand; `path` then only names it.
 
     Raises:
         PictureError: if it is missing, empty, no picture, truncated, or larger than `MAX_PIXELS`.
     """
     path = Path(path)
-    if path.is_dir():
+    if content is None and path.is_dir():
         raise PictureError(f"{path}: is a directory; give picture files")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the limit here
-            with Image.open(path) as picture:
+            with Image.open(path if content is None else io.BytesIO(content)) as picture:
                 return upright(picture, str(path))
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file; give an existing picture") from None

@@ -5,6 +5,7 @@ predicting and flushed to the disk, so that what was computed survives a crash; 
 and nothing else, written at the end by rename. Every consumer reads either through `read_predictions`.
 """
 
+import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from dataset_builder.errors import OutputError
+from dataset_builder.errors import AnomReasonError, OutputError
 from dataset_builder.fields import repair
 from dataset_builder.official import ImageNames, read_merged, write_annotations
 from dataset_builder.records import Place, as_object, read_records
@@ -114,7 +115,7 @@ class PredictionWriter:
         done (`set[str]`): the image ids that have a row.
 
     Raises:
-        OutputError: if a file cannot be written.
+        OutputError: if a file cannot be written, or another process is writing it.
         InputError, RecordError: with `resume`, if the rows that are there cannot be read.
 
     ```python
@@ -138,17 +139,34 @@ class PredictionWriter:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.resume and self.rows_path.exists():
-                _cut_torn_line(self.rows_path)
-                self.done = set(_read_rows(self.rows_path))
-            else:
-                self.path.unlink(missing_ok=True)
-            self._file = open(self.rows_path, "ab" if self.done else "wb", buffering=0)
-        except OutputError:
-            raise
+            self._file = open(self.rows_path, "ab", buffering=0)
         except OSError as error:
             raise self._cannot(error) from error
+        self._lock()
+        try:
+            if self.resume:
+                _cut_torn_line(self.rows_path)
+                self.done = set(_read_rows(self.rows_path))
+            if not self.done:
+                self._file.truncate(0)
+                self.path.unlink(missing_ok=True)
+        except AnomReasonError:
+            self._file.close()
+            raise
+        except OSError as error:
+            self._file.close()
+            raise self._cannot(error) from error
         return self
+
+    def _lock(self) -> None:
+        """Two writers would mix their rows; the lock goes with the process, however it ends."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise OutputError(
+                f"{self.rows_path}: another process is writing it; wait for that one, or give another name"
+            ) from None
 
     def append(self, *predictions: Prediction) -> None:
         """Append rows; they are on the disk when this returns. Several at once cost one flush.
@@ -168,10 +186,10 @@ class PredictionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            rows = _read_rows(self.rows_path) if self.done else {}
-            write_annotations(self.path, {image_id: row.anomalies for image_id, row in rows.items()})
+        with self._file:  # the lock is kept until both files are written
+            if kind is None:
+                rows = _read_rows(self.rows_path) if self.done else {}
+                write_annotations(self.path, {image_id: row.anomalies for image_id, row in rows.items()})
 
     def _cannot(self, error: OSError) -> OutputError:
         return OutputError(f"{self.rows_path}: cannot be written ({error.strerror}); make room there, then resume")

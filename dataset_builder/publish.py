@@ -1,102 +1,58 @@
-"""Publishes a built dataset and checks afterwards that what the Hub has is what was built.
+"""Publishes what is a repository as it stands: a built dataset, a Space, the metric's Space among them."""
 
-`upload_folder` sends only what the Hub lacks, and a commit there appears whole or not at all: an interrupted push can simply be
-run again. The token comes from the environment (`HF_TOKEN`) and is never printed.
-"""
-
-import hashlib
-import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from dataset_builder.built import is_dataset
-from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
+from dataset_builder.errors import InputError
+from dataset_builder.hub import Published, push, repository_files
 
-__all__ = ["Published", "publish"]
-
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-
-
-@dataclass(frozen=True)
-class Published:
-    """What was pushed: the files with their sizes, the rows in them, and where."""
-
-    files: list[tuple[str, int]]
-    rows: int
-    url: str
+__all__ = ["is_space", "publish", "publish_space"]
 
 
 def publish(path: Path, repo_id: str, *, private: bool = False, dry_run: bool = False) -> Published:
-    """Push a built dataset to the Hub, or say what would be pushed.
+    """Push a built dataset to the Hub, or say what would be pushed; the rows are counted there afterwards.
 
     Args:
         path (`Path`): a built dataset.
-        repo_id (`str`): `ORG/NAME`; the repository is made if it is not there.
-        private (`bool`): make a new repository private.
-        dry_run (`bool`): check and list, without any connection.
+        repo_id, private, dry_run: as in `dataset_builder.hub.push`, whose errors it raises.
 
     Raises:
-        InputError: if `path` is no whole dataset or `repo_id` no name.
-        UnavailableError: if there is no token, or the Hub is out of reach or refuses.
-        OutputError: if the Hub has something else than what was built.
+        InputError: if `path` is no whole dataset.
     """
-    files = _files(path)
-    if not _REPO_ID.fullmatch(repo_id):
-        raise InputError(f"--repo-id {shorten(repo_id)}: is no name; write ORG/NAME")
-    rows = sum(_rows(path / name) for name in files if name.endswith(".parquet"))
-    listed = [(name, (path / name).stat().st_size) for name in files]
-    if dry_run:
-        return Published(listed, rows, "")
-    token = os.environ.get("HF_TOKEN")
-    if not token:
-        raise UnavailableError("HF_TOKEN: is not set; put a token with write access into the environment")
-
-    import httpx2  # the HTTP client of huggingface_hub
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    api = HfApi(token=token)
-    try:
-        url = str(api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True))
-        api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=path,
-            allow_patterns=files,
-            # Shards of an earlier build that this one has no more would otherwise stay and be loaded.
-            delete_patterns=["data/*", "candidates/*", "sft/*", "assets/*", "skipped.jsonl", "validation.json"],
-            commit_message="Build of AnomReason",
-        )
-        _check(api, repo_id, path, files, rows)
-    except OfflineModeIsEnabled:
-        raise UnavailableError(f"{repo_id}: cannot be reached, HF_HUB_OFFLINE is set; unset it to publish") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        hint = {401: "check HF_TOKEN", 403: "the token may not write there", 404: "check --repo-id"}
-        mend = hint.get(error.response.status_code if error.response is not None else 0, "try again later")
-        raise UnavailableError(f"{repo_id}: the Hub refused ({status}); {mend}") from None
-    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-        raise UnavailableError(f"{repo_id}: the Hub is out of reach ({type(error).__name__}); run it again") from None
-    return Published(listed, rows, url)
-
-
-def _files(path: Path) -> list[str]:
     if not is_dataset(path):
         raise InputError(f"{path}: is no dataset; build one with `anomreason build SOURCE --out {path}`")
-    files = []
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_symlink():
-            raise InputError(f"{file}: is a link; put the file itself there, or build the dataset again")
-        # What a user or another command left beside the build, hidden, is not part of it.
-        if file.is_file() and not any(part.startswith(".") for part in name.split("/")):
-            files.append(name)
-    return files
+    files = repository_files(path)
+    shards = [name for name in files if name.endswith(".parquet")]
+    rows = sum(_rows(path / name) for name in shards)
+
+    def count(api: Any) -> list[str]:
+        from huggingface_hub import HfFileSystem
+
+        remote = HfFileSystem(endpoint=api.endpoint, token=api.token, use_listings_cache=False)
+        counted = 0
+        for name in shards:
+            with remote.open(f"datasets/{repo_id}/{name}", block_size=2**20) as file:
+                counted += pq.read_metadata(file).num_rows
+        return [] if counted == rows else [f"{counted:,} rows instead of {rows:,}"]
+
+    return push(
+        path,
+        files,
+        repo_id,
+        "dataset",
+        message="Build of AnomReason",
+        # Shards of an earlier build that this one has no more would otherwise stay and be loaded.
+        ours=["data/*", "candidates/*", "sft/*", "assets/*", "skipped.jsonl", "validation.json"],
+        private=private,
+        dry_run=dry_run,
+        note=f"{rows:,} rows",
+        check=count,
+    )
 
 
 def _rows(path: Path) -> int:
@@ -106,43 +62,34 @@ def _rows(path: Path) -> int:
         raise InputError(f"{path}: cannot be read as Parquet ({error}); build the dataset again") from None
 
 
-def _check(api: Any, repo_id: str, path: Path, files: list[str], rows: int) -> None:
-    """Compare names, sizes, hashes and row counts with what the Hub now has."""
-    from huggingface_hub import HfFileSystem
-    from huggingface_hub.hf_api import RepoFile
-
-    tree = api.list_repo_tree(repo_id, repo_type="dataset", recursive=True, expand=False)
-    there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-    wrong = []
-    for name in files:
-        entry = there.get(name)
-        local = path / name
-        if entry is None:
-            wrong.append(f"{name} is missing")
-        elif entry.size != local.stat().st_size:
-            wrong.append(f"{name} has {entry.size:,} bytes instead of {local.stat().st_size:,}")
-        elif (entry.lfs.sha256 if entry.lfs else entry.blob_id) != _hash(local, git=entry.lfs is None):
-            wrong.append(f"{name} has another content")
-    ours = ("data/", "candidates/", "sft/")
-    wrong += [f"{name} is there and was not built" for name in there if name.startswith(ours) and name not in files]
-    if not wrong:
-        remote = HfFileSystem(endpoint=api.endpoint, token=api.token, use_listings_cache=False)
-        counted = 0
-        for name in files:
-            if name.endswith(".parquet"):
-                with remote.open(f"datasets/{repo_id}/{name}", block_size=2**20) as file:
-                    counted += pq.read_metadata(file).num_rows
-        if counted != rows:
-            wrong.append(f"{counted:,} rows instead of {rows:,}")
-    if wrong:
-        shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        raise OutputError(f"{repo_id}: the Hub does not have what was built: {shown}; publish again")
+def is_space(path: Path) -> bool:
+    """Whether a directory is a Space's repository: its card names an SDK."""
+    return bool(_front_matter(path / "README.md").get("sdk"))
 
 
-def _hash(path: Path, *, git: bool) -> str:
-    """The hash the Hub gives a file: SHA-256 for a large one, git's blob id for any other."""
-    with path.open("rb") as file:
-        if not git:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        data = file.read()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+def publish_space(path: Path, repo_id: str, *, private: bool = False, dry_run: bool = False) -> Published:
+    """Push a directory that is a whole Space, such as `metric_semap`, or say what would be pushed.
+
+    Args:
+        path (`Path`): the directory; its card names the file that starts it (`app_file`).
+        repo_id, private, dry_run: as in `dataset_builder.hub.push`, whose errors it raises.
+
+    Raises:
+        InputError: if that file is not there.
+    """
+    files = repository_files(path)
+    start = _front_matter(path / "README.md").get("app_file", "app.py")
+    if start not in files:
+        raise InputError(f"{path}: README.md starts {start}, which is not there; name another app_file")
+    return push(
+        path, files, repo_id, "space", message=f"{path.name}", ours=["*"], private=private, dry_run=dry_run
+    )
+
+
+def _front_matter(card: Path) -> dict[str, Any]:
+    try:
+        parts = card.read_text(encoding="utf-8").split("---\n", 2)
+        data = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        data = None
+    return data if isinstance(data, dict) else {}

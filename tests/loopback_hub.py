@@ -70,6 +70,7 @@ class LoopbackHub:
         refuse (`list[int]`): statuses that the next uploads and commits get instead.
         seconds (`float`): how long each upload of a large file takes.
         spoil (`str`, *optional*): the end of the path of files that are stored damaged.
+        gated (`set[str]`): ids of repositories whose files nobody gets whose access was not granted.
     """
 
     def __init__(self, token: str = "hf_loopback") -> None:
@@ -80,6 +81,7 @@ class LoopbackHub:
         self.refuse: list[int] = []
         self.seconds = 0.0
         self.spoil: str | None = None
+        self.gated: set[str] = set()
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -319,6 +321,9 @@ class _Handler(BaseHTTPRequestHandler):
     def resolve(self, names: dict[str, str], query: dict[str, list[str]], body: bytes) -> None:
         repository = self._repository(names)
         if repository is None:
+            return
+        if names["id"] in self.hub.gated:
+            self._json({"error": "Access is restricted"}, HTTPStatus.FORBIDDEN, X_Error_Code="GatedRepo")
             return
         data = repository.files.get(names["path"])
         if data is None:

@@ -1,7 +1,8 @@
-"""The commands that train: quickstart, train."""
+"""The commands that train: quickstart, train, merge."""
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -58,3 +59,16 @@ def train(context: typer.Context) -> None:
     from trainer.sft import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
+
+
+@app.command()
+def merge(
+    adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The model's directory; it must not be there yet.")] = Path("merged"),
+    model: Annotated[str | None, typer.Option(help="The base, if not the one the adapter names.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base's own.")] = "auto",
+) -> None:
+    """Merge an adapter into its base: one model, for servers that take no adapters."""
+    from trainer.merge import merge as run
+
+    typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype)}")

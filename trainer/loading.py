@@ -1,5 +1,6 @@
 """Loads models: the shipped tiny one, a directory or a Hub id, with or without an adapter."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,17 @@ import torch
 
 from dataset_builder.errors import InputError, UnavailableError
 
-__all__ = ["TINY", "first_line", "load", "load_processor", "load_split", "resolve", "unreachable"]
+__all__ = [
+    "TINY",
+    "base_of",
+    "first_line",
+    "is_tiny",
+    "load",
+    "load_processor",
+    "load_split",
+    "resolve",
+    "unreachable",
+]
 
 TINY = Path(__file__).parent / "tiny" / "model"
 """The tiny Qwen2.5-VL shipped with the package; `--model tiny` means it."""
@@ -34,16 +45,26 @@ def load_processor(model: str) -> Any:
     return processor
 
 
-def load(model: str = "tiny", adapter: str | None = None, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+def load(
+    model: str | None = None,
+    adapter: str | None = None,
+    dtype: torch.dtype | None = None,
+    *,
+    merge: bool = True,
+    device: str | None = None,
+) -> tuple[Any, Any]:
     """Load a model for inference.
 
     Args:
-        model (`str`, defaults to `"tiny"`): `tiny`, a directory or a Hub id.
-        adapter (`str`, *optional*): a LoRA adapter's directory or Hub id, merged into the weights.
+        model (`str`, *optional*): `tiny`, a directory or a Hub id; unless given, the adapter's base, or `tiny`.
+        adapter (`str`, *optional*): a LoRA adapter's directory or Hub id.
         dtype (`torch.dtype`, *optional*): bfloat16 on a GPU and float32 on a CPU unless given.
+        merge (`bool`, defaults to `True`): add the adapter to the weights, which is faster. Otherwise it is computed beside them:
+            slower, and without the rounding of its product to the weights' type.
+        device (`str`, *optional*): `cuda` where there is a GPU and `cpu` elsewhere unless given.
 
     Returns:
-        The model, in evaluation mode on the best device, and its processor.
+        The model, in evaluation mode on its device, and its processor.
 
     Raises:
         UnavailableError: if a part is out of reach.
@@ -51,37 +72,102 @@ def load(model: str = "tiny", adapter: str | None = None, dtype: torch.dtype | N
     """
     from transformers import AutoModelForImageTextToText
 
-    cuda = torch.cuda.is_available()
-    processor = load_processor(model)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = model or (base_of(adapter) if adapter else "tiny")
+    processor = _processor(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
-            resolve(model), dtype=dtype or (torch.bfloat16 if cuda else torch.float32)
+            resolve(model), dtype=dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
         )
     except (OSError, ValueError) as error:
         raise UnavailableError(unreachable(model, error)) from None
     if adapter is not None:
         loaded = _with_adapter(loaded, model, adapter)
-    return loaded.to("cuda" if cuda else "cpu").eval(), processor
+        if merge:
+            loaded = loaded.merge_and_unload()
+    return loaded.to(device).eval(), processor
+
+
+def _processor(model: str, adapter: str | None) -> Any:
+    """The adapter's own, as pictures must come in as many pixels as in its training; else the model's."""
+    if adapter is not None:
+        try:
+            return load_processor(adapter)
+        except UnavailableError:
+            pass
+    return load_processor(model)
 
 
 def _with_adapter(model: Any, name: str, adapter: str) -> Any:
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
+
+    _adapter_config(adapter)
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter)
+        # PEFT passes over what has no counterpart: an adapter of a deeper model would be used in part.
+        strays = set(load_peft_weights(adapter, device="cpu")) ^ set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    except (RuntimeError, ValueError) as error:  # PEFT's answers to weights of other shapes and to modules that are not there
+        raise InputError(_misfit(adapter, name, first_line(error))) from None
+    except OSError as error:
+        raise UnavailableError(_no_adapter(adapter, error)) from None
+    if strays:
+        raise InputError(_misfit(adapter, name, f"{min(strays)} stands in one of the two alone"))
+    return adapted
+
+
+def _misfit(adapter: str, model: str, detail: str) -> str:
+    return f"{adapter}: does not fit {model}; give the base model it was trained on, {base_of(adapter)} ({detail})"
+
+
+def _no_adapter(adapter: str, error: Exception) -> str:
+    if "gated repo" in str(error):
+        return unreachable(adapter, error)
+    return (
+        f"{adapter}: no adapter can be loaded from here ({first_line(error)}); "
+        "give a directory with adapter_config.json or a Hub id in reach"
+    )
+
+
+def base_of(adapter: str) -> str:
+    """The base model that an adapter's `adapter_config.json` names.
+
+    Raises:
+        UnavailableError: if there is no such adapter, or it is out of reach.
+        InputError: if its configuration names none.
+    """
+    base = _adapter_config(adapter).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise InputError(f"{adapter}/adapter_config.json: names no base model; give it with --model")
+    return base
+
+
+def _adapter_config(adapter: str) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError
 
     try:
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except RuntimeError as error:  # PEFT's answer to weights of other shapes
-        raise InputError(
-            f"{adapter}: does not fit {name}; give the base model it was trained on ({first_line(error)})"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UnavailableError(
-            f"{adapter}: no adapter can be loaded from here ({first_line(error)}); "
-            "give a directory with adapter_config.json or a Hub id in reach"
-        ) from None
+        path = Path(adapter)
+        file = path / "adapter_config.json" if path.is_dir() else Path(hf_hub_download(adapter, "adapter_config.json"))
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, HFValidationError) as error:
+        raise UnavailableError(_no_adapter(adapter, error)) from None
+    except ValueError as error:
+        raise InputError(f"{adapter}/adapter_config.json: is no JSON ({first_line(error)}); train it again") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{adapter}/adapter_config.json: is no JSON object; train it again")
+    return config
 
 
-def load_split(dataset: str, split: str, columns: set[str], config: str | None = None) -> Any:
-    """A split of a built dataset's directory or a Hub id.
+def is_tiny(model: Any) -> bool:
+    """Whether a loaded model is the shipped tiny one, or one of its size: such a model knows rendered scenes alone."""
+    text = json.loads((TINY / "config.json").read_text(encoding="utf-8"))["text_config"]
+    return all(getattr(model.config.text_config, key) == text[key] for key in ("hidden_size", "vocab_size"))
+
+
+def load_split(
+    dataset: str, split: str, columns: set[str], config: str | None = None, *, streaming: bool = False
+) -> Any:
+    """A split of a built dataset's directory or a Hub id; with `streaming`, an iterable dataset.
 
     Raises:
         InputError: if it cannot be loaded, has no such split, or lacks one of `columns`.
@@ -89,18 +175,20 @@ def load_split(dataset: str, split: str, columns: set[str], config: str | None =
     import datasets
 
     try:
-        rows = datasets.load_dataset(dataset, config, split=split)
+        rows = datasets.load_dataset(dataset, config, split=split, streaming=streaming)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"{dataset} [{split}]: cannot be loaded ({first_line(error)}); give a built dataset's directory or a Hub id in reach"
         ) from None
-    missing = columns - set(rows.column_names)
+    missing = columns and columns - set(rows.column_names)
     if missing:
         raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
     return rows
 
 
 def unreachable(model: str, error: Exception) -> str:
+    if "gated repo" in str(error):
+        return f"{model}: is gated; accept its conditions on its page, then log in with `hf auth login` or set HF_TOKEN"
     return f"{model}: no model can be loaded from here ({first_line(error)}); give a model's directory, a Hub id in reach, or tiny"
 
 

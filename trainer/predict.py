@@ -1,24 +1,20 @@
-"""Predicts the anomalies of pictures with a local model, in batches."""
+"""Predicts a dataset into prediction files, and goes on where it was stopped; `predict` itself is in `trainer.answers`."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import torch
-from PIL import Image
+from dataset_builder.errors import InputError, PictureError
+from dataset_builder.pictures import open_picture
+from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
+from dataset_builder.prompts import PROMPTS
+from trainer.answers import MAX_NEW_TOKENS, TASKS, Asked, predict
+from trainer.loading import base_of, load, load_split
+from trainer.settings import fingerprint, go_on
 
-from dataset_builder.pictures import upright
-from dataset_builder.predictions import Prediction, PredictionWriter
-from dataset_builder.prompts import chat
-from dataset_builder.schema import Anomaly
-from trainer.loading import load, load_split
-
-__all__ = ["Progress", "predict", "predict_dataset"]
-
-MAX_NEW_TOKENS = 1024
+__all__ = ["Asked", "Progress", "predict", "predict_dataset"]
 
 
 class Progress(Protocol):
@@ -33,95 +29,105 @@ def predict_dataset(
     dataset: str,
     split: str,
     limit: int | None,
-    model: str,
+    model: str | None,
     adapter: str | None,
     batch_size: int,
     out: Path,
     progress: Progress,
+    *,
+    task: Asked = "anomalies",
+    merge: bool = True,
+    restart: bool = False,
 ) -> int:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
-    Returns:
-        How many pictures have no readable answer.
-
-    Raises:
-        InputError: if the dataset or split cannot be loaded.
-        UnavailableError: if the model or adapter is out of reach.
-    """
-    rows = load_split(dataset, split, {"image", "image_id"})
-    if limit is not None:
-        rows = rows.select(range(min(limit, len(rows))))
-    pictures = ((row["image_id"], row["image"]) for row in rows)
-    failed = 0
-    with PredictionWriter(out) as writer, progress.bar("pictures", len(rows)) as done:
-        for number, prediction in enumerate(predict(pictures, *load(model, adapter), batch_size=batch_size), 1):
-            writer.append(prediction)
-            failed += prediction.status == "failed"
-            done(number)
-    return failed
-
-
-def predict(
-    pictures: Iterable[tuple[str, Image.Image]],
-    model: Any,
-    processor: Any,
-    task: Literal["anomalies", "grounded"] = "anomalies",
-    batch_size: int = 16,
-) -> Iterator[Prediction]:
-    """Predict the anomalies of each picture, greedily.
+    Stopped anywhere and run again, it goes on after the last batch whose rows are on the disk, with the answers of an undisturbed
+    run; see `trainer.settings` for when it refuses to.
 
     Args:
-        pictures (iterable of `(image_id, PIL.Image.Image)`): read as they are needed, a batch at a time.
-        model, processor: as `trainer.loading.load` returns them; the processor pads on the left.
-        task (`str`, defaults to `"anomalies"`): `grounded` asks for a box to each anomaly as well.
-        batch_size (`int`, defaults to 16): pictures answered at once.
+        model, adapter, merge: as in `trainer.loading.load`.
+        task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
+            anomalies, not asked for, are empty.
+        restart (`bool`): begin anew instead of going on.
 
-    Yields:
-        A `Prediction` a picture, in order; one whose answer cannot be read has the status `failed`. `seconds` is the batch's time
-        divided by its pictures.
+    Returns:
+        How many of the pictures have no readable answer.
+
+    Raises:
+        InputError: if the dataset or split cannot be loaded, or what is there was made with something else.
+        OutputError: if the files cannot be written, or another process is writing them.
+        UnavailableError: if the model or adapter is out of reach, or memory does not suffice for a batch.
     """
-    pending = iter(pictures)
-    while batch := [(image_id, upright(image, image_id)) for image_id, image in islice(pending, batch_size)]:
-        yield from _predict_batch(batch, model, processor, task)
+    if task not in TASKS:
+        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
+    rows = _rows(dataset, split)
+    names: list[str] = rows["image_id"][:]
+    if limit is not None:
+        rows = rows.select(range(min(limit, len(rows))))
+    base = model or (base_of(adapter) if adapter else "tiny")
+    settings = {
+        "model": fingerprint(base),
+        "adapter": fingerprint(adapter, "adapter_config.json") if adapter else None,
+        "task": task,
+        "prompts": {asked: PROMPTS[asked] for asked in TASKS[task]},
+        "max_new_tokens": MAX_NEW_TOKENS,
+    }
+    with PredictionWriter(out, resume=not restart) as writer:
+        go_on(writer, settings, {row["image_id"]: _hash(row["image"]) for row in rows}, set(names))
+        # Batches lie where they would in a run from the start: a picture's answer may depend, in its last bit, on its neighbours.
+        starts = range(0, len(rows), batch_size)
+        batches = [rows.select(range(at, min(at + batch_size, len(rows)))) for at in starts]
+        open_batches = [batch for batch in batches if not writer.done.issuperset(batch["image_id"])]
+        if open_batches:
+            loaded = load(base, adapter, merge=merge)
+            done = sum(len(batch) for batch in batches) - sum(len(batch) for batch in open_batches)
+            with progress.bar("pictures", len(rows)) as show:
+                show(done)
+                for batch in open_batches:
+                    answers = _predict_rows(batch, *loaded, task)
+                    writer.append(*(answer for answer in answers if answer.image_id not in writer.done))
+                    done += len(batch)
+                    show(done)
+    return _failed(writer.rows_path, set(names[: len(rows)]))
 
 
-@torch.inference_mode()
-def _predict_batch(batch: list[tuple[str, Image.Image]], model: Any, processor: Any, task: Any) -> Iterator[Prediction]:
-    started = time.monotonic()
-    prompt = processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
-    images = [image for _, image in batch]
-    inputs = processor(images=images, text=[prompt] * len(batch), padding=True, return_tensors="pt").to(model.device)
-    generated = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
-    answers = generated[:, inputs["input_ids"].shape[1] :]
-    seconds = (time.monotonic() - started) / len(batch)
-    ends = (
-        {model.generation_config.eos_token_id}
-        if isinstance(model.generation_config.eos_token_id, int)
-        else set(model.generation_config.eos_token_id or ())
-    )
-    for (image_id, image), answer, grid in zip(batch, answers.tolist(), inputs["image_grid_thw"].tolist(), strict=True):
-        length = next((index for index, token in enumerate(answer) if token in ends), None)
-        prediction = Prediction.from_answer(
-            image_id,
-            processor.tokenizer.decode(answer[:length], skip_special_tokens=True),
-            finish_reason="length" if length is None else "stop",
-            seconds=round(seconds, 3),
-            tokens=len(answer) if length is None else length + 1,
-        )
-        if any(anomaly.bbox for anomaly in prediction.anomalies):
-            side = processor.image_processor.patch_size
-            anomalies = [
-                _to_picture(anomaly, image, grid[2] * side, grid[1] * side) for anomaly in prediction.anomalies
-            ]
-            prediction = prediction.model_copy(update={"anomalies": anomalies})
-        yield prediction
+def _rows(dataset: str, split: str) -> Any:
+    import datasets
+
+    rows = load_split(dataset, split, {"image", "image_id"})
+    if not isinstance(rows.features["image"], datasets.Image):
+        raise InputError(f"{dataset}: its column image holds no pictures; build it with `anomreason build`")
+    # As bytes: a picture that cannot be decoded is a failed prediction, not the end of the run.
+    rows = rows.select_columns(["image", "image_id"]).cast_column("image", datasets.Image(decode=False))
+    if len(set(rows["image_id"])) < len(rows):
+        raise InputError(f"{dataset} [{split}]: an image_id stands twice; build it with `anomreason build`")
+    return rows
 
 
-def _to_picture(anomaly: Anomaly, image: Image.Image, width: int, height: int) -> Anomaly:
-    """The model gives boxes in the pixels it was shown, `width` × `height`; bring them to the picture's own."""
-    if anomaly.bbox is None:
-        return anomaly
-    x, y = image.width / width, image.height / height
-    x0, y0, x1, y1 = anomaly.bbox
-    box = (min(x0 * x, image.width), min(y0 * y, image.height), min(x1 * x, image.width), min(y1 * y, image.height))
-    return anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})
+def _content(stored: dict[str, Any]) -> bytes:
+    if stored["bytes"] is not None:
+        return bytes(stored["bytes"])
+    try:
+        return Path(stored["path"]).read_bytes()
+    except OSError:
+        return b""
+
+
+def _hash(stored: dict[str, Any]) -> str:
+    return hashlib.sha256(_content(stored)).hexdigest()[:32]
+
+
+def _failed(rows_path: Path, names: set[str]) -> int:
+    return sum(row.status == "failed" for name, row in read_predictions(rows_path).items() if name in names)
+
+
+def _predict_rows(rows: Any, model: Any, processor: Any, task: Asked) -> list[Prediction]:
+    opened, answers = [], {}
+    for row in rows:
+        name = row["image_id"]
+        try:
+            opened.append((name, open_picture(name, _content(row["image"]))))
+        except PictureError as error:
+            answers[name] = Prediction(image_id=name, status="failed", finish_reason=str(error))
+    answers |= {answer.image_id: answer for answer in predict(opened, model, processor, task, len(rows))}
+    return [answers[name] for name in rows["image_id"]]

@@ -92,9 +92,8 @@ def quickstart(
 
 
 def _examine(progress: Progress, dataset: Path, path: Path, adapter: Path | None) -> dict[str, Prediction]:
-    predict_dataset(
-        str(dataset.absolute()), "test", None, "tiny", str(adapter) if adapter else None, 32, path, progress
-    )
+    tuned = str(adapter) if adapter else None
+    predict_dataset(str(dataset.absolute()), "test", None, "tiny", tuned, 32, path, progress, restart=True)
     return read_predictions(path.with_suffix(".jsonl"))
 
 

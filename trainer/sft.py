@@ -1,83 +1,75 @@
-"""Supervised fine-tuning with TRL: a LoRA adapter on the language model of a Qwen2.5-VL, the vision tower frozen.
+"""Supervised fine-tuning with TRL: a LoRA adapter on the language model of a Qwen-VL, the vision tower frozen.
 
     anomreason train --config trainer/configs/tiny.yaml --output_dir runs/adapter
-    accelerate launch -m trainer.sft --config trainer/configs/tiny.yaml
+    accelerate launch --config_file trainer/configs/accelerate/zero3.yaml -m trainer.sft --config anomreasonor_7b
 
 Every option of `trl.SFTConfig` and `trl.ModelConfig` works in the recipe and on the command line.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import datasets
-import torch
-import trl
-import yaml
-from transformers import AutoModelForImageTextToText, PrinterCallback, TrainerCallback
-from trl import ModelConfig, SFTConfig, SFTTrainer, TrlParser, get_peft_config
+from transformers import PrinterCallback, TrainerCallback
+from trl import ModelConfig, SFTConfig, SFTTrainer
 
-from dataset_builder import atomic
-from dataset_builder.errors import InputError, UnavailableError
-from dataset_builder.sft import sft_row
-from trainer import loading
+from dataset_builder.errors import InputError
+from trainer.adapter_card import training_record, write_card
+from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
+from trainer.callbacks import METRICS, Examination
+from trainer.checkpoints import WholeCheckpoints, name_base, resume_point
+from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.recipes import CONFIGS, read_recipe, run_command
+from trainer.running import check_data_arguments, memory_told, run, settings_told
 
 __all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
 
-CONFIGS = Path(__file__).parent / "configs"
-
-LORA_MODULES = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
-"""A full-match regex: bare names such as `gate_proj` would also hit the vision tower."""
-
 
 @dataclass
-class ScriptArguments(trl.ScriptArguments):
-    """TRL's script arguments and two of ours.
+class ScriptArguments(DataArguments):
+    """What data to train on, and how an adapter is examined while it trains.
 
     Args:
-        limit (`int`, *optional*): use only the first examples.
-        tasks (`list[str]`, defaults to `["anomalies"]`): what each example is asked; `anomalies`, `verdict` or both.
+        eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
+        eval_encoder (`str`, defaults to `"minilm"`): the metric's encoder; minilm needs no Hub.
     """
 
-    limit: int | None = field(default=None, metadata={"help": "Use only this many examples."})
-    tasks: list[str] = field(default_factory=lambda: ["anomalies"], metadata={"help": "anomalies, verdict, or both."})
+    eval_pictures: int = field(default=64, metadata={"help": "Pictures examined at each evaluation."})
+    eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
+
+
+class Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer, whose checkpoints are whole."""
 
 
 def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> None:
     """Refuse settings that would train on nothing, on everything, or on cut pictures."""
-    if not script.dataset_name:
-        raise InputError("dataset_name: is not set; give a built dataset's directory or a Hub id")
-    if not model.model_name_or_path:
-        raise InputError("model_name_or_path: is not set; give tiny, a directory or a Hub id")
+    check_data_arguments(script, training, model)
     if training.max_length is not None:
         raise InputError(
-            f"max_length: {training.max_length} would cut image tokens; set it to null and lower the processor's pixels instead"
+            f"max_length: {training.max_length} would cut image tokens; set it to null and lower max_pixels instead"
         )
     if training.packing:
         raise InputError("packing: true mixes pictures of several examples; set it to false")
-    unknown = set(script.tasks) - {"anomalies", "verdict"}
-    if unknown or not script.tasks:
-        raise InputError(f"tasks: {', '.join(sorted(unknown)) or 'none given'}: choose anomalies, verdict or both")
-
-
-def _load_rows(script: ScriptArguments) -> Any:
-    columns = {"image", "label", "anomalies"}
-    rows = loading.load_split(str(script.dataset_name), script.dataset_train_split, columns, script.dataset_config)
-    if script.limit is not None:
-        rows = rows.select(range(min(script.limit, len(rows))))
-    tasks = script.tasks
-
-    # The rows are made as they are read: a written copy would hold every picture once more for each task.
-    def transform(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        examples = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        made = [sft_row(example, example.pop("task")) for example in examples]
-        return {key: [row[key] for row in made] for key in made[0]}
-
-    tasked = [rows.add_column("task", [task] * len(rows)) for task in tasks]
-    return datasets.concatenate_datasets(tasked).with_transform(transform)
+    if training.padding_free:
+        raise InputError("padding_free: true does not work with pictures; set it to false")
+    if training.completion_only_loss is False:
+        raise InputError(
+            "completion_only_loss: false trains on the question and the picture's places too; leave it out"
+        )
+    if training.assistant_only_loss:
+        raise InputError("assistant_only_loss: true finds no answers in prompt and completion; leave it out")
+    if training.eval_strategy != "no":
+        if script.eval_pictures < 1:
+            raise InputError(f"eval_pictures: {script.eval_pictures} examines nothing; give a number from 1")
+        known = {"loss", *METRICS}
+        chosen = training.metric_for_best_model
+        if chosen is not None and chosen.removeprefix("eval_") not in known:
+            raise InputError(
+                f"metric_for_best_model: {chosen} is not measured; choose one of {', '.join(sorted(known))}"
+            )
 
 
 def train(
@@ -90,79 +82,66 @@ def train(
 
     Raises:
         InputError: for settings or data that cannot work, naming the setting and the mend.
-        UnavailableError: if the base model is out of reach.
+        UnavailableError: if the base model is out of reach, or memory does not suffice.
+        OutputError: if a checkpoint cannot be saved; the last one stays.
+        SystemExit: with 143, after SIGTERM and a checkpoint.
     """
     _check(script, training, model_config)
-    rows = _load_rows(script)
-    base = str(model_config.model_name_or_path)
-    processor = loading.load_processor(base)
-    dtype = model_config.dtype if model_config.dtype in (None, "auto") else getattr(torch, model_config.dtype)
-    try:
-        model = AutoModelForImageTextToText.from_pretrained(loading.resolve(base), dtype=dtype)
-    except (OSError, ValueError) as error:
-        raise UnavailableError(loading.unreachable(base, error)) from None
-    model_config.use_peft = True
+    base, out = str(model_config.model_name_or_path), Path(str(training.output_dir))
+    checkpoint = resume_point(training, base, model_config.lora_r)
+    rows = training_rows(script)
+    sample = None
+    if training.eval_strategy != "no":
+        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
+    examples = training_examples(script, rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
-    if not model_config.lora_target_modules:
-        model_config.lora_target_modules = LORA_MODULES  # type: ignore[assignment]  # PEFT takes a string as a regex
-    try:
-        trainer = SFTTrainer(
-            model=model,
-            args=training,
-            train_dataset=rows,
-            processing_class=processor,
-            peft_config=get_peft_config(model_config),
-            callbacks=list(callbacks),
-        )
-    except ValueError as error:  # TRL's and PEFT's answer to settings that cannot work together
-        raise InputError(
-            f"{loading.first_line(error)}; change that setting in the recipe or on the command line"
-        ) from None
+    # Checkpoints are for going on; what is pushed is the adapter, once, when it is done.
+    push, training.push_to_hub = training.push_to_hub, False
+    with memory_told(script, training):
+        model, processor = load_base(model_config, script)
+        with settings_told():
+            trainer = Trainer(
+                model=model,
+                args=training,
+                train_dataset=examples,
+                eval_dataset=indexed(sample.rows, script.tasks or ["anomalies"], sft_example) if sample else None,
+                processing_class=processor,
+                peft_config=lora_config(model_config),
+                callbacks=list(callbacks),
+            )
+    trainer.base = base
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
-    stray = [name for name, p in trainer.model.named_parameters() if p.requires_grad and ".visual." in name]
-    if stray:
-        raise InputError(
-            f"lora_target_modules: also train the vision tower ({stray[0]}); use a regex on language_model"
-        )
-    trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
-    out = Path(str(training.output_dir))
+    refuse_stray_parameters(trainer.model)
+    if sample:
+        trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
+    run(trainer, script, training, checkpoint)
     if trainer.is_world_process_zero():
-        _save(trainer, processor, base, out)
+        _save(trainer, script, processor, base, out)
+        if push:
+            _push(training, out)
     return out
 
 
-def _save(trainer: SFTTrainer, processor: Any, base: str, out: Path) -> None:
+def _save(trainer: SFTTrainer, script: ScriptArguments, processor: Any, base: str, out: Path) -> None:
     """The adapter as others should find it: no pickles, no path of this machine, a card of ours."""
     trainer.save_model(str(out))
     processor.save_pretrained(str(out))
     (out / "training_args.bin").unlink(missing_ok=True)
-    config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base
-    atomic.write(out / "adapter_config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
-    log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    last = f"{log[-1]['loss']:.3f} at step {log[-1]['step']}" if log else "not logged"
-    atomic.write(out / "README.md", _CARD.format(base=base, steps=trainer.state.global_step, last=last))
+    name_base(out, base)
+    write_card(out, training_record(trainer, script))
 
 
-_CARD = """---
-base_model: {base}
-library_name: peft
-tags:
-- anomaly-reasoning
-- lora
----
-# AnomReason adapter
+def _push(training: SFTConfig, out: Path) -> None:
+    """The adapter's own files, not the checkpoints and logs beside them."""
+    from huggingface_hub import HfApi
 
-A LoRA adapter for `{base}`, fine-tuned with TRL's `SFTTrainer` to list what defies logic in a picture.
-Steps: {steps}; training loss: {last}.
-
-```python
-from trainer.loading import load
-
-model, processor = load("{base}", adapter="THIS_DIRECTORY")
-```
-"""
+    api = HfApi(token=training.hub_token)
+    repo_id = api.create_repo(
+        training.hub_model_id or out.name, private=training.hub_private_repo, exist_ok=True
+    ).repo_id
+    files = [path.name for path in out.iterdir() if path.is_file()]
+    api.upload_folder(repo_id=repo_id, folder_path=out, allow_patterns=files, commit_message="Adapter")
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:
@@ -171,15 +150,8 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelCo
     Raises:
         InputError: for a recipe that is missing, is no YAML mapping, or has a key that no option has.
     """
-    arguments = list(arguments)
-    if "--config" in arguments[:-1]:
-        at = arguments.index("--config") + 1
-        arguments[at] = str(_recipe(arguments[at]))
-    try:
-        parsed = TrlParser((ScriptArguments, SFTConfig, ModelConfig)).parse_args_and_config(arguments)
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{' '.join(arguments)}: {loading.first_line(error)}") from None
-    return parsed[0], parsed[1], parsed[2]
+    script, training, model = read_recipe((ScriptArguments, SFTConfig, ModelConfig), arguments)
+    return script, training, model
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
@@ -187,15 +159,5 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     return train(*parse(sys.argv[1:] if arguments is None else arguments))
 
 
-def _recipe(given: str) -> Path:
-    """A recipe's file: the path given, or one of the shipped recipes by path or name, from any directory."""
-    path = Path(given)
-    for place in (path, CONFIGS / path.name, CONFIGS / f"{path.name}.yaml"):
-        if place.is_file():
-            return place
-    shipped = ", ".join(sorted(recipe.stem for recipe in CONFIGS.glob("*.yaml")))
-    raise InputError(f"{given}: no such recipe; give a YAML file or one of: {shipped}")
-
-
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,17 +1,30 @@
-"""Prediction: the same answers in a batch as alone, written as the design's prediction files."""
+"""Prediction: the same answers in a batch as alone, and verdicts with their probability."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import read_predictions
+from dataset_builder.prompts import chat
 from dataset_builder.scenes import pair
+from trainer.decoding import generate
 from trainer.loading import load
 from trainer.predict import predict, predict_dataset
+from trainer.verdict import judge
+
+
+class Silent:
+    def step(self, text: str) -> None: ...
+
+    def bar(self, text: str, total: int) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext(lambda done: None)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +40,66 @@ def test_a_batch_gives_the_answers_of_one_at_a_time(tiny: tuple[Any, Any]) -> No
     together = [prediction.raw for prediction in predict(pictures, *tiny, batch_size=7)]
     alone = [prediction.raw for prediction in predict(pictures, *tiny, batch_size=1)]
     assert together == alone
+
+
+@torch.inference_mode()
+def test_rows_that_leave_the_batch_change_no_token(tiny: tuple[Any, Any]) -> None:
+    """Answers of very different length: token for token what one call of `generate` gives for the whole batch."""
+    model, processor = tiny
+    images = [pair(22, index)[index % 2].image for index in range(12)]
+    images[3] = images[3].resize((400, 120))
+    prompt = processor.apply_chat_template(chat("anomalies"), tokenize=False, add_generation_prompt=True)
+    inputs = processor(images=images, text=[prompt] * 12, padding=True, return_tensors="pt")
+    answers = generate(model, inputs, 60)
+    made = model.generate(**inputs, max_new_tokens=60, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+    assert len({len(answer) for answer in answers}) > 2
+    for answer, row in zip(answers, made.tolist(), strict=True):
+        assert row[: len(answer)] == answer
+        assert set(row[len(answer) :]) <= {processor.tokenizer.pad_token_id}
+    assert max(map(len, generate(model, inputs, 5))) == 5
+
+
+def test_a_verdict_comes_with_its_probability(tiny: tuple[Any, Any]) -> None:
+    """Scenes with an anomaly are called fake and their twins real; p_fake is on the label's side and the same in both tasks."""
+    pictures = [(f"{index}-{side}", pair(23, index)[side].image) for index in range(4) for side in (0, 1)]
+    verdicts = list(predict(pictures, *tiny, task="verdict"))
+    assert [verdict.label for verdict in verdicts] == ["fake", "real"] * 4
+    assert all((verdict.p_fake > 0.5) == (verdict.label == "fake") for verdict in verdicts)  # type: ignore[operator]
+    assert {(verdict.status, verdict.raw, verdict.tokens) for verdict in verdicts} == {("none", "Yes", 1), ("none", "No", 1)}
+    both = list(predict(pictures, *tiny, task="both"))
+    assert [answer.p_fake for answer in both] == pytest.approx([verdict.p_fake for verdict in verdicts], abs=1e-4)
+    assert [answer.raw for answer in both] == [answer.raw for answer in predict(pictures, *tiny)]
+
+
+def test_an_answer_that_is_neither_yes_nor_no_is_no_verdict(tiny: tuple[Any, Any]) -> None:
+    """Asked for anomalies, the model begins a list: no label, no probability."""
+    model, processor = tiny
+    prompt = processor.apply_chat_template(chat("anomalies"), tokenize=False, add_generation_prompt=True)
+    inputs = processor(images=[pair(23, 0)[0].image], text=[prompt], return_tensors="pt")
+    (verdict,) = judge(model, processor, inputs)
+    assert (verdict.label, verdict.p_fake) == (None, None)
+    assert verdict.raw.startswith("[")
+
+
+def test_too_little_memory_names_the_batch_size(tiny: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's and a CPU's own words for it become one sentence that says what to lower; other errors stay what they are."""
+    model, processor = tiny
+    pictures = [(f"{index}", Image.new("RGB", (20, 20))) for index in range(3)]
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ):
+
+        def fail(*_: Any, error: BaseException = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(model, "generate", fail)
+        with pytest.raises(UnavailableError, match="--batch-size 3: out of memory; give a smaller one"):
+            list(predict(pictures, model, processor))
+    monkeypatch.setattr(model, "generate", lambda **_: [][0])
+    with pytest.raises(IndexError):
+        list(predict(pictures, model, processor))
 
 
 def test_boxes_are_in_the_picture_s_own_pixels(tiny: tuple[Any, Any]) -> None:
@@ -48,14 +121,6 @@ def test_boxes_are_in_the_picture_s_own_pixels(tiny: tuple[Any, Any]) -> None:
 def test_predictions_are_written_in_both_forms(dataset: Path, tmp_path: Path) -> None:
     """`preds.json` is the official form for every picture of the split, `preds.jsonl` says how each answer ended."""
 
-    class Silent:
-        def step(self, text: str) -> None: ...
-
-        def bar(self, text: str, total: int) -> Any:
-            from contextlib import nullcontext
-
-            return nullcontext(lambda done: None)
-
     out = tmp_path / "preds.json"
     failed = predict_dataset(str(dataset), "test", 5, "tiny", None, 4, out, Silent())
     rows = read_predictions(tmp_path / "preds.jsonl")
@@ -72,7 +137,7 @@ def test_predictions_are_written_in_both_forms(dataset: Path, tmp_path: Path) ->
 def test_a_split_or_model_that_is_not_there_is_named(dataset: Path, tmp_path: Path) -> None:
     """The message names the dataset and split, or the model, and what to give."""
     with pytest.raises(InputError, match="validation"):
-        predict_dataset(str(dataset), "validation", None, "tiny", None, 4, tmp_path / "p.json", None)  # type: ignore[arg-type]
+        predict_dataset(str(dataset), "validation", None, "tiny", None, 4, tmp_path / "p.json", Silent())
     with pytest.raises(UnavailableError, match="no-such-model"):
         load(str(tmp_path / "no-such-model"))
     with pytest.raises(UnavailableError, match="no-such-adapter"):

@@ -1,0 +1,127 @@
+"""Answers about pictures from a local model, in batches."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from PIL import Image
+
+from dataset_builder.errors import UnavailableError
+from dataset_builder.pictures import upright
+from dataset_builder.predictions import Prediction
+from dataset_builder.prompts import Task, chat
+from dataset_builder.schema import Anomaly
+from trainer.decoding import ends, generate
+from trainer.verdict import Verdict, judge
+
+__all__ = ["MAX_NEW_TOKENS", "TASKS", "Asked", "predict"]
+
+MAX_NEW_TOKENS = 1024
+
+Asked = Literal["anomalies", "grounded", "verdict", "both"]
+"""What a picture is asked: one of the prompts' tasks, or `both`, the verdict and then the anomalies."""
+
+TASKS: dict[Asked, tuple[Task, ...]] = {
+    "anomalies": ("anomalies",),
+    "grounded": ("grounded",),
+    "verdict": ("verdict",),
+    "both": ("verdict", "anomalies"),
+}
+"""The prompts of each."""
+
+
+def predict(
+    pictures: Iterable[tuple[str, Image.Image]],
+    model: Any,
+    processor: Any,
+    task: Asked = "anomalies",
+    batch_size: int = 16,
+) -> Iterator[Prediction]:
+    """Predict the anomalies of each picture, greedily.
+
+    Args:
+        pictures (iterable of `(image_id, PIL.Image.Image)`): read as they are needed, a batch at a time.
+        model, processor: as `trainer.loading.load` returns them; the processor pads on the left.
+        task (`str`, defaults to `"anomalies"`): `grounded` asks for a box to each anomaly as well; `verdict` asks whether the
+            picture was generated, and for no anomalies; `both` asks for the verdict and then the anomalies.
+        batch_size (`int`, defaults to 16): pictures answered at once.
+
+    Yields:
+        A `Prediction` a picture, in order; one whose answer cannot be read has the status `failed`. `seconds` is the batch's time
+        divided by its pictures.
+
+    Raises:
+        UnavailableError: if memory does not suffice for a batch.
+    """
+    pending = iter(pictures)
+    while batch := [(image_id, upright(image, image_id)) for image_id, image in islice(pending, batch_size)]:
+        try:
+            yield from _predict_batch(batch, model, processor, task)
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not should_reduce_batch_size(error):
+                raise
+            mend = "give a smaller one" if len(batch) > 1 else "give a smaller model or fewer pixels"
+            raise UnavailableError(f"--batch-size {len(batch)}: out of memory; {mend}") from None
+
+
+def _predict_batch(batch: Sequence[tuple[str, Image.Image]], model: Any, processor: Any, task: Asked) -> list[Prediction]:
+    started = time.monotonic()
+    images = [image for _, image in batch]
+    verdicts = [Verdict(None, None, "")] * len(batch)
+    if "verdict" in TASKS[task]:
+        verdicts = judge(model, processor, _inputs(images, model, processor, "verdict"))
+    if task == "verdict":
+        seconds = round((time.monotonic() - started) / len(batch), 3)
+        return [
+            Prediction(
+                image_id=image_id,
+                status="failed" if verdict.label is None else "none",
+                finish_reason="stop",
+                seconds=seconds,
+                tokens=1,
+                **verdict._asdict(),
+            )
+            for (image_id, _), verdict in zip(batch, verdicts, strict=True)
+        ]
+    inputs = _inputs(images, model, processor, "grounded" if task == "grounded" else "anomalies")
+    with torch.inference_mode():
+        answers = generate(model, inputs, MAX_NEW_TOKENS)
+    seconds, stops = round((time.monotonic() - started) / len(batch), 3), set(ends(model))
+    side = processor.image_processor.patch_size
+    shown = [(grid[2] * side, grid[1] * side) for grid in inputs["image_grid_thw"].tolist()]
+    predictions = []
+    for (image_id, image), tokens, verdict, size in zip(batch, answers, verdicts, shown, strict=True):
+        ended = bool(tokens) and tokens[-1] in stops
+        prediction = Prediction.from_answer(
+            image_id,
+            processor.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True),
+            label=verdict.label,
+            p_fake=verdict.p_fake,
+            finish_reason="stop" if ended else "length",
+            seconds=seconds,
+            tokens=len(tokens),
+        )
+        if any(anomaly.bbox for anomaly in prediction.anomalies):
+            anomalies = [_to_picture(anomaly, image, *size) for anomaly in prediction.anomalies]
+            prediction = prediction.model_copy(update={"anomalies": anomalies})
+        predictions.append(prediction)
+    return predictions
+
+
+def _inputs(images: list[Image.Image], model: Any, processor: Any, task: Task) -> Any:
+    prompt = processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+    inputs = processor(images=images, text=[prompt] * len(images), padding=True, return_tensors="pt")
+    return inputs.to(model.device)
+
+
+def _to_picture(anomaly: Anomaly, image: Image.Image, width: int, height: int) -> Anomaly:
+    """The model gives boxes in the pixels it was shown, `width` × `height`; bring them to the picture's own."""
+    if anomaly.bbox is None:
+        return anomaly
+    x, y = image.width / width, image.height / height
+    x0, y0, x1, y1 = anomaly.bbox
+    box = (min(x0 * x, image.width), min(y0 * y, image.height), min(x1 * x, image.width), min(y1 * y, image.height))
+    return anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})

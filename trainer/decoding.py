@@ -1,0 +1,87 @@
+"""Greedy generation for a batch whose answers differ in length: what is answered leaves the batch.
+
+`model.generate` goes on with every row until the longest answer ends. Here it is stopped whenever half of the rows are done, and
+goes on with the others, their key–value cache cut down to them. The tokens are those of one call of `generate`, whatever the
+model's generation configuration asks for; only rows without use are no longer computed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+__all__ = ["ends", "generate"]
+
+
+def ends(model: Any) -> list[int]:
+    """The tokens that end an answer."""
+    told = model.generation_config.eos_token_id
+    return [told] if isinstance(told, int) else list(told or ())
+
+
+def generate(model: Any, inputs: Mapping[str, Tensor], limit: int) -> list[list[int]]:
+    """The answer's tokens of each row, its end token included unless `limit` tokens came first.
+
+    Args:
+        model: a Qwen-VL, bare or with an adapter.
+        inputs (mapping of `str` to `Tensor`): as the processor gives them; `input_ids` [batch, length], padded on the left.
+        limit (`int`): the most tokens of an answer.
+    """
+    prompt = inputs["input_ids"].shape[1]
+    end = torch.tensor(ends(model), device=inputs["input_ids"].device)
+    rows = list(range(inputs["input_ids"].shape[0]))
+    answers: list[list[int]] = [[] for _ in rows]
+    state: dict[str, Any] = dict(inputs)
+    while rows:
+        made = model.generate(
+            **state,
+            max_new_tokens=limit - (state["input_ids"].shape[1] - prompt),
+            do_sample=False,
+            use_cache=True,  # training with gradient checkpointing switches it off in the configuration
+            stopping_criteria=StoppingCriteriaList([_HalfAnswered(prompt, end)]),
+            return_dict_in_generate=True,
+        )
+        tokens = made.sequences[:, prompt:]
+        ended = torch.isin(tokens, end).any(dim=1) | (tokens.shape[1] >= limit)
+        for row, answer, done in zip(rows, tokens.tolist(), ended.tolist(), strict=True):
+            if done:
+                length = next((at + 1 for at, token in enumerate(answer) if token in end), len(answer))
+                answers[row] = answer[:length]
+        left = (~ended).nonzero()[:, 0]
+        rows = [rows[at] for at in left.tolist()]
+        if rows:
+            state = _only(left, model, state["attention_mask"], made)
+    return answers
+
+
+def _only(left: Tensor, model: Any, mask: Tensor, made: Any) -> dict[str, Any]:
+    """What `generate` needs to go on with the rows `left` after it made `made`; `mask` was that of its input."""
+    cache, tokens = made.past_key_values, made.sequences[left]
+    cache.batch_select_indices(left)
+    fresh = mask.new_ones(len(left), tokens.shape[1] - mask.shape[1])
+    # A Qwen-VL keeps how far each row's positions lag behind its tokens, because a picture takes fewer positions than tokens.
+    inner = (model.get_base_model() if hasattr(model, "get_base_model") else model).model
+    if getattr(inner, "rope_deltas", None) is not None:
+        inner.rope_deltas = inner.rope_deltas[left]
+    return {
+        "input_ids": tokens,
+        "attention_mask": torch.cat([mask[left], fresh], dim=1),
+        "past_key_values": cache,
+    }
+
+
+class _HalfAnswered(StoppingCriteria):  # type: ignore[misc]
+    """Stops all rows once half of them, at least, have ended; with few rows there is nothing to win."""
+
+    def __init__(self, prompt: int, end: Tensor) -> None:
+        self.prompt, self.end = prompt, end
+        self.ended: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        last = torch.isin(input_ids[:, -1], self.end)
+        self.ended = last if self.ended is None else self.ended | last
+        rows = len(last)
+        stop = rows > 4 and int(self.ended.sum()) * 2 >= rows
+        return torch.full_like(last, stop)

@@ -1,0 +1,252 @@
+"""The examples of a dataset: what a picture is asked in training, and the pictures an adapter is examined on.
+
+Two kinds of configurations. `default` and `deepfake` hold `image`, `label`, `anomalies`, and `tasks` says what each picture is
+asked. `sft` holds conversations (`images`, `prompt`, `completion`); every turn of the assistant is an example of its own, with the
+turns before it as its prompt, so that no loss falls on the user's questions.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import Any
+
+import datasets
+import pyarrow.compute as pc
+import trl
+
+from dataset_builder.errors import InputError
+from dataset_builder.prompts import PROMPTS
+from dataset_builder.schema import Anomaly
+from dataset_builder.sft import sft_row
+from dataset_builder.textform import parse_answer
+from trainer import loading
+
+__all__ = [
+    "DataArguments",
+    "Sample",
+    "evaluation_sample",
+    "indexed",
+    "questions",
+    "sft_example",
+    "training_examples",
+    "training_rows",
+]
+
+SHUFFLED = 256  # rows of a stream that wait to be drawn from; they hold their pictures
+
+
+@dataclass
+class DataArguments(trl.ScriptArguments):
+    """TRL's script arguments and what is ours.
+
+    Args:
+        limit (`int`, *optional*): use only so many rows of the training split, evenly spaced; of a stream, the first.
+        tasks (`list[str]`, *optional*): what each picture is asked, `anomalies`, `verdict` or both; `anomalies` unless given.
+            The configuration `sft` brings its own questions.
+        min_pixels, max_pixels (`int`, *optional*): the pixels a picture is brought to, width × height; the model's own unless
+            given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
+        dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
+            training split. An adapter that was chosen by the test split has no test split left.
+    """
+
+    limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
+    tasks: list[str] | None = field(default=None, metadata={"help": "anomalies, verdict, or both."})
+    dataset_test_split: str | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata={"help": "The split to examine adapters on; else pictures held out of the training split."},
+    )
+    min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
+    max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
+
+
+@dataclass
+class Sample:
+    """Pictures to examine, each with its true anomalies.
+
+    Attributes:
+        rows (sequence of rows): as the dataset has them; a picture is decoded when its row is read.
+        references (`list[list[Anomaly]]`): as many lists.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    references: list[list[Anomaly]]
+
+    def picture(self, index: int) -> Any:
+        """The picture at a place, decoded."""
+        row = self.rows[index]
+        return row["images"][0] if "images" in row else row["image"]
+
+
+def training_rows(script: DataArguments) -> Any:
+    """The training split, limited; a stream with `dataset_streaming`.
+
+    Raises:
+        InputError: if it cannot be loaded, lacks columns, is empty, or brings questions although `tasks` are given.
+    """
+    rows = _load(script, script.dataset_train_split)
+    if "prompt" in _columns(rows) and script.tasks:
+        raise InputError(
+            f"tasks: {', '.join(script.tasks)}: the configuration sft brings its own questions; leave it out"
+        )
+    if script.limit is not None:
+        rows = rows.take(script.limit) if script.dataset_streaming else _evenly(rows, script.limit)
+    if not script.dataset_streaming and not len(rows):
+        raise InputError(f"{script.dataset_name} [{script.dataset_train_split}]: holds no examples; give another split")
+    return rows
+
+
+def training_examples(script: DataArguments, rows: Any, seed: int = 0) -> Any:
+    """The rows as SFT examples (`images`, `prompt`, `completion`), made as they are read.
+
+    Args:
+        seed (`int`): the order in which a stream's rows are drawn; the trainer shuffles what is no stream.
+    """
+    tasks = script.tasks or ["anomalies"]
+    if not script.dataset_streaming:
+        return indexed(rows, tasks, sft_example)
+
+    def expand(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        read = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        made = [sft_example(row, question) for row in read for question in questions(row, tasks)]
+        return {key: [one[key] for one in made] for key in ("images", "prompt", "completion")}
+
+    shuffled = rows.shuffle(seed=seed, buffer_size=SHUFFLED)
+    return shuffled.map(expand, batched=True, batch_size=8, remove_columns=_columns(rows))
+
+
+def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[Any, Sample]:
+    """The rows left to train on, and up to `pictures` pictures to examine: the same ones whatever the seed.
+
+    They come from the split `dataset_test_split`, or are held out of `rows`, the training rows, by their names' hashes.
+
+    Raises:
+        InputError: if the split cannot be used, if no picture in it has an anomaly, or if it shares pictures with `rows`.
+    """
+    place = f"dataset_test_split: {script.dataset_test_split}"
+    if script.dataset_test_split is None:
+        if script.dataset_streaming:
+            raise InputError(f"{place}: no picture can be held out of a stream; name another split")
+        place = "eval_pictures: those held out"
+        rows, sample = _held_out(rows, pictures)
+    elif script.dataset_streaming:
+        known = (row for row in _load(script, script.dataset_test_split) if _truth(row) is not None)
+        read = list(islice(known, pictures))
+        sample = Sample(read, [_truth(row) or [] for row in read])
+    else:
+        others = _load(script, script.dataset_test_split)
+        if shared := set(_names(others)) & set(_names(rows)):
+            raise InputError(
+                f"{place}: {len(shared)} of its pictures are trained on as well, {min(shared)} among them; "
+                "leave it out, and others are held out of the training split"
+            )
+        _, sample = _held_out(others, pictures)
+    if not any(sample.references):
+        raise InputError(f"{place}: no picture has an anomaly to find; give another split or more eval_pictures")
+    return rows, sample
+
+
+def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
+    """Rows are sorted by class in a build, so a slice would not do; of a picture that comes several times all rows are held out."""
+    names = _names(rows)
+    truths = {
+        name: truth
+        for name, row in zip(names, _without_pictures(rows), strict=True)
+        if (truth := _truth(row)) is not None
+    }
+    place = {name: index for index, name in enumerate(names)}
+    drawn = sorted(truths, key=lambda name: hashlib.sha256(f"examined:{name}".encode()).digest())[:pictures]
+    held = set(drawn)
+    left = rows.select([index for index, name in enumerate(names) if name not in held])
+    return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
+
+
+def _evenly(rows: Any, count: int) -> Any:
+    # A build has all generated pictures first: its first rows would be of one class.
+    size = len(rows)
+    return rows.select([index * size // count for index in range(count)] if count < size else range(size))
+
+
+def indexed(
+    source: Any, tasks: Sequence[str], make: Callable[[Mapping[str, Any], Any], dict[str, Any]]
+) -> datasets.Dataset:
+    """A dataset of (row, question) pairs that are made into examples when they are read.
+
+    A written copy would hold every picture once more for each question.
+    """
+    light = source if isinstance(source, list) else _without_pictures(source)
+    pairs = [(index, question) for index, row in enumerate(light) for question in questions(row, tasks)]
+    if not pairs:
+        raise InputError(
+            f"tasks: {', '.join(tasks)}: no row has an answer to these; choose others or another configuration"
+        )
+
+    def transform(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        made = [make(source[row], question) for row, question in zip(batch["row"], batch["question"], strict=True)]
+        return {key: [one[key] for one in made] for key in made[0]}
+
+    rows, asked = zip(*pairs, strict=True)
+    return datasets.Dataset.from_dict({"row": list(rows), "question": list(asked)}).with_transform(transform)
+
+
+def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
+    """What a row is asked: tasks, or the places of the assistant's turns in a conversation."""
+    if "prompt" in row:
+        return [place for place, turn in enumerate([*row["prompt"], *row["completion"]]) if turn["role"] == "assistant"]
+    # A generated picture that nobody looked at is not one with nothing wrong.
+    unknown = row["anomalies"] is None and row["label"] in (1, "fake")
+    return [task for task in tasks if not (unknown and task == "anomalies")]
+
+
+def sft_example(row: Mapping[str, Any], question: Any) -> dict[str, Any]:
+    """A row and one of its `questions` as an SFT example."""
+    if "prompt" not in row:
+        return sft_row(row, question)
+    turns = [*row["prompt"], *row["completion"]]
+    return {"images": row["images"], "prompt": turns[:question], "completion": [turns[question]]}
+
+
+def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:
+    """The anomalies of a row, `None` if they are not known."""
+    if "prompt" not in row:
+        return [Anomaly(**anomaly) for anomaly in row["anomalies"] or []] if questions(row, ["anomalies"]) else None
+    turns = [*row["prompt"], *row["completion"]]
+    answers = [b["content"] for a, b in pairwise(turns) if a["content"] == PROMPTS["anomalies"]]
+    return parse_answer(answers[0]).anomalies if answers else None
+
+
+def _load(script: DataArguments, split: str) -> Any:
+    place = str(script.dataset_name)
+    rows = loading.load_split(place, split, set(), script.dataset_config, streaming=script.dataset_streaming)
+    columns = set(_columns(rows))
+    if not columns & {"prompt", "completion"}:
+        missing = {"image", "label", "anomalies"} - columns
+    else:
+        missing = {"images", "prompt", "completion"} - columns
+    if missing:
+        raise InputError(
+            f"{place} [{split}]: lacks the columns {', '.join(sorted(missing))}; "
+            "build it with `anomreason build`, or choose its configuration with dataset_config"
+        )
+    return rows
+
+
+def _columns(rows: Any) -> list[str]:
+    # A stream of files without a card knows its columns from its first row only.
+    return list(rows.column_names or next(iter(rows), {}))
+
+
+def _without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
+    kept = {"prompt", "completion"} if "prompt" in rows.column_names else {"label", "anomalies"}
+    return iter(rows.select_columns(sorted(kept)))
+
+
+def _names(rows: Any) -> list[str]:
+    """A name for each row, its picture's file; pictures themselves are not read."""
+    if "image_id" in rows.column_names:
+        return list(rows["image_id"])
+    if "images" not in rows.column_names:
+        return [str(index) for index in range(len(rows))]
+    column = rows.select_columns("images").with_format("arrow")[:]["images"]
+    paths = pc.struct_field(pc.list_flatten(column), "path").to_pylist()
+    return [path or str(index) for index, path in enumerate(paths)]
