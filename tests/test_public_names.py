@@ -32,7 +32,9 @@ PUBLIC: dict[str, set[str]] = {
     },
     "trainer.loading": {"TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable"},
     "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
-    "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train"},
+    "trainer.sft": {
+        "CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train",
+    },
 }  # fmt: skip
 
 # Modules whose every public function and class must be documented.

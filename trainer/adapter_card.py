@@ -134,21 +134,21 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
     template.filters["plain"] = _plain
     config = _read(out / "adapter_config.json")
     scores, about = _scores(out)
-    shown = dict(
-        generated=_GENERATED,
-        base=base,
-        place=repo_id or "THIS_DIRECTORY",
-        name=(repo_id or out.absolute().name).split("/")[-1],
-        rank=config.get("r"),
-        alpha=config.get("lora_alpha"),
-        dropout=config.get("lora_dropout"),
-        training=training,
-        curve=CURVE if curve is not None else None,
-        scores=scores,
-        about=about,
-        prompts={task: PROMPTS[task] for task in _asked(training)},
-        scenes=_of_scenes(base, training),
-    )
+    shown = {
+        "generated": _GENERATED,
+        "base": base,
+        "place": repo_id or "THIS_DIRECTORY",
+        "name": (repo_id or out.absolute().name).split("/")[-1],
+        "rank": config.get("r"),
+        "alpha": config.get("lora_alpha"),
+        "dropout": config.get("lora_dropout"),
+        "training": training,
+        "curve": CURVE if curve is not None else None,
+        "scores": scores,
+        "about": about,
+        "prompts": {task: PROMPTS[task] for task in _asked(training)},
+        "scenes": _of_scenes(base, training),
+    }
     try:
         body = template.get_template("adapter_card.md.jinja").render(shown)
     except (jinja2.UndefinedError, TypeError, AttributeError, ValueError) as error:
