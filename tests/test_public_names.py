@@ -30,7 +30,9 @@ PUBLIC: dict[str, set[str]] = {
     "metric_semap": {
         "BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices",
     },
-    "trainer.loading": {"TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable"},
+    "trainer.loading": {
+        "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
+    },
     "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
     "trainer.sft": {
         "CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train",
