@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataset_builder.findings import by_kind
 from dataset_builder.sources import open_source
-from dataset_builder.texts import Texts, looks_english, remark_contradicts
+from dataset_builder.texts import Texts, looks_english, read_texts, remark_contradicts
 from dataset_builder.validation import validate
 from tests.synthetic_release import ERROR_KINDS, WARNING_KINDS
 
@@ -64,7 +64,7 @@ def test_scenes_tell_their_families_and_english_is_recognised(scenes: Path) -> N
     rows = open_source(scenes).rows
     texts = Texts()
     for row in rows:
-        texts.add(row)
+        texts.add(read_texts(row))
     families = texts.diversity()["train"]["families"]
     assert sum(families.values()) == sum(len(row.anomalies or []) for row in rows if row.split == "train")
     assert all(looks_english(a.reasoning) for row in rows for a in row.anomalies or [])
