@@ -37,13 +37,17 @@ def is_picture(path: str) -> bool:
     return path.lower().endswith(_EXTENSIONS)
 
 
-def check_structure(file: File) -> Header:
+def check_structure(file: File, data: bytes | None = None) -> Header:
     """Check a picture file without decoding it.
+
+    Args:
+        file (`File`): the file.
+        data (`bytes`, *optional*): all of it, where it has been read.
 
     Raises:
         PictureError: if it is empty, no picture, cut off, or larger than `MAX_PIXELS`.
     """
-    head, tail = file.ends(_HEAD, _TAIL)
+    head, tail = file.ends(_HEAD, _TAIL) if data is None else (data[:_HEAD], data[-_TAIL:])
     if not head:
         raise PictureError(f"{file.path}: is empty; fetch it again")
     header = None

@@ -129,8 +129,8 @@ class _Examined(NamedTuple):
 def _read_and_examine(row: Row) -> _Examined:
     assert row.picture is not None
     try:
-        check_structure(row.picture)
         data = row.picture.read()
+        check_structure(row.picture, data)
     except InputError as error:
         texts = read_texts(row)
         return _Examined([of_picture(error, row.image_id), *texts.findings], None, texts)
