@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.errors import InputError, PictureError, shorten
+from dataset_builder.regular import MAX_JSON
 from dataset_builder.strict_json import loads
 
-__all__ = ["MAX_JSON", "MAX_PICTURE", "File", "Tree", "open_tree", "read_json"]
+__all__ = ["MAX_PICTURE", "File", "Tree", "open_tree", "read_json"]
 
 MAX_PICTURE = 64 * 2**20
 """Bytes of one picture file; the release's are below one megabyte."""
-
-MAX_JSON = 2**30
-"""Bytes of one file of records; the release's 130,000 quadruplets are below 100 megabytes."""
 
 
 @dataclass(frozen=True, slots=True)

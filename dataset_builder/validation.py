@@ -99,7 +99,9 @@ def validate(
         kind, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
-        pictures = ((by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name)
+        pictures = (
+            (by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name
+        )
     else:
         source = open_source(path, label=label, images=images)
         kind, rows, findings = source.kind, source.rows, list(source.findings)
