@@ -41,8 +41,8 @@ def review(
     from agent.review.serve import serve  # Gradio takes seconds; what is wrong has been told by now
 
     def tell() -> None:
-        finished, total = desk.store.finished()
-        typer.echo(f"{total} items, {finished} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)")
+        finished = desk.store.finished()
+        typer.echo(f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)")
 
     serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
 
@@ -54,10 +54,10 @@ def status(run: Run) -> None:
     from agent.review.export import open_store
 
     store = open_store(run)
-    finished, total = store.finished()
+    finished = store.finished()
     overlap, review = store.overlap, measure(store.items(), store.standing())
     store.close()
-    typer.echo(f"{finished} of {total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
+    typer.echo(f"{finished.items} of {finished.total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
     _print_reviewers(review)
     _print_agreement(review)
 
