@@ -42,7 +42,9 @@ def review(
 
     def tell() -> None:
         finished = desk.store.finished()
-        typer.echo(f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)")
+        typer.echo(
+            f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)"
+        )
 
     serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
 
