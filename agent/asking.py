@@ -136,9 +136,10 @@ class Asker:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
         key = _key(question, self.picture, self.services.chat.model)
-        attempts = self.services.journal.attempts(key)
-        while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
-            attempts.append(await self._attempt(key, question, attempts))
+        async with self.services.journal.turn(key):
+            attempts = self.services.journal.attempts(key)
+            while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
+                attempts.append(await self._attempt(key, question, attempts))
         last = attempts[-1]
         if last.problem is not None:
             self.failures.append(
@@ -154,6 +155,7 @@ class Asker:
         sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
         text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
         async with chat.slots.of(self.rank):
+            journal.check()
             worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
             reply = Reply("", "", None, 0, 0, 0.0)
             try:

@@ -10,13 +10,13 @@ the call was given up. `results` has a row a finished picture under the settings
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
+from weakref import WeakValueDictionary
 
 from dataset_builder.errors import InputError, OutputError
 
@@ -83,33 +83,37 @@ class Journal:
 
     Args:
         directory (`Path`): the run; made if missing.
+        lock (file, *optional*): the run's lock, where the caller holds it already; it is given back with the journal.
 
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
         InputError: if the file is no journal, or was written by a newer version.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, lock: IO[str] | None = None) -> None:
         self.directory = directory
         self.path = directory / "journal.sqlite"
+        self._lock = lock
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._broken: OutputError | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = journal_lock(self.directory)
+            self._lock = self._lock or journal_lock(self.directory)
             self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            self._guard = threading.Lock()
             _prepare(self._db, self.path)
             self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.OperationalError) as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
+            self._reader.execute("PRAGMA busy_timeout = 10000")
+        except BaseException as error:
+            if self._lock is not None:
+                self._lock.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
+            if isinstance(error, sqlite3.DatabaseError):
+                raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
+            raise
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         return self
 
@@ -123,7 +127,8 @@ class Journal:
             self._writer.shutdown(wait=True)
             self._reader.close()
             self._db.close()
-            self._lock.close()
+            if self._lock is not None:
+                self._lock.close()
 
     def attempts(self, key: str) -> list[Attempt]:
         """What came of a call so far, since it was last given up: at most one readable answer, and that the last."""
@@ -134,6 +139,15 @@ class Journal:
             return answered[:1]
         last = max((index for index, attempt in enumerate(found) if attempt.gave_up), default=-1)
         return found[last + 1 :]
+
+    def turn(self, key: str) -> asyncio.Lock:
+        """To be held while asking under a key: the same picture under two names is asked about once."""
+        return self._asking.setdefault(key, asyncio.Lock())
+
+    def check(self) -> None:
+        """Raise `OutputError` if what would be paid for now could not be kept."""
+        if self._broken is not None:
+            raise self._broken
 
     def result(self, image_id: str, settings: str) -> tuple[str, str, str] | None:
         """A finished picture's stamp, status and row."""
@@ -158,12 +172,10 @@ class Journal:
         """Wait until all that was written is on the disk."""
         if self._flushing is not None:
             await asyncio.shield(self._flushing)
-        if self._broken is not None:
-            raise self._broken
+        self.check()
 
     async def _write(self, query: str, values: tuple[Any, ...], wait: bool) -> None:
-        if self._broken is not None:
-            raise self._broken
+        self.check()
         loop = asyncio.get_running_loop()
         future = loop.create_future() if wait else None
         self._pending.append((query, values, future))
@@ -178,7 +190,7 @@ class Journal:
             group, self._pending = self._pending, []
             try:
                 await loop.run_in_executor(self._writer, self._commit, [(query, row) for query, row, _ in group])
-            except sqlite3.Error as error:
+            except Exception as error:  # whatever it is, nobody may wait for ever
                 self._broken = OutputError(f"{self.path}: cannot be written ({error}); make room there and run again")
             for _, _, future in group:
                 if future is not None and not future.done():
@@ -190,7 +202,7 @@ class Journal:
             for query, row in group:
                 self._db.execute(query, row)
             self._db.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             self._db.execute("ROLLBACK") if self._db.in_transaction else None
             raise
 
@@ -248,17 +260,27 @@ def journal_lock(directory: Path) -> IO[str]:
     """A lock on a run, held until the file is closed; the system takes it back when the process ends, however it ends.
 
     Raises:
-        OutputError: if another process holds it.
+        OutputError: if another process holds it, or the directory cannot be written.
     """
     import fcntl
 
-    file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
+    except OSError as error:
+        raise OutputError(
+            f"{directory}: cannot be written ({error.strerror or error}); give another place with --out"
+        ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         file.close()
+        if isinstance(error, BlockingIOError):
+            raise OutputError(
+                f"{directory}: another process is annotating into it; wait for it or choose another --out"
+            ) from None
         raise OutputError(
-            f"{directory}: another process is annotating into it; wait for it or choose another --out"
+            f"{directory}: cannot be locked ({error.strerror or error}); choose an --out on another file system"
         ) from None
     return file
 

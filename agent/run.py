@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent import loops
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Limits, Price
 from agent.client import Chat, connect
@@ -66,7 +67,7 @@ def annotate(
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
-    return asyncio.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
+    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
 
 
 async def _annotate(
