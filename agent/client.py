@@ -31,6 +31,8 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no 
 
 OPENAI = "https://api.openai.com/v1"
 ATTEMPTS = 6
+FIRST_WAIT = 0.25
+"""Seconds before the second attempt, doubled for each further one; up to twice as long is added at random."""
 MAX_WAIT = 60.0
 """Seconds: a server that asks for more between two attempts is waited for no longer than this."""
 
@@ -91,6 +93,20 @@ class _Profile(NamedTuple):
         return None
 
 
+class _Verbatim(str):
+    """A word that equals no other and is written into JSON like any.
+
+    `AsyncInferenceClient` turns a `response_format` of the type `json_schema` into a form of Hugging Face's own servers, whatever
+    address it was given, and in `extra_body` too; OpenAI and vLLM do not know that form. This type it lets pass.
+    """
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
 _OPTIONAL = {
     "response_format": ("response_format", "json_schema", "guided"),
     "temperature": ("temperature",),
@@ -132,7 +148,12 @@ class Chat:
     async def _with_retries(self, messages: list[Any], parameters: Mapping[str, Any], max_tokens: int) -> Reply:
         try:
             async for attempt in stamina.retry_context(
-                on=_wait, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=20.0, wait_jitter=0.5
+                on=_wait,
+                attempts=ATTEMPTS,
+                timeout=None,
+                wait_initial=FIRST_WAIT,
+                wait_max=20.0,
+                wait_jitter=2 * FIRST_WAIT,
             ):
                 with attempt:
                     if self._stopped is not None:
@@ -150,10 +171,11 @@ class Chat:
         profile = self._profile
         body = {name: value for name, value in parameters.items() if name not in profile.left_out}
         body[profile.limit] = max_tokens
+        if form := body.get("response_format"):
+            body["response_format"] = form | {"type": _Verbatim(form["type"])}
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout):
-                # Through extra_body, because the client would rewrite a response_format of its own parameter.
                 output = await self.client.chat_completion(messages, model=self.model, extra_body=body)
         except TimeoutError as error:
             raise _Passing(f"nothing within {self.timeout:g} s", silent=True) from error

@@ -9,10 +9,12 @@ the call was given up. `results` has a row a finished picture under the settings
 """
 
 import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
@@ -83,17 +85,15 @@ class Journal:
 
     Args:
         directory (`Path`): the run; made if missing.
-        lock (file, *optional*): the run's lock, where the caller holds it already; it is given back with the journal.
 
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
         InputError: if the file is no journal, or was written by a newer version.
     """
 
-    def __init__(self, directory: Path, lock: IO[str] | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / "journal.sqlite"
-        self._lock = lock
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -101,19 +101,21 @@ class Journal:
 
     async def __aenter__(self) -> Self:
         try:
-            self._lock = self._lock or journal_lock(self.directory)
-            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            _prepare(self._db, self.path)
-            self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._reader.execute("PRAGMA busy_timeout = 10000")
-        except BaseException as error:
-            if self._lock is not None:
-                self._lock.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
-            if isinstance(error, sqlite3.DatabaseError):
-                raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
-            raise
+            with ExitStack() as opened:
+                opened.enter_context(journal_lock(self.directory))
+                self._db, self._reader = (
+                    opened.enter_context(
+                        closing(sqlite3.connect(self.path, check_same_thread=False, isolation_level=None))
+                    )
+                    for _ in range(2)
+                )
+                _prepare(self._db, self.path)
+                self._reader.execute("PRAGMA busy_timeout = 10000")
+                self._opened = opened.pop_all()
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         return self
 
@@ -125,10 +127,7 @@ class Journal:
                 await asyncio.shield(self._flushing)
         finally:
             self._writer.shutdown(wait=True)
-            self._reader.close()
-            self._db.close()
-            if self._lock is not None:
-                self._lock.close()
+            self._opened.close()
 
     def attempts(self, key: str) -> list[Attempt]:
         """What came of a call so far, since it was last given up: at most one readable answer, and that the last."""
@@ -206,23 +205,36 @@ class Journal:
             self._db.execute("ROLLBACK") if self._db.in_transaction else None
             raise
 
-    def absorb(self, path: Path) -> None:
+    def absorb(self, path: Path, image_ids: Sequence[str] | None = None) -> None:
         """Take over another journal's calls, those that are not here yet, and its results.
+
+        Args:
+            path (`Path`): the other journal's file.
+            image_ids (sequence of `str`, *optional*): those of these pictures alone.
 
         Raises:
             OutputError: if this journal cannot be written.
         """
         columns = f"{_FIELDS}, created"
+        wanted = (None if image_ids is None else json.dumps(image_ids),)
+        among = "(?1 IS NULL OR theirs.image_id IN (SELECT value FROM json_each(?1)))"
         try:
             self._db.execute("ATTACH DATABASE ? AS other", (str(path),))
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE NOT EXISTS (
-                SELECT 1 FROM calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)"""
-            )
-            self._db.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results")
-            self._db.execute("COMMIT")
-            self._db.execute("DETACH DATABASE other")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(
+                    f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE {among} AND NOT EXISTS (
+                    SELECT 1 FROM main.calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)
+                    ORDER BY id""",
+                    wanted,
+                )
+                self._db.execute(
+                    f"INSERT OR REPLACE INTO results SELECT * FROM other.results AS theirs WHERE {among}", wanted
+                )
+                self._db.execute("COMMIT")
+            finally:
+                self._db.execute("ROLLBACK") if self._db.in_transaction else None
+                self._db.execute("DETACH DATABASE other")
         except sqlite3.Error as error:
             raise OutputError(
                 f"{self.path}: cannot take over {path} ({error}); make room there and run again"

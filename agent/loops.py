@@ -16,9 +16,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._stay(ready)), name="anomreason", daemon=True
-        )
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._stay(ready)), name="anomreason", daemon=True)
         self._thread.start()
         ready.wait()
 

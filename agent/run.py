@@ -81,10 +81,10 @@ async def _annotate(
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
+    client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
     async with Journal(out) as journal:
-        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
         budget = Budget(limits, price, journal.totals())
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
         chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
         ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
         try:
