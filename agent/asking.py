@@ -6,6 +6,7 @@ in the key, nor what the client had to leave out for it: the same model elsewher
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -118,10 +119,7 @@ class Asker:
                 "temperature": temperature,
                 "top_p": 0.95,
                 "seed": sample,
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": stage, "strict": True, "schema": schema(stage)},
-                },
+                "response_format": _form(stage),
             },
             lambda answer: read(answer).problem,
         )
@@ -188,6 +186,11 @@ class Asker:
             finally:
                 budget.settle(worst, reply.prompt_tokens, reply.completion_tokens, 1)
             return attempt
+
+
+@functools.cache
+def _form(stage: Stage) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": stage, "strict": True, "schema": schema(stage)}}
 
 
 def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tuple[str | None, bool]:

@@ -180,7 +180,8 @@ class Chat:
         except TimeoutError as error:
             raise _Passing(f"nothing within {self.timeout:g} s", silent=True) from error
         except Exception as error:
-            raise self._judge(error, profile) from error
+            # Not `from error`: its text may quote the key, and would stand in a traceback.
+            raise self._judge(error, profile) from None
         return _read(output, time.monotonic() - started)
 
     def _judge(self, error: Exception, profile: _Profile) -> Exception:

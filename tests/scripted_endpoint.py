@@ -1,5 +1,6 @@
 """An OpenAI-compatible endpoint on loopback that follows a script, request by request: a double for tests."""
 
+import contextlib
 import json
 import threading
 import time
@@ -85,10 +86,8 @@ def serve_scripted(answer: Callable[[Asked, int], Said]) -> Iterator[Endpoint]:
             self.close_connection = said.cut
 
         def handle(self) -> None:
-            try:
+            with contextlib.suppress(OSError):  # the client gave up
                 super().handle()
-            except OSError:
-                pass  # the client gave up
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
