@@ -1,5 +1,6 @@
 """The commands of the agent: annotate, runs, simulate-vlm."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -116,7 +117,7 @@ def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContex
 
 @contextmanager
 def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
-    """A line on stderr: pictures, calls, tokens, money, losses, time left."""
+    """On stderr: pictures, calls, tokens, money, losses, time left; a line a minute where that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -127,14 +128,19 @@ def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
         TextColumn("{task.fields[spent]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console, told = Console(stderr=True), time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("pictures", total=None, spent="")
 
         def show(progress: Any, budget: Any, total: int | None) -> None:
+            nonlocal told
             money = f" · ${budget.usd:.2f}" if priced else ""
             lost = progress.statuses["partial"] + progress.statuses["failed"]
             spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
             bar.update(task, completed=progress.done, total=total, spent=spent)
+            if not console.is_terminal and time.monotonic() - told > 60:
+                told = time.monotonic()
+                typer.echo(f"{progress.done:,} of {total or '?'} pictures · {spent}", err=True)
 
         yield show
 

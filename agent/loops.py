@@ -1,6 +1,7 @@
 """Asynchronous work for callers that are not, also where an event loop runs already, as it does in a notebook."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
@@ -61,6 +62,29 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return asyncio.run(_until_terminated(work))
     with LoopThread() as loop:
         return loop.wait(work)
+
+
+async def _until_terminated(work: Coroutine[Any, Any, _T]) -> _T:
+    """On SIGTERM the work is cancelled, as on Ctrl-C, and only then the program's own handler called.
+
+    A handler that raises would otherwise do so within whatever task is running at that moment.
+    """
+    handler, task, loop = signal.getsignal(signal.SIGTERM), asyncio.current_task(), asyncio.get_running_loop()
+    if not callable(handler) or threading.current_thread() is not threading.main_thread() or task is None:
+        return await work
+    came: list[int] = []
+
+    def terminate(signum: int, _: object) -> None:
+        came.append(signum)
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        return await work
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if came:
+            handler(came[0], None)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +19,33 @@ POOL = 8
 HANG = 300  # seconds after which a process that should have ended is a failure
 
 
-def start(source: Path, out: Path, base_url: str, *options: object, **environment: str) -> subprocess.Popen[str]:
-    """Begin `anomreason annotate` with the simulated model at a server, and a pool of `POOL` calls."""
+def start(
+    source: Path,
+    out: Path,
+    base_url: str,
+    *options: object,
+    before: Callable[[], object] | None = None,
+    **environment: str,
+) -> subprocess.Popen[str]:
+    """Begin `anomreason annotate` with the simulated model at a server, and a pool of `POOL` calls.
+
+    `before` is called in the new process before the command begins; the variables are added to the environment.
+    """
     command = [sys.executable, "-m", "anomreason", "annotate", str(source), "--out", str(out), "--model", "simulated"]
     command += ["--base-url", base_url, "--concurrency", str(POOL), *map(str, options)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | environment,
+        preexec_fn=before,
     )
 
 
-def annotate(source: Path, out: Path, base_url: str, *options: object, **environment: str) -> tuple[int, str]:
+def annotate(source: Path, out: Path, base_url: str, *options: object, **more: Any) -> tuple[int, str]:
     """The same, to its end: exit code, and what it printed."""
-    process = start(source, out, base_url, *options, **environment)
+    process = start(source, out, base_url, *options, **more)
     printed, _ = process.communicate(timeout=HANG)
     return process.returncode, printed
 
