@@ -97,7 +97,7 @@ class Journal:
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._broken: OutputError | None = None
+        self._broken: str | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -146,7 +146,7 @@ class Journal:
     def check(self) -> None:
         """Raise `OutputError` if what would be paid for now could not be kept."""
         if self._broken is not None:
-            raise self._broken
+            raise OutputError(self._broken)
 
     def result(self, image_id: str, settings: str) -> tuple[str, str, str] | None:
         """A finished picture's stamp, status and row."""
@@ -190,10 +190,10 @@ class Journal:
             try:
                 await loop.run_in_executor(self._writer, self._commit, [(query, row) for query, row, _ in group])
             except Exception as error:  # whatever it is, nobody may wait for ever
-                self._broken = OutputError(f"{self.path}: cannot be written ({error}); make room there and run again")
+                self._broken = f"{self.path}: cannot be written ({error}); make room there and run again"
             for _, _, future in group:
                 if future is not None and not future.done():
-                    future.set_exception(self._broken) if self._broken else future.set_result(None)
+                    future.set_exception(OutputError(self._broken)) if self._broken else future.set_result(None)
 
     def _commit(self, group: list[tuple[str, tuple[Any, ...]]]) -> None:
         self._db.execute("BEGIN IMMEDIATE")

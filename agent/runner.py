@@ -95,13 +95,9 @@ async def annotate_all(
                 continue
             under_way.add(asyncio.create_task(one(item, mark, number)))
             if len(under_way) >= window:
-                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                under_way = await _some_done(under_way)
         while under_way:
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            under_way = await _some_done(under_way)
     except asyncio.CancelledError:
         for task in under_way:
             task.cancel()
@@ -110,6 +106,14 @@ async def annotate_all(
         # What the others have in flight is paid for: it is waited for and kept, unless they were cancelled.
         await asyncio.gather(*under_way, return_exceptions=True)
     await services.journal.settle()
+
+
+async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until a picture is done; the others. Raises the first error; the caller gathers all, so none is left unseen."""
+    done, others = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return others
 
 
 async def _ahead(listed: Iterable[Listed], count: int) -> AsyncIterator[tuple[Listed, str]]:

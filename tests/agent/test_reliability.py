@@ -260,8 +260,8 @@ def test_keys_are_nowhere_in_what_a_run_leaves(whole: Whole, tmp_path: Path) -> 
             ended, said = annotate(whole.pictures, out, endpoint.base_url, "--limit", 2, **KEYS)
             assert ended == code, said
             printed += said
-            for command in (["runs", "show", str(out)], ["build", str(out), "--out", str(tmp_path / f"built{number}")]):
-                printed += _printed(*command)
+    printed += _printed("runs", "show", str(tmp_path / "run0"))
+    printed += _printed("build", str(tmp_path / "run0"), "--out", str(tmp_path / "built"))
     with_key = whole.pictures, tmp_path / "run3", f"http://user:{key}@127.0.0.1:9/v1"
     ended, said = annotate(*with_key, "--limit", 1, **KEYS)
     assert ended == 2
