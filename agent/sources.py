@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from agent.pictures import SUFFIXES
 from dataset_builder import atomic
 from dataset_builder.built import is_dataset, stored_pictures
-from dataset_builder.errors import InputError, shorten
+from dataset_builder.errors import InputError, OutputError, shorten
 from dataset_builder.records import Place, as_image_id
 
 __all__ = ["Listed", "Source", "open_source"]
@@ -30,7 +31,7 @@ class Source(NamedTuple):
     """The pictures of a run, in order.
 
     Attributes:
-        images (`Path`, *optional*): the directory the pictures are below; `None` if they are copied into the run.
+        images (`Path`, *optional*): the directory the pictures are below; `None` if it is the run's own `images/`.
         total (`int`, *optional*): how many, where that is known beforehand.
         pictures (iterator of `Listed`): read once.
     """
@@ -46,7 +47,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     Args:
         source (`str`): a directory (all pictures below it, sorted by path), a `.txt` file with a path a line, a picture, a
             built dataset's directory, or a Hub dataset's id.
-        run (`Path`): the run; pictures out of a dataset are copied into its `images/`.
+        run (`Path`): the run; pictures of a dataset are copied into its `images/`, those of a list linked there.
         limit (`int`, *optional*): only the first pictures.
 
     Raises:
@@ -56,18 +57,18 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     if path.is_dir() and is_dataset(path):
         return _stored(source, stored_pictures(path), run / "images", limit)
     if path.is_dir():
-        return _files(path, _below(str(path)), limit)
-    if path.is_file() and path.suffix.lower() in _LISTS:
-        return _files(None, _list(path), limit)
+        return Source(path.absolute(), *_files(path, _below(str(path)), limit))
     if path.is_file():
-        return _files(path.parent, iter([(str(path.parent), path.name)]), limit)
+        files = _list(path) if path.suffix.lower() in _LISTS else iter([os.path.split(path.absolute())])
+        total, pictures = _files(path, files, limit)
+        return Source(None, total, (_placed(listed, run / "images") for listed in pictures))
     if _HUB_ID.fullmatch(source) and not source.startswith("."):
         return _stored(source, _hub(source), run / "images", limit)
     raise InputError(f"{shorten(source)}: does not exist; give a folder, a list of files, a dataset or a Hub id")
 
 
-def _files(images: Path | None, files: Iterator[tuple[str, str]], limit: int | None) -> Source:
-    """A source of files, each given as its directory and its name.
+def _files(source: Path, files: Iterator[tuple[str, str]], limit: int | None) -> tuple[int, Iterator[Listed]]:
+    """How many pictures there are, and which, from files that are each given as its directory and its name.
 
     Only names are kept, and each directory once: 15 MiB for a hundred thousand.
     """
@@ -83,11 +84,28 @@ def _files(images: Path | None, files: Iterator[tuple[str, str]], limit: int | N
             )
     if not known:
         kinds = ", ".join(sorted(SUFFIXES))
-        raise InputError(f"{images or 'the list'}: holds no pictures; give a folder or a list of files ({kinds})")
-    images = images or Path(os.path.commonpath(set(known.values())))
-    total = len(known) if limit is None else min(limit, len(known))
+        raise InputError(f"{source}: holds no pictures; give a folder or a list of files ({kinds})")
     listed = (Listed(name, Path(directory, name)) for name, directory in known.items())
-    return Source(images.absolute(), total, islice(listed, total))
+    return len(known) if limit is None else min(limit, len(known)), islice(listed, limit)
+
+
+def _placed(listed: Listed, images: Path) -> Listed:
+    """A listed picture in the run's own folder, whose other pictures are of the run too; linked where that can be."""
+    target = images / listed.image_id
+    try:
+        ours, theirs = target.stat() if target.exists() else None, listed.path.stat()
+        if ours is None or (ours.st_size, ours.st_mtime_ns) != (theirs.st_size, theirs.st_mtime_ns):
+            images.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            try:
+                os.link(listed.path.resolve(), target)
+            except OSError:  # another file system, or one without links
+                shutil.copy2(listed.path, target)
+    except FileNotFoundError:
+        return listed  # its row will say that it is not there
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error}); make room there") from None
+    return Listed(listed.image_id, target)
 
 
 def _below(directory: str) -> Iterator[tuple[str, str]]:

@@ -43,6 +43,7 @@ def test_a_folder_is_read_sorted_by_path(tmp_path: Path) -> None:
     assert paths == sorted(paths) == ["a.png", "a/deep/c.jpg", "a/notes.png/d.png", "a/z.PNG", "a0.webp", "b.png"]
     assert opened.total == 6
     assert opened.images == tmp_path / "photos"
+    assert not (tmp_path / "run").exists()
     assert names(tmp_path / "photos", tmp_path / "run", 2) == ["a.png", "c.jpg"]
     assert open_source(str(tmp_path / "photos"), tmp_path / "run", 2).total == 2
 
@@ -56,18 +57,23 @@ def test_two_pictures_of_one_name_are_told(tmp_path: Path) -> None:
 
 
 def test_a_list_of_files_keeps_its_order(tmp_path: Path) -> None:
-    """Paths count from the list's folder; blank lines and repeated paths are passed over."""
+    """Paths count from the list's folder; blank lines and repeated paths are passed over; the run gets links to the files."""
     picture(tmp_path / "photos" / "b.png")
     picture(tmp_path / "other" / "a.png")
     listing = tmp_path / "list.txt"
     listing.write_text(f"photos/b.png\n\n{tmp_path}/other/a.png\nphotos/../photos/b.png\nphotos/gone.png\n")
     opened = open_source(str(listing), tmp_path / "run", None)
+    assert (opened.total, opened.images) == (3, None)
+    images = tmp_path / "run" / "images"
     assert list(opened.pictures) == [
-        Listed("b.png", tmp_path / "photos" / "b.png"),
-        Listed("a.png", tmp_path / "other" / "a.png"),
+        Listed("b.png", images / "b.png"),
+        Listed("a.png", images / "a.png"),
         Listed("gone.png", tmp_path / "photos" / "gone.png"),
     ]
-    assert (opened.total, opened.images) == (3, tmp_path)
+    assert sorted(path.name for path in images.iterdir()) == ["a.png", "b.png"]
+    picture(tmp_path / "photos" / "b.png", "red")
+    list(open_source(str(listing), tmp_path / "run", None).pictures)
+    assert (images / "b.png").read_bytes() == (tmp_path / "photos" / "b.png").read_bytes()
     listing.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read as a list"):
         open_source(str(listing), tmp_path / "run", None)
