@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from agent import loops
 from agent.asking import Asker, Services
 from agent.budget import UNLIMITED, Budget
 from agent.client import Chat, connect
@@ -43,7 +42,7 @@ def predict(
         UnavailableError: if the server refuses to answer.
         OutputError: if a file cannot be written.
     """
-    return loops.run(_predict(pictures, endpoint, out, done))
+    return asyncio.run(_predict(pictures, endpoint, out, done))
 
 
 async def _predict(pictures: Iterable[tuple[str, bytes]], endpoint: Endpoint, out: Path, done: Any) -> int:

@@ -119,7 +119,9 @@ class Picture(NamedTuple):
         digest = hashlib.sha256(data).hexdigest()
         return cls(image_id, digest, url, image.size, data if large else image, small.size)
 
-    def _full(self) -> Image.Image:
+    @property
+    def image(self) -> Image.Image:
+        """The upright RGB picture in full resolution; decoded anew where it was too large to keep."""
         if isinstance(self.full, Image.Image):
             return self.full
         with warnings.catch_warnings(), Image.open(io.BytesIO(self.full)) as opened:
@@ -147,7 +149,7 @@ class Picture(NamedTuple):
         )
         if (view[2] - view[0]) * (view[3] - view[1]) > 0.85 * width * height:
             return None
-        return _encode(_within(self._full().crop(view), CROP_SIDE), lossless=False)
+        return _encode(_within(self.image.crop(view), CROP_SIDE), lossless=False)
 
     def in_pixels(self, box: Sequence[int] | None) -> Box | None:
         """A box on the grid as [x0, y0, x1, y1] in pixels of the upright picture."""
