@@ -1,7 +1,8 @@
 """Calls a server that speaks OpenAI's chat completions: one pool, one layer of retries, one reason when it fails.
 
 Waiting and trying again is for what passes: 429 (as long as `Retry-After` says), 408, 409, 5xx, broken connections and
-broken replies. What will not pass stops the run: 400, 401, 403 and 404 would be the same for every picture.
+broken replies. What will not pass stops the run: 400 to 405 would be the same for every picture, and so would an account
+without money or a server that nobody finds at its address any more.
 
 Servers differ in what they take. A 400 that names a parameter which can be said otherwise or left out (`max_tokens`, `temperature`,
 `seed`, `response_format`) changes the profile for the rest of the run and the call is made again.
@@ -195,6 +196,8 @@ class Chat:
             return _Passing(_reason(error), unreachable=unreachable, silent=isinstance(error, httpx2.TransportError))
         text = _without_keys(repair(response.text[:2000]))
         reason = f"{status}: {shorten(_message(text), 300)}"
+        if status == 429 and "insufficient_quota" in text:
+            return self._stop(f"the server refuses the request ({reason}); {_MENDS[402]}")
         if status == 429 or status in (408, 409) or status >= 500:
             return _Passing(reason, _retry_after(response.headers.get("retry-after")))
         if status == 400 and ("content_filter" in text or "content_policy" in text):
@@ -205,7 +208,7 @@ class Chat:
             if adapted is not None:
                 self._profile = adapted
                 return _Adapted()
-        if status in (400, 401, 403, 404):
+        if status in _MENDS:
             return self._stop(f"the server refuses the request ({reason}); {_MENDS[status]}")
         return CallFailed(f"the server refuses the request ({reason})")
 
@@ -217,8 +220,10 @@ class Chat:
 _MENDS = {
     400: "choose a model that takes pictures and a limit that it allows",
     401: "put a valid key into OPENAI_API_KEY, or HF_TOKEN for Hugging Face",
+    402: "put money into the account and run again",
     403: "the key may not use this model",
     404: "check --model and --base-url (it usually ends in /v1)",
+    405: "check --base-url (it usually ends in /v1)",
 }
 
 

@@ -71,11 +71,10 @@ def stats(base_url: str) -> dict[str, Any]:
 
 
 class Killed(NamedTuple):
-    """How often a run was killed: so often before its first call, and so often with its files just complete."""
+    """How often a run was killed, and how often of these before the first call after a start."""
 
     kills: int
     early: int
-    late: int
 
 
 def kill_and_resume(source: Path, out: Path, base_url: str, kills: int, seed: int, calls: int) -> Killed:
@@ -85,7 +84,7 @@ def kill_and_resume(source: Path, out: Path, base_url: str, kills: int, seed: in
     milliseconds; a quarter of the kills falls anywhere within the first second instead, whatever is being done then.
     """
     dice = random.Random(seed)
-    done = early = late = 0
+    done = early = 0
     while done < kills:
         before = stats(base_url)["calls"]
         wanted = before + dice.randrange(1, max(2, 2 * calls // (kills + 1)))
@@ -100,7 +99,6 @@ def kill_and_resume(source: Path, out: Path, base_url: str, kills: int, seed: in
             done += 1
             early += stats(base_url)["calls"] == before
         process.communicate(timeout=HANG)
-        late += (out / "summary.json").exists()
     code, printed = annotate(source, out, base_url)
     assert code == 0, printed
-    return Killed(done, early, late)
+    return Killed(done, early)

@@ -114,7 +114,7 @@ def test_a_retry_after_that_makes_no_sense_is_no_obstacle(after: str) -> None:
         assert ask(endpoint.base_url)[0].text == "good"
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405])
 def test_what_will_not_pass_stops_the_run_at_once(status: int) -> None:
     """The reason is the server's, the mend ours; nothing is tried again and calls that wait are not made."""
     refusal = Said(status, {"error": {"message": "because \x1b[31m it is so", "type": "x"}}, wait=0.2)
@@ -125,6 +125,32 @@ def test_what_will_not_pass_stops_the_run_at_once(status: int) -> None:
     assert f"{status}: " in str(errors[0])
     assert "because" in str(errors[0])
     assert str(errors[0]).isprintable()
+
+
+def test_an_account_without_money_is_no_busy_server() -> None:
+    """OpenAI says 429 to both; what only money mends stops the run at once."""
+    broke = Said(429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
+    with serve_scripted(lambda asked, number: broke) as endpoint:
+        (error,) = ask(endpoint.base_url)
+    assert isinstance(error, UnavailableError)
+    assert "put money into the account" in str(error)
+    assert len(endpoint.asked) == 1
+
+
+def test_a_server_that_goes_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is not marked as lost, picture by picture, because its server was ended in the middle."""
+    monkeypatch.setattr("agent.client.ATTEMPTS", 2)
+
+    async def calls() -> None:
+        with serve_scripted(lambda asked, number: GOOD._replace(headers={"Connection": "close"})) as endpoint:
+            client = connect("scripted", endpoint.base_url)
+            chat = Chat(client, "scripted")
+            assert (await chat.ask([{"role": "user", "content": "x"}], {}, 50)).text == "good"
+        with pytest.raises(UnavailableError, match="no answer from the server"):
+            await chat.ask([{"role": "user", "content": "x"}], {}, 50)
+        await client.close()
+
+    asyncio.run(calls())
 
 
 def test_a_call_that_stays_without_answer_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def test_fifty_kills_change_nothing(tmp_path: Path) -> None:
         served = stats(base_url)
     spent, undisturbed = (by_stage(tmp_path / name)[-1] for name in ("killed", "whole"))
     print(
-        f"\n{killed.kills} kills ({killed.early} before the first call after a start, {killed.late} with complete files): "
+        f"\n{killed.kills} kills ({killed.early} before the first call after a start): "
         f"{served['calls']} calls served, {whole['calls']} undisturbed, {whole['calls'] + killed.kills * POOL} allowed; "
         f"ledger {spent.calls} calls, {spent.prompt_tokens + spent.completion_tokens:,} tokens; "
         f"undisturbed {undisturbed.calls} calls, {undisturbed.prompt_tokens + undisturbed.completion_tokens:,} tokens, "
