@@ -1,9 +1,7 @@
 """AnomAgent as a library: one picture in, its annotation out."""
 
-import asyncio
 import os
 import tempfile
-import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +12,7 @@ from agent.asking import Asker, Services
 from agent.budget import Budget, Limits
 from agent.client import Chat, Completions, connect
 from agent.journal import Journal
+from agent.loops import LoopThread
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 
@@ -56,12 +55,10 @@ class AnomAgent:
         self.settings = Settings(**settings)
         client = client or connect(model, base_url, timeout)
         self._passing = None if journal else tempfile.TemporaryDirectory(prefix="anomreason-")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="AnomAgent", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread()
         directory = Path(journal) if journal else Path(self._passing.name if self._passing else "")
         try:
-            self._services = self._wait(self._open(client, model, directory, concurrency, timeout))
+            self._services = self._loop.wait(self._open(client, model, directory, concurrency, timeout))
         except BaseException:
             self._end()
             raise
@@ -79,14 +76,15 @@ class AnomAgent:
         """
         picture = Picture.read(image, image_id)
         asker = Asker(picture, self._services, self.settings.stance)
-        annotation: Annotation = self._wait(PLANS[self.settings.plan](asker, self.settings))
-        return annotation
+        return self._loop.wait(PLANS[self.settings.plan](asker, self.settings))
 
     def close(self) -> None:
         """Give back connections and the journal."""
-        if not self._loop.is_closed():
-            self._wait(self._close())
-            self._end()
+        if not self._loop.closed:
+            try:
+                self._loop.wait(self._close())
+            finally:
+                self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -104,15 +102,12 @@ class AnomAgent:
         return Services(chat, journal, Budget(Limits(), None, journal.totals()))
 
     async def _close(self) -> None:
-        await self._services.chat.client.close()
-        await self._services.journal.__aexit__(None, None, None)
-
-    def _wait(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        try:
+            await self._services.chat.client.close()
+        finally:
+            await self._services.journal.__aexit__(None, None, None)
 
     def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
         self._loop.close()
         if self._passing:
             self._passing.cleanup()

@@ -6,6 +6,7 @@ in the key, nor what the client had to leave out for it: the same model elsewher
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -118,10 +119,7 @@ class Asker:
                 "temperature": temperature,
                 "top_p": 0.95,
                 "seed": sample,
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": stage, "strict": True, "schema": schema(stage)},
-                },
+                "response_format": _form(stage),
             },
             lambda answer: read(answer).problem,
         )
@@ -136,9 +134,10 @@ class Asker:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
         key = _key(question, self.picture, self.services.chat.model)
-        attempts = self.services.journal.attempts(key)
-        while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
-            attempts.append(await self._attempt(key, question, attempts))
+        async with self.services.journal.turn(key):
+            attempts = self.services.journal.attempts(key)
+            while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
+                attempts.append(await self._attempt(key, question, attempts))
         last = attempts[-1]
         if last.problem is not None:
             self.failures.append(
@@ -154,6 +153,7 @@ class Asker:
         sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
         text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
         async with chat.slots.of(self.rank):
+            journal.check()
             worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
             reply = Reply("", "", None, 0, 0, 0.0)
             try:
@@ -186,6 +186,11 @@ class Asker:
             finally:
                 budget.settle(worst, reply.prompt_tokens, reply.completion_tokens, 1)
             return attempt
+
+
+@functools.cache
+def _form(stage: Stage) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": stage, "strict": True, "schema": schema(stage)}}
 
 
 def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tuple[str | None, bool]:

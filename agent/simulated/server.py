@@ -157,6 +157,8 @@ class SimulatedVLM:
                 )
             if not self.rates.schemas and asked.get("response_format"):
                 raise _RequestError(400, "response_format is not supported by this server.")
+            if "response_format" in asked and not _is_known(asked["response_format"]):
+                raise _RequestError(400, "response_format is of no form of OpenAI's protocol.")
             if asked.get("stream") or asked.get("n") not in (None, 1):
                 raise _RequestError(400, "stream and n above 1 are not supported by this server.")
             first = next(message for message in asked["messages"] if message["role"] == "user")
@@ -290,6 +292,13 @@ def listen(port: int) -> socket.socket:
         taken.close()
         raise UnavailableError(f"127.0.0.1:{port}: cannot be served on ({error}); choose another --port") from None
     return taken
+
+
+def _is_known(form: Any) -> bool:
+    """Whether a `response_format` is one of OpenAI's protocol, with nothing else in it."""
+    if form is None or form in ({"type": "text"}, {"type": "json_object"}):
+        return True
+    return form.keys() == {"type", "json_schema"} and form["type"] == "json_schema" and "schema" in form["json_schema"]
 
 
 def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
