@@ -63,7 +63,7 @@ class Case(NamedTuple):
     pictures: int
 
 
-CASES = (Case(168, 0.0, 4, 100), Case(168, 0.5, 4, 100), Case(1008, 0.0, 1, 60))
+CASES = (Case(168, 0.0, 4, 100), Case(168, 0.5, 2, 100), Case(1008, 0.0, 1, 40))
 SUPPORT = {"paper": (1, 2), "efficient": (1, 4), "direct": (1,)}
 """Where `--min-support` is put: nothing left out, and a stricter choice."""
 

@@ -3,12 +3,12 @@
 - The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
 - Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
   whole picture go beside, because what nobody names is lost for good.
+- The integrator is asked only where two findings could be one anomaly, before they are verified twice.
 - Only what somebody found is verified. A sample that named a finding is a vote for it, one that verifies it a vote for or
   against; it is kept when `ENOUGH` more spoke for it than against and at least one that verified it did. Votes end as soon as
   those left could change nothing. A picture in which nobody found anything is done before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
-- The integrator is asked only where two findings could be one anomaly. A finding that the formatter leaves out is lost only
-  if its verification was not of one mind.
+- A finding that the formatter leaves out is lost only if its verification was not of one mind.
 """
 
 import statistics
@@ -68,11 +68,11 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
         for stage, sample, finding in findings:
             # A scan calls objects as it likes, and other stages do not always keep to the names they were given.
             known.add(finding.model_copy(update={"object": called(finding.object, objects)}), stage, sample)
-    found = known.found
+    found = await _integrate(asker, known.found)
     if not found:
         return conclude(asker, settings, [])
     await _verify(asker, settings, found, objects)
-    held = await _integrate(asker, [evidence for evidence in found if _holds(evidence, settings)])
+    held = [evidence for evidence in found if _holds(evidence, settings)]
     if not held:
         return conclude(asker, settings, [])
     items = await asker.ask("format", {"findings": [evidence.asked() for evidence in held]})
@@ -186,11 +186,11 @@ def _alike(one: Evidence, other: Evidence) -> bool:
     return one.object == other.object and bool(ours & theirs)
 
 
-async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
+async def _integrate(asker: Asker, found: list[Evidence]) -> list[Evidence]:
     """Findings that are one anomaly become one; asked only where two could be."""
-    doubtful = [one for one in held if any(one is not other and _alike(one, other) for other in held)]
+    doubtful = [one for one in found if any(one is not other and _alike(one, other) for other in found)]
     if not doubtful:
-        return held
+        return found
     groups = await asker.ask("integrate", {"findings": [evidence.asked() for evidence in doubtful]})
     by_id = {evidence.id: evidence for evidence in doubtful}
     merged: set[str] = set()
@@ -198,12 +198,11 @@ async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
         ids = [id for id in dict.fromkeys(group.ids) if id in by_id and id not in merged]
         if len(ids) < 2:
             continue
-        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-evidence.confirmed, int(evidence.id)))
+        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-len(evidence.named), int(evidence.id)))
         for evidence in rest:
             first.named |= evidence.named
-            first.severities += evidence.severities
             merged.add(evidence.id)
-    return [evidence for evidence in held if evidence.id not in merged]
+    return [evidence for evidence in found if evidence.id not in merged]
 
 
 def _candidates(
