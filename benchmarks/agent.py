@@ -111,7 +111,7 @@ def quality() -> None:
         spent: dict[str, list[int]] = {}
         for seed in range(case.seeds):
             with tempfile.TemporaryDirectory() as place:
-                _compare(case, seed, Path(place), found, spent)
+                compare(case, seed, Path(place), found, spent)
         print(
             f"\n{case.seeds * case.pictures} pictures of {case.side} × {case.side}, half of them clean; "
             f"{case.stubborn:.0%} of errors repeated by every look"
@@ -127,19 +127,22 @@ def quality() -> None:
             )
 
 
-def _compare(
+def compare(
     case: Case, seed: int, place: Path, found: dict[tuple[str, int], Quality], spent: dict[str, list[int]]
 ) -> None:
     """Run all plans over one directory of scenes and add up what came of it."""
     scenes = write_scenes(place / "scenes", case.pictures, seed=seed)
+    images = scenes / "images"
     if case.side != 168:
-        for path in (scenes / "images").iterdir():
-            Image.open(path).resize((case.side, case.side), Image.Resampling.LANCZOS).save(path)
+        images = place / "images"
+        images.mkdir()
+        for path in (scenes / "images").iterdir():  # the server knows them at any size
+            Image.open(path).resize((case.side, case.side), Image.Resampling.LANCZOS).save(images / path.name)
     rows = read_scenes(scenes)
     for plan, supports in SUPPORT.items():
         with server(scenes, **RATES, stubborn=case.stubborn, seed=seed) as url:
             settings = Settings(plan=plan)  # type: ignore[arg-type]
-            summary = annotate(str(scenes / "images"), place / plan, Endpoint("simulated", url, POOL), settings)
+            summary = annotate(str(images), place / plan, Endpoint("simulated", url, POOL), settings)
             served = httpx.get(url.replace("/v1", "/stats")).json()
         tokens = served["prompt_tokens"] + served["completion_tokens"]
         assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
