@@ -220,8 +220,13 @@ def _predict_contestant(job: Any, steps: Steps) -> Any:
             limits=Limits(*job.budget),
             price=price,
         )
+    unfinished = ""
+    if predicted.unfinished:
+        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+    elif predicted.failed == count:
+        unfinished = f"no picture has a readable answer; {job.path.with_suffix('.jsonl')} says why; run again to ask again"
     note = "simulated, no model" if contestant.model == MODEL else ""
-    return Outcome(not predicted.unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
 
 
 @app.command()

@@ -55,11 +55,11 @@ class Outcome:
     """What predicting used over every time it was run, as far as it is known.
 
     Attributes:
-        finished (`bool`): false when the budget ended it.
+        unfinished (`str`): why it cannot be scored, if it cannot.
         note (`str`): what readers must know of the answers.
     """
 
-    finished: bool = True
+    unfinished: str = ""
     usd: float | None = None
     tokens: int | None = None
     calls: int | None = None
@@ -135,16 +135,15 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         path, outcome = contestant.predictions, Outcome()
         if path is None:
             path = out / "predictions" / file_name(name) / "preds.json"
-            if contestant.is_remote:
-                _claim(path.with_name("model.json"), contestant)
+            _claim(path.with_name("model.json"), contestant)
             try:
                 outcome = predict(Job(name, contestant, bench, frozenset(truth), left, both, path))
             except UnavailableError as error:
                 unfinished[name] = str(error)
                 continue
             left = _rest(left, outcome)
-            if not outcome.finished:
-                unfinished[name] = "the budget is used up; raise it and run again, nothing is paid for twice"
+            if outcome.unfinished:
+                unfinished[name] = outcome.unfinished
                 continue
         rows = path.with_suffix(".jsonl")
         path = rows if rows.is_file() else path
@@ -173,10 +172,10 @@ def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
 
 
 def _claim(path: Path, contestant: Contestant) -> None:
-    """Answers of another model or plan are not taken for these; the server's address may change."""
-    settings = contestant.model_dump(mode="json", include={"model", "plan"})
+    """Answers of another model are not taken for these; the server's address may change."""
+    settings = contestant.model_dump(mode="json", include={"model", "adapter", "plan"})
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
-        raise InputError(f"{path.parent}: holds answers of another model or plan; remove it or give another --out")
+        raise InputError(f"{path.parent}: holds answers of another model; remove it or give another --out")
     atomic.write(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 
 
