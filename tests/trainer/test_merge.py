@@ -61,7 +61,7 @@ def test_merging_keeps_the_base_s_dtype_and_overwrites_nothing(adapter: Path, tm
 
 
 def test_transformers_serve_answers_with_the_adapter(adapter: Path, merged: Path, tmp_path: Path) -> None:
-    """A real OpenAI-compatible server gives the answer of `predict`: merged, and as a copy of the base with the adapter's files in it."""
+    """A real server gives the answer of `predict`: merged, and as a copy of the base with the adapter's files in it."""
     beside = tmp_path / "beside"
     shutil.copytree(adapter, beside)
     shutil.copytree(loading.TINY, beside, dirs_exist_ok=True)
