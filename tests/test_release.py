@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -10,10 +11,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from gradio_client import Client, handle_file
 
+from tests.adapters import make_adapter
 from tests.conftest import REPOSITORY
 from tests.loopback_hub import LoopbackHub
 from tests.processes import run_python
+from tests.serving import serve_space
 
 SCRIPT = REPOSITORY / "docs" / "release.py"
 
@@ -31,63 +35,84 @@ def script() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained adapter of the tiny model, as training leaves one."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForImageTextToText
-
-    from trainer.loading import TINY, load_processor
-
-    model = AutoModelForImageTextToText.from_pretrained(str(TINY))
-    out = tmp_path_factory.mktemp("trained") / "adapter"
-    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(out)
-    load_processor("tiny").save_pretrained(out)
+    """An adapter of the tiny model, as training leaves one."""
+    out = make_adapter(tmp_path_factory.mktemp("trained") / "adapter")
     (out / "training_args.bin").write_bytes(b"left by training")
     return out
 
 
 def test_the_release_loads_from_the_hub_it_was_pushed_to(dataset: Path, adapter: Path, tmp_path: Path) -> None:
-    """Dry, it says what would be new; pushed, the stock libraries load all of it; again, nothing changes."""
+    """It says what would be new, pushes it, and would change nothing by a second push; stock libraries load all of it."""
     with LoopbackHub() as hub:
         environment = hub.environment | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
-        code = f"""
-import argparse, contextlib, importlib.util, io, json
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("release_script", {str(SCRIPT)!r})
+        command = [sys.executable, "-c", RELEASE.format(script=str(SCRIPT)), "lab"]
+        command += ["--dataset", str(dataset), "--adapter", str(adapter), "--out", "hub", "--push"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "space lab/semap: a new repository" in done.stdout
+        assert done.stdout.count("pushed and checked") == len(hub.repositories) == 5
+        assert done.stdout.splitlines()[-5:] == ["nothing changes"] * 5
+        assert hub.token not in done.stdout + done.stderr
+        card = hub.repositories["dataset", "lab/anomreason"].files["README.md"]
+        assert b'load_dataset("lab/anomreason"' in card
+        card = hub.repositories["model", "lab/anomreason-adapter"].files["README.md"]
+        assert b"base_model: lab/anomreason-base\ndatasets:\n- lab/anomreason\n" in card
+        assert "training_args.bin" not in hub.repositories["model", "lab/anomreason-adapter"].files
+        loaded = run_python(LOAD, tmp_path, **environment | {"PYTHONPATH": "", "HF_EVALUATE_OFFLINE": "0"})
+    assert loaded["rows"] > 0
+    assert loaded["adapter"] == "default"
+    assert loaded["SemAP"] == pytest.approx(1)
+    alone = [sys.executable, "-I", "-c", ALONE.format(root=str(REPOSITORY))]
+    with serve_space(Path(loaded["space"]), command=alone) as served:
+        scene = handle_file(REPOSITORY / "space" / "examples" / "clock.png")
+        answer = Client(served.url, verbose=False).predict(scene, api_name="/examine")
+    assert answer["status"] in ("anomalies", "none")
+
+
+# The changelog's section is the person's to write; what the script would push once it is there is what is tested.
+RELEASE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("release_script", {script!r})
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
-said = []
-for push in (False, True, False):
-    options = argparse.Namespace(
-        org="lab", dataset=Path({str(dataset)!r}), adapter=Path({str(adapter)!r}), out=Path("hub"), push=push
-    )
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert script.release(options) in (0, 3)
-    said.append(printed.getvalue())
-print(json.dumps(said))
+script.check_changelog = lambda version, changelog: None
+code = script.main()
+for folder, repository in script.REPOSITORIES.items():
+    print(script.changes(script.Path("hub") / folder, f"lab/{{repository.name}}", repository))
+sys.exit(code)
 """
-        dry, pushed, again = run_python(code, tmp_path, **environment)
-        assert "lab/semap: a new repository" in dry
-        assert "pushed" not in dry
-        assert again.count("nothing changes") == len(hub.repositories) >= 4
-        assert hub.token not in dry + pushed + again
-        assert b'load_dataset("lab/anomreason"' in hub.repositories["dataset", "lab/anomreason"].files["README.md"]
-        assert "training_args.bin" not in hub.repositories["model", "lab/anomreason-adapter"].files
-        code = """
+
+LOAD = """
 import json
-from pathlib import Path
+import evaluate
 from datasets import load_dataset
 from huggingface_hub import snapshot_download
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText
-import evaluate
 
 base = AutoModelForImageTextToText.from_pretrained("lab/anomreason-base")
 tuned = PeftModel.from_pretrained(base, "lab/anomreason-adapter")
-metric = evaluate.load(str(Path(snapshot_download("lab/semap", repo_type="space")) / "semap.py"))
-print(json.dumps([len(load_dataset("lab/anomreason", split="test")), tuned.active_adapter, metric.name]))
+semap = evaluate.load("lab/semap")
+record = {"name": "Third arm", "phenomenon": "Three arms.", "reasoning": "People have two.", "severity": 10}
+scores = semap.compute(predictions=[[record]], references=[[record]], encoder="minilm")
+found = {
+    "rows": len(load_dataset("lab/anomreason", split="test")),
+    "adapter": tuned.active_adapter,
+    "SemAP": scores["SemAP_Full"],
+    "space": snapshot_download("lab/anomreason-demo", repo_type="space", local_dir="space"),
+}
+print(json.dumps(found))
 """
-        rows, name, metric = run_python(code, tmp_path, **environment)
-    assert (rows > 0, name, metric) == (True, "default", "semap")
+
+# Isolated, without this repository, on whatever way it was installed.
+ALONE = """
+import runpy, sys
+sys.path[:] = ["", *(place for place in sys.path if {root!r} not in place)]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+runpy.run_path("app.py", run_name="__main__")
+"""
 
 
 def test_a_version_without_a_section_in_the_changelog_is_not_pushed(script: ModuleType) -> None:
