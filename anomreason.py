@@ -169,6 +169,67 @@ def _predict_served(
 
 
 @app.command()
+def benchmark(
+    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+        "benchmark"
+    ),
+) -> None:
+    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    from trainer.benchmark.bench import read_bench
+    from trainer.benchmark.leaderboard import write_leaderboard
+    from trainer.benchmark.run import Job, Outcome, local, run
+
+    checked = read_bench(bench)
+    steps = Steps(sum(one.predictions is None for one in checked.models.values()))
+    here = local(steps)
+
+    def predict(job: Job) -> Outcome:
+        steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
+        return _predict_contestant(job, steps) if job.contestant.is_remote else here(job)
+
+    result = run(checked, out, predict)
+    for path in write_leaderboard(result, out):
+        typer.echo(path)
+    for name, reason in result.unfinished.items():
+        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
+    if result.unfinished:
+        raise typer.Exit(3)
+
+
+def _predict_contestant(job: Any, steps: Steps) -> Any:
+    """What a benchmark asks of an endpoint, through the agent's journal and budget."""
+    from agent.budget import Limits, read_prices
+    from agent.direct import dataset_pictures, predict_within
+    from agent.plans import Settings
+    from agent.run import Endpoint
+    from agent.simulated import MODEL
+    from trainer.benchmark.run import Outcome
+
+    bench, contestant = job.bench, job.contestant
+    price = read_prices(bench.prices).get(contestant.model) if bench.prices else None
+    count, pictures = dataset_pictures(bench.dataset, bench.split, None, bench.config, job.images)
+    with steps.bar("pictures", count) as done:
+        predicted = predict_within(
+            pictures,
+            Endpoint(contestant.model, contestant.base_url),
+            job.path,
+            done,
+            settings=Settings(plan=contestant.plan or "direct"),
+            verdict=job.verdict,
+            limits=Limits(*job.budget),
+            price=price,
+        )
+    unfinished = ""
+    if predicted.unfinished:
+        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+    elif predicted.failed == count:
+        unfinished = f"no picture has a readable answer; {job.path.with_suffix('.jsonl')} says why; run again to ask again"
+    note = "simulated, no model" if contestant.model == MODEL else ""
+    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+
+
+@app.command()
 def publish(
     path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")] = Path(
         "anomreason"

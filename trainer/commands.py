@@ -1,4 +1,4 @@
-"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, benchmark, audit."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, audit."""
 
 import os
 from pathlib import Path
@@ -80,29 +80,6 @@ def grpo(context: typer.Context) -> None:
     from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
-
-
-@app.command()
-def benchmark(
-    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
-        "benchmark"
-    ),
-) -> None:
-    """Run several models over one split and rank them. Run it again to go on where it stopped."""
-    from trainer.benchmark.bench import read_bench
-    from trainer.benchmark.leaderboard import write_leaderboard
-    from trainer.benchmark.run import local, run
-
-    checked = read_bench(bench)
-    steps = Steps(1)
-    steps.step(f"{len(checked.models)} models on {checked.dataset} [{checked.split}]")
-    result = run(checked, out, local(steps))
-    for path in write_leaderboard(result, out):
-        typer.echo(path)
-    if result.unfinished:
-        typer.echo(f"stopped by the budget: {', '.join(result.unfinished)}; raise it and run again", err=True)
-        raise typer.Exit(3)
 
 
 @app.command()

@@ -26,6 +26,7 @@ __all__ = [
     "DataArguments",
     "Sample",
     "evaluation_sample",
+    "evenly",
     "indexed",
     "questions",
     "sft_example",
@@ -90,7 +91,7 @@ def training_rows(script: DataArguments) -> Any:
             f"tasks: {', '.join(script.tasks)}: the configuration sft brings its own questions; leave it out"
         )
     if script.limit is not None:
-        rows = rows.take(script.limit) if script.dataset_streaming else _evenly(rows, script.limit)
+        rows = rows.take(script.limit) if script.dataset_streaming else evenly(rows, script.limit)
     if not script.dataset_streaming and not len(rows):
         raise InputError(f"{script.dataset_name} [{script.dataset_train_split}]: holds no examples; give another split")
     return rows
@@ -163,8 +164,8 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
 
 
-def _evenly(rows: Any, count: int) -> Any:
-    # A build has all generated pictures first: its first rows would be of one class.
+def evenly(rows: Any, count: int) -> Any:
+    """`count` rows of a dataset, evenly spaced: a build has all generated pictures first, so its first rows are of one class."""
     size = len(rows)
     return rows.select([index * size // count for index in range(count)] if count < size else range(size))
 

@@ -6,9 +6,7 @@ audit that was stopped goes on where it was; another reviewer's answers are neve
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +22,7 @@ from dataset_builder.tree import open_tree
 from metric_semap.records import Picture, read_records
 from metric_semap.strict_json import parse_rows
 from trainer.audit.plan import REVIEWER, Plan, ReviewerSettings, Source
+from trainer.names import file_name
 
 if TYPE_CHECKING:  # torch comes with it, which an audit from files does not need
     from trainer.predict import Progress
@@ -150,7 +149,7 @@ def _from_pictures(name: str, source: Source, directory: Path, reviewer: Reviewe
         ids, picture = below.names, below
     if not ids:
         raise InputError(f"{source.dataset or source.images}: holds no picture of {name}; give some")
-    path = directory / f"{_file_name(name)}.json"
+    path = directory / f"{file_name(name)}.json"
     with PredictionWriter(path, resume=True) as writer, progress.bar(name, len(ids)) as done:
 
         def pending() -> Iterator[tuple[str, Image.Image]]:
@@ -206,9 +205,3 @@ def _rows(source: Source) -> tuple[list[str], Callable[[str], Any]]:
     ids = list(rows.select_columns(["image_id"])["image_id"])
     at = {image_id: i for i, image_id in enumerate(ids)}
     return ids, lambda image_id: upright(rows[at[image_id]]["image"], image_id) if image_id in at else None
-
-
-def _file_name(name: str) -> str:
-    """A file name for any name; two names never share one."""
-    plain = re.sub(r"[^\w.-]", "_", name)[:80].strip(".")
-    return plain if plain == name else f"{plain}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
