@@ -16,7 +16,17 @@ from typing import Any, Literal
 
 from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
 
-__all__ = ["Difference", "Kind", "Published", "check_repo_id", "compare", "is_repo_id", "push", "repository_files", "told"]
+__all__ = [
+    "Difference",
+    "Kind",
+    "Published",
+    "check_repo_id",
+    "compare",
+    "is_repo_id",
+    "push",
+    "repository_files",
+    "told",
+]
 
 Kind = Literal["dataset", "model", "space"]
 

@@ -14,7 +14,6 @@
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -235,7 +234,9 @@ def changes(path: Path, repo_id: str, repository: Repository) -> str:
         except RepositoryNotFoundError:
             return f"a new repository with {len(files)} files"
     told = (("new", found.new), ("changed", found.changed), ("to be deleted", found.gone))
-    shown = [f"{len(names)} {what} ({', '.join(names[:4])}{', …' if names[4:] else ''})" for what, names in told if names]
+    shown = [
+        f"{len(names)} {what} ({', '.join(names[:4])}{', …' if names[4:] else ''})" for what, names in told if names
+    ]
     return ", ".join(shown) or "nothing changes"
 
 
