@@ -2,9 +2,13 @@
 
 import doctest
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import time
 import tomllib
 import zipfile
 from pathlib import Path
@@ -41,14 +45,37 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+# The changelog's section is the person's to write; what the script would push once it is there is what is tested.
+RELEASE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("release_script", {script!r})
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+script.check_changelog = lambda version, changelog: None
+code = script.main()
+for folder, repository in script.REPOSITORIES.items():
+    print(script.changes(script.Path("hub") / folder, f"lab/{{repository.name}}", repository))
+sys.exit(code)
+"""
+
+
+def release(dataset: Path, adapter: Path, *options: str) -> list[str]:
+    """The command that assembles, checks and compares a release, and says at the end what a second push would change."""
+    paths = ["--dataset", str(dataset), "--adapter", str(adapter), "--out", "hub"]
+    return [sys.executable, "-c", RELEASE.format(script=str(SCRIPT)), "lab", *paths, *options]
+
+
 def test_the_release_loads_from_the_hub_it_was_pushed_to(dataset: Path, adapter: Path, tmp_path: Path) -> None:
     """It says what would be new, pushes it, and would change nothing by a second push; stock libraries load all of it."""
     with LoopbackHub() as hub:
         environment = hub.environment | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, "-c", RELEASE.format(script=str(SCRIPT)), "lab"]
-        command += ["--dataset", str(dataset), "--adapter", str(adapter), "--out", "hub", "--push"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
+            release(dataset, adapter, "--push"),
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert "space lab/semap: a new repository" in done.stdout
@@ -70,19 +97,6 @@ def test_the_release_loads_from_the_hub_it_was_pushed_to(dataset: Path, adapter:
         answer = Client(served.url, verbose=False).predict(scene, api_name="/examine")
     assert answer["status"] in ("anomalies", "none")
 
-
-# The changelog's section is the person's to write; what the script would push once it is there is what is tested.
-RELEASE = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("release_script", {script!r})
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
-script.check_changelog = lambda version, changelog: None
-code = script.main()
-for folder, repository in script.REPOSITORIES.items():
-    print(script.changes(script.Path("hub") / folder, f"lab/{{repository.name}}", repository))
-sys.exit(code)
-"""
 
 LOAD = """
 import json
@@ -130,6 +144,89 @@ def test_the_version_stands_in_one_place() -> None:
         assert "__version__" not in module.read_text()
 
 
+@pytest.mark.soak
+def test_a_push_that_was_killed_is_completed_by_the_next(dataset: Path, adapter: Path, tmp_path: Path) -> None:
+    """kill -9 between two repositories: each is there whole or not at all, and the next release sends what is missing."""
+    with LoopbackHub() as hub:
+        hub.seconds = 2.0
+        environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
+        command = release(dataset, adapter, "--push")
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 1200
+        while not under_way(hub):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+        for repository in hub.repositories.values():
+            assert repository.commits in (0, 1)
+            assert bool(repository.files) == bool(repository.commits)
+        assert any(not repository.files for repository in hub.repositories.values())
+        hub.seconds = 0.0
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "dataset lab/anomreason: nothing changes" in done.stdout
+        assert done.stdout.splitlines()[-5:] == ["nothing changes"] * 5
+        assert all(repository.commits == 1 for repository in hub.repositories.values())
+
+
+def under_way(hub: LoopbackHub) -> bool:
+    """Whether one repository has arrived and a file of another is being sent."""
+    first = next((k for k, line in enumerate(hub.log) if "/commit/" in line), len(hub.log))
+    return any(line.startswith("PUT") for line in hub.log[first:])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("form", ["wheel", "sdist"])
+def test_quickstart_passes_where_only_the_package_is_installed(form: str, tmp_path: Path) -> None:
+    """In a clean environment whose project comes from the wheel or the source archive alone, the others from this one."""
+    built = tmp_path / "dist"
+    build = [sys.executable, "-m", "build", "--quiet", "--no-isolation", "--outdir", str(built)]
+    subprocess.run([*build, str(tracked_copy(tmp_path / "source"))], check=True, capture_output=True)
+    (package,) = built.glob("*.whl" if form == "wheel" else "*.tar.gz")
+    clean = tmp_path / "clean"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(clean)], check=True)
+    places = [sysconfig.get_path("purelib", vars={"base": str(clean)}), sysconfig.get_path("purelib")]
+    (Path(places[0]) / "others.pth").write_text(places[1] + "\n")
+    python = str(clean / "bin" / "python")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "--ignore-installed", str(package)], check=True, capture_output=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path / "home")}
+    where = (
+        "import anomreason, metric_semap, trainer; print(anomreason.__file__, metric_semap.__file__, trainer.__file__)"
+    )
+    found = subprocess.run([python, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert all(file.startswith(str(clean)) for file in found.stdout.split()), found.stdout + found.stderr
+    done = subprocess.run(
+        [str(clean / "bin" / "anomreason"), "quickstart"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "demo" / "metrics.json").read_text())
+    print(form, metrics["base"], metrics["tuned"], sep="\n")
+    assert metrics["tuned"]["SemAP_Full"] > metrics["base"]["SemAP_Full"]
+
+
+def tracked_copy(out: Path) -> Path:
+    """A copy of what git tracks, because building leaves directories in the source."""
+    for name in tracked():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, out / name)
+    return out
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.split("\0")[:-1] if (REPOSITORY / name).is_file()]
+
+
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     """What git tracks below the packages, weights, templates and recipes included, is in the wheel."""
     command = [
@@ -144,17 +241,11 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
         str(tmp_path),
         ".",
     ]
-    source = tmp_path / "source"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    ).stdout.split("\0")[:-1]
-    # A copy, because building leaves directories in the source.
-    for name in tracked:
-        if (REPOSITORY / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).hardlink_to(REPOSITORY / name)
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    subprocess.run(command, cwd=tracked_copy(tmp_path / "source"), check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    packages = ("agent/", "dataset_builder/", "metric_semap/", "space/", "trainer/")
-    wanted = {name for name in tracked if name.startswith(packages) and (REPOSITORY / name).is_file()}
+    wanted = {
+        name
+        for name in tracked()
+        if name.startswith(("agent/", "dataset_builder/", "metric_semap/", "space/", "trainer/"))
+    }
     assert wanted - set(zipfile.ZipFile(wheel).namelist()) == set()
