@@ -453,7 +453,7 @@ def _print_board(board: Any) -> None:
             line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
         console.print(printable(line), markup=False, soft_wrap=True)
     for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False)
+        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
     for evaluation in board.evaluations[:1]:
         for warning in evaluation.numbers.get("warnings", []):
             console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)
