@@ -87,7 +87,9 @@ def main() -> None:
         "audits": audits,
         "seed": arguments.seed,
         "pictures a generator": pictures,
-        "intervals hold the truth": {f"{rate:g} a picture": coverage(rate, *size, 2000, known, first) for rate in RATES},
+        "intervals hold the truth": {
+            f"{rate:g} a picture": coverage(rate, *size, 2000, known, first) for rate in RATES
+        },
         "two equal generators ranked apart": {
             "shared prompts": ranked_apart([1.0] * 2, True, *size, 2000, known, first),
             "own prompts": ranked_apart([1.0] * 2, False, *size, 2000, known, first),
