@@ -49,6 +49,8 @@ class DataArguments(trl.ScriptArguments):
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
         dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
             training split. An adapter that was chosen by the test split has no test split left.
+        base_id (`str`, *optional*): the base's id on the Hub, if the model is a place on this machine and the adapter is to be
+            pushed.
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
@@ -59,6 +61,7 @@ class DataArguments(trl.ScriptArguments):
     )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
+    base_id: str | None = field(default=None, metadata={"help": "The base's id on the Hub, for push_to_hub."})
 
 
 @dataclass
