@@ -242,7 +242,9 @@ def _ask(
     if predicted.unfinished:
         unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
     elif predicted.failed == count:
-        unfinished = f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+        unfinished = (
+            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+        )
     note = "simulated, no model" if contestant.model == MODEL else ""
     return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
 
