@@ -20,61 +20,18 @@ models:
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from dataset_builder.errors import InputError
+from trainer.contestant import Contestant, Limited
 
-__all__ = ["Bench", "Budget", "Contestant", "read_bench"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+__all__ = ["Bench", "read_bench"]
 
 
-class Contestant(_Strict):
-    """One predictor: a local model (`model`, `adapter`), an endpoint (`base_url` or `plan`, with `model`), or `predictions`.
-
-    Attributes:
-        plan (`str`, *optional*): `direct`, one call a picture, which is what an endpoint gets unless told otherwise; `efficient`
-            and `paper` are the agent's.
-    """
-
-    model: str | None = None
-    adapter: str | None = None
-    base_url: str | None = None
-    plan: Literal["direct", "efficient", "paper"] | None = None
-    predictions: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Contestant":
-        if self.predictions is not None and self.model_fields_set != {"predictions"}:
-            raise ValueError("predictions stands alone; remove the other keys or the file")
-        if self.is_remote and self.model is None:
-            raise ValueError("an endpoint needs model, the name the server knows it by; add it")
-        if self.is_remote and self.adapter is not None:
-            raise ValueError("an endpoint serves the adapter itself; remove adapter and name it as model")
-        if self.predictions is None and self.model is None and self.adapter is None:
-            raise ValueError("has neither model, adapter nor predictions; give one")
-        return self
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether an endpoint answers."""
-        return self.base_url is not None or self.plan is not None
-
-
-class Budget(NamedTuple):
-    """What all endpoints together may use, earlier runs included; `None` is no limit."""
-
-    usd: float | None = None
-    tokens: int | None = None
-    calls: int | None = None
-
-
-class Bench(_Strict):
+class Bench(Limited):
     """What `bench.yaml` holds."""
 
     models: Annotated[dict[str, Contestant], Field(min_length=1)]
@@ -85,21 +42,6 @@ class Bench(_Strict):
     encoder: str | None = None
     bootstrap: Annotated[int, Field(ge=0)] = 1000
     seed: int = 0
-    budget_usd: Annotated[float, Field(gt=0)] | None = None
-    budget_tokens: Annotated[int, Field(gt=0)] | None = None
-    budget_calls: Annotated[int, Field(gt=0)] | None = None
-    prices: Path | None = None
-
-    @property
-    def budget(self) -> Budget:
-        """The three limits."""
-        return Budget(self.budget_usd, self.budget_tokens, self.budget_calls)
-
-    @model_validator(mode="after")
-    def _priced(self) -> "Bench":
-        if self.budget_usd is not None and self.prices is None:
-            raise ValueError("budget_usd needs prices, a table of what the models cost; add it")
-        return self
 
 
 def read_bench(path: Path) -> Bench:

@@ -17,13 +17,14 @@ from metric_semap.evaluation import Leaderboard, score_pictures
 from metric_semap.measurement import Options
 from metric_semap.records import Picture, read_records
 from metric_semap.similarity import BertScoreSimilarity
-from trainer.benchmark.bench import Bench, Budget, Contestant
+from trainer.benchmark.bench import Bench
+from trainer.contestant import Budget, Contestant, Outcome, claim, rest
 from trainer.examples import evenly
 from trainer.loading import load_split
 from trainer.names import file_name
 from trainer.predict import Progress, predict_dataset
 
-__all__ = ["Job", "Outcome", "Predictor", "Result", "Standing", "local", "run"]
+__all__ = ["Job", "Predictor", "Result", "Standing", "local", "run"]
 
 BATCH = 16
 
@@ -48,22 +49,6 @@ class Job:
     budget: Budget
     verdict: bool
     path: Path
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What predicting used over every time it was run, as far as it is known.
-
-    Attributes:
-        unfinished (`str`): why it cannot be scored, if it cannot.
-        note (`str`): what readers must know of the answers.
-    """
-
-    unfinished: str = ""
-    usd: float | None = None
-    tokens: int | None = None
-    calls: int | None = None
-    note: str = ""
 
 
 Predictor = Callable[[Job], Outcome]
@@ -135,13 +120,13 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         path, outcome = contestant.predictions, Outcome()
         if path is None:
             path = out / "predictions" / file_name(name) / "preds.json"
-            _claim(path.with_name("model.json"), contestant)
+            claim(path.with_name("model.json"), contestant)
             try:
                 outcome = predict(Job(name, contestant, bench, frozenset(truth), left, both, path))
             except UnavailableError as error:
                 unfinished[name] = str(error)
                 continue
-            left = _rest(left, outcome)
+            left = rest(left, outcome)
             if outcome.unfinished:
                 unfinished[name] = outcome.unfinished
                 continue
@@ -169,22 +154,6 @@ def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
     named = (row | {"label": label.int2str(row["label"])} for row in rows)
     atomic.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named))
     return read_records(path, "reference")
-
-
-def _claim(path: Path, contestant: Contestant) -> None:
-    """Answers of another model are not taken for these; the server's address may change."""
-    settings = contestant.model_dump(mode="json", include={"model", "adapter", "plan"})
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
-        raise InputError(f"{path.parent}: holds answers of another model; remove it or give another --out")
-    atomic.write(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
-
-
-def _rest(budget: Budget, outcome: Outcome) -> Budget:
-    used = Budget(outcome.usd, outcome.tokens, outcome.calls)
-    # At 0, answers that are already paid for are still read.
-    return Budget(
-        *(None if limit is None else max(limit - (spent or 0), 0) for limit, spent in zip(budget, used, strict=True))
-    )
 
 
 def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
