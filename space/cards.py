@@ -86,7 +86,7 @@ def boxes(found: Examination, picture: Picture) -> list[dict[str, Any]]:
 def share_card(found: Examination, picture: Picture, model: str) -> str:
     """A page that stands alone: the picture, its boxes and the cards. It holds no script and fetches nothing."""
     return _PAGES.get_template("share.html.jinja").render(
-        found=found, picture=picture.data_uri(), boxes=boxes(found, picture), model=model
+        found=found, picture=picture.jpeg().uri, boxes=boxes(found, picture), model=model
     )
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Pa
                 if run is not None:
                     with gr.Tab("Review", id="review"):
                         _review_tab(run)
-        _api(backends.first, uploads, at_once)
+        _api(backends, uploads, at_once)
     return page
 
 
@@ -162,26 +163,47 @@ def _wire(picture: Any, step: Any, outputs: list[Any], at_once: int) -> None:
     )
 
 
-def _api(backend: Backend, uploads: Path, at_once: int) -> None:
-    async def examine(image: gr.FileData) -> dict[str, Any]:
-        """List what in a picture defies common sense, physics or anatomy.
+def _api(backends: Backends, uploads: Path, at_once: int) -> None:
+    """What the page does, for programs; each is an MCP tool too, whose description is the function's own."""
 
-        Args:
-            image: The picture: PNG, JPEG, WebP or HEIC, at most 20 MB.
-
-        Returns:
-            image_id, status (anomalies, none or partial), verdict (label and p_fake, or null) and anomalies, a list of name,
-            phenomenon, reasoning, severity (0 completely irrational to 100 completely realistic: low is severe) and bbox.
-        """
-        taken = await _take(image, uploads)
-        if isinstance(taken, str):
-            raise gr.Error(taken, print_exception=False)
-        found = [step async for step in _steps(backend, taken)][-1]
+    async def answer(backend: Backend, picture: Picture) -> dict[str, Any]:
+        found = [step async for step in _steps(backend, picture)][-1]
         if found.status == "failed":
             raise gr.Error(found.problem, print_exception=False)
         return dict(found.answer())
 
-    gr.api(examine, api_name="examine", concurrency_id="model", concurrency_limit=at_once)
+    async def take(image: Any) -> Picture:
+        taken = await _take(image, uploads)
+        if isinstance(taken, str):
+            raise gr.Error(taken, print_exception=False)
+        return taken
+
+    async def examine(image: gr.FileData) -> dict[str, Any]:
+        return await answer(backends.first, await take(image))
+
+    async def compare(image: gr.FileData) -> dict[str, Any]:
+        picture = await take(image)
+        models = [one for one in (backends.first, backends.second) if one is not None]
+        return {one.name: await answer(one, picture) for one in models}
+
+    async def thorough(image: gr.FileData) -> dict[str, Any]:
+        return await answer(backends.thorough or backends.first, await take(image))
+
+    offered = [(examine, "List what in a picture defies common sense, physics or anatomy.", _ANSWER)]
+    if backends.second is not None:
+        offered.append((compare, "Ask two models what in a picture defies logic.", f"By model: {_ANSWER}"))
+    if backends.thorough is not None:
+        offered.append((thorough, "List what in a picture defies logic, with many questions: minutes, not seconds.", _ANSWER))
+    for function, does, gives in offered:
+        function.__doc__ = f"{does}\n\nArgs:\n    image: {_IMAGE}\n\nReturns:\n    {gives}\n"
+        gr.api(function, api_name=function.__name__, concurrency_id="model", concurrency_limit=at_once)
+
+
+_IMAGE = f"The picture as a data: address (data:image/png;base64,…): PNG, JPEG, WebP or HEIC, at most {MAX_BYTES // 2**20} MB."
+_ANSWER = (
+    "image_id, status (anomalies, none or partial), verdict (label and p_fake, or null) and anomalies, a list of name, phenomenon, "
+    "reasoning, severity (0 completely irrational to 100 completely realistic: low is severe) and bbox (x0, y0, x1, y1, or null)"
+)
 
 
 async def _take(file: Any, uploads: Path) -> Picture | str:
@@ -196,31 +218,33 @@ async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examinatio
     """An examination's steps, each once, from a thread of its own. Leaving the loop stops the model at its next word."""
     loop, steps = asyncio.get_running_loop(), asyncio.Queue[Examination | None]()
     left = threading.Event()
-    last = Examination(picture.image_id)
 
     def tell(step: Examination | None) -> None:
         with suppress(RuntimeError):  # the server is going down
             loop.call_soon_threadsafe(steps.put_nowait, step)
 
     def look() -> None:
-        looking: Iterator[Examination] = iter(backend.examine(picture))
+        last, looking = None, iter(backend.examine(picture))
         try:
             for step in looking:
-                tell(step)
+                if step != last:
+                    tell(step)
+                    last = step
                 if left.is_set():
                     break
+        except gr.Error as refused:  # ZeroGPU's: it tells visitors that their share is used up
+            tell(Examination(picture.image_id, "failed", problem=refused.message))
         except Exception:  # whatever a model does, a visitor gets a sentence and may try again
             tell(Examination(picture.image_id, "failed", problem=SILENT))
         finally:
             getattr(looking, "close", lambda: None)()
             tell(None)
 
-    threading.Thread(target=look, daemon=True).start()
+    # In the context of the request, from which ZeroGPU reads whose share of its time this is.
+    threading.Thread(target=contextvars.copy_context().run, args=(look,), daemon=True).start()
     try:
         while (step := await steps.get()) is not None:
-            if step != last or step.status != "looking":
-                last = step
-                yield step
+            yield step
     finally:
         left.set()
 
@@ -253,7 +277,7 @@ def _picture(owner: str, verb: str, thorough: bool) -> Any:
 
 
 def _state(state: str, picture: Picture | None = None, placed: list[dict[str, Any]] | None = None) -> Any:
-    preview = picture.data_uri() if picture is not None and not picture.browsers_show else ""
+    preview = picture.jpeg().uri if picture is not None and not picture.browsers_show else ""
     return gr.update(state=state, boxes=placed or [], preview=preview)
 
 
