@@ -236,9 +236,7 @@ def api_key(base_url: str | None) -> str | None:
     return os.environ.get("HF_TOKEN" if ours else "OPENAI_API_KEY") or None
 
 
-def connect(
-    model: str, base_url: str | None = None, timeout: float = 300.0, key: str | None = None
-) -> Completions:
+def connect(model: str, base_url: str | None = None, timeout: float = 300.0, key: str | None = None) -> Completions:
     """A client for a model. The key comes from the environment, unless given, and stays in the client's memory.
 
     Without `base_url` a name with an owner (`Qwen/…`) goes to Inference Providers, any other to OpenAI or

@@ -37,7 +37,7 @@ def own_folder() -> Path:
 
 
 class _OwnPlace(gradio.route_utils.GradioUploadFile):  # type: ignore[misc, unused-ignore]
-    """An upload with a folder of its own. Gradio would put the same file sent twice into one, which the first to read it deletes."""
+    """An upload with a folder of its own: Gradio puts the same file, sent twice, into one, and the first to read it deletes it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
