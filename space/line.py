@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-__all__ = ["Full", "Line"]
+__all__ = ["BEAT", "Full", "Line"]
+
+BEAT = 1.0
+"""Seconds after which what is known is told again. Gradio looks for visitors who have left only when it is told something."""
 
 
 class Full(Exception):
@@ -42,10 +45,8 @@ class Line:
                 other.set()
 
     async def _before(self, me: asyncio.Event) -> AsyncIterator[int]:
-        told = 0
         while (before := self._people.index(me) - self._at_once + 1) > 0:
-            if before != told:
-                told = before
-                yield before
-            await me.wait()
+            yield before
             me.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(me.wait(), BEAT)

@@ -18,7 +18,7 @@ from space.backends import SILENT, Backend, Backends
 from space.cards import boxes, notice, results
 from space.door import Page
 from space.examination import Examination
-from space.line import Full, Line
+from space.line import BEAT, Full, Line
 from space.uploads import MAX_BYTES, Picture, take_upload
 
 __all__ = ["build_page"]
@@ -222,9 +222,10 @@ def _why(refused: PictureError | Full) -> str:
 
 
 async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examination]:
-    """An examination's steps, each once, from a thread of its own. Leaving the loop stops the model at its next word."""
+    """An examination's steps from a thread of its own, the last again every `BEAT`. Leaving the loop stops the model at its next word."""
     loop, steps = asyncio.get_running_loop(), asyncio.Queue[Examination | None]()
     left = threading.Event()
+    now: Examination | None = Examination(picture.image_id)
 
     def tell(step: Examination | None) -> None:
         with suppress(RuntimeError):  # the server is going down
@@ -250,8 +251,10 @@ async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examinatio
     # In the context of the request, from which ZeroGPU reads whose share of its time this is.
     threading.Thread(target=contextvars.copy_context().run, args=(look,), daemon=True).start()
     try:
-        while (step := await steps.get()) is not None:
-            yield step
+        while now is not None:
+            yield now
+            with suppress(TimeoutError):
+                now = await asyncio.wait_for(steps.get(), BEAT)
     finally:
         left.set()
 

@@ -70,7 +70,7 @@ class Settings:
         )
 
     @staticmethod
-    def key(base_url: str, variables: Mapping[str, str] = os.environ) -> str | None:
+    def key(base_url: str) -> str | None:
         """The endpoint's key, read where it is used and kept nowhere else.
 
         It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` to Hugging Face alone,
@@ -78,4 +78,4 @@ class Settings:
         """
         from agent.client import api_key
 
-        return variables.get("ANOMREASON_API_KEY") or api_key(base_url)
+        return os.environ.get("ANOMREASON_API_KEY") or api_key(base_url)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
-from agent import AnomAgent
+from agent.agent import AnomAgent
 from agent.client import connect
 from agent.plans import Annotation
 from dataset_builder.errors import AnomReasonError
