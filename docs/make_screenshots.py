@@ -42,7 +42,7 @@ def take(page: Any, name: str) -> None:
     page.evaluate("document.fonts.ready")
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     # 256 colours are enough for a page, and a third of the bytes.
-    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
+    picture.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE).save(OUT / f"{name}.png", optimize=True)
 
 
 def tiny(browser: Any, served: Served) -> None:

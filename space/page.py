@@ -40,6 +40,8 @@ BANNER = (
     "picture is worth nothing, and it gives no verdict on whether one is real."
 )
 
+BANNER_OF_ONE = "this model knows rendered scenes alone. What it says about any other picture is worth nothing."
+
 
 def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Page:
     """The page, not yet served.
@@ -54,11 +56,8 @@ def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Pa
     tiny = backends.first.knows_scenes_alone
     page = Page(title="AnomReason", analytics_enabled=False)
     with page:
-        gr.HTML(
-            _TEMPLATES.get_template("head.html.jinja").render(banner=BANNER if tiny else ""),
-            padding=False,
-            apply_default_css=False,
-        )
+        head = _TEMPLATES.get_template("head.html.jinja").render()
+        gr.HTML(head + (_banner(BANNER) if tiny else ""), padding=False, apply_default_css=False)
         if backends.second is None and run is None:
             _examine_tab(backends, uploads, line)
         else:
@@ -102,6 +101,8 @@ def _examine_tab(backends: Backends, uploads: Path, line: Line) -> None:
 
 
 def _compare_tab(one: Backend, other: Backend, uploads: Path, line: Line) -> None:
+    if other.knows_scenes_alone and not one.knows_scenes_alone:
+        gr.HTML(_banner(f"{other.name}: {BANNER_OF_ONE}"), padding=False, apply_default_css=False)
     with gr.Row(elem_classes="ar-columns compare"):
         with gr.Column(elem_classes="ar-sticky"):
             picture = _picture("pair", "Compare", False)
@@ -222,7 +223,7 @@ def _why(refused: PictureError | Full) -> str:
 
 
 async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examination]:
-    """An examination's steps from a thread of its own, the last again every `BEAT`. Leaving the loop stops the model at its next word."""
+    """An examination's steps from a thread of its own, the last again every `BEAT`. Leaving the loop soon stops the model."""
     loop, steps = asyncio.get_running_loop(), asyncio.Queue[Examination | None]()
     left = threading.Event()
     now: Examination | None = Examination(picture.image_id)
@@ -307,6 +308,10 @@ def _looking(backend: Backend, owner: str) -> str:
 
 def _waiting(before: int, backend: Backend, owner: str) -> str:
     return results(Examination("picture", "waiting", before=before), owner, model=backend.name)
+
+
+def _banner(text: str) -> str:
+    return _TEMPLATES.get_template("banner.html.jinja").render(banner=text)
 
 
 def _welcome() -> str:

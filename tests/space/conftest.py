@@ -1,4 +1,4 @@
-"""Three servers: the tiny model with an adapter, an endpoint that says what a test tells it to, and AnomAgent with a run to review."""
+"""Three servers: the tiny model with an adapter, an endpoint that says what a test tells it to, AnomAgent with a run to review."""
 
 from collections.abc import Iterator
 from pathlib import Path
