@@ -30,7 +30,7 @@ tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/
 release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md
 	@test -n "$(ORG)" || { echo "make release: ORG is not set; name your organisation or user on the Hub: ORG=…"; exit 2; }
 	rm -rf dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python docs/release.py $(ORG) $(if $(PUSH),--push)
 

@@ -73,7 +73,7 @@ class Candidate(Anomaly):
     Attributes:
         object (`str`): the object it concerns.
         stage (`str`): the stage that found it.
-        support (`int`): how many independent samples named it.
+        support (`int`): how many independent samples named or confirmed it.
         votes (`dict`): how many reviewers answered accept, reject and unsure.
         verdict (`str`, *optional*): the verdict those votes came to.
     """
