@@ -92,13 +92,14 @@ def export(
 def account(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="For `review --auth-file`.", show_default=False)],
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
-    password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for unless given.")
-    ],
 ) -> None:
-    """Add a reviewer who may log in, or change their password; only its hash is kept."""
+    """Add a reviewer who may log in, or change their password, which is asked for (or in REVIEW_PASSWORD); a hash is kept."""
+    import os
+
     from agent.review.accounts import add_account
 
+    # Not an option: everybody on this machine can read the command line, and the shell keeps it.
+    password = os.environ.get("REVIEW_PASSWORD") or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     add_account(file, name, password)
     typer.echo(f"{file}: {printable(name)} may log in")
 

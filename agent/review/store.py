@@ -185,7 +185,7 @@ class Store:
             ).fetchall()
         return count, [row["seconds"] for row in last], _standing_of(last[0]) if last else None
 
-    def finished(self) -> "Finished":
+    def finished(self) -> Finished:
         """How far the review of the run's items is; gold ones are not counted."""
         with self.read() as db:
             overlap = overlap_in(db)
