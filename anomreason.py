@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -40,6 +41,12 @@ Model = Annotated[
     ),
 ]
 Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="An OpenAI-compatible server that has the model; a call a picture, the key from OPENAI_API_KEY or HF_TOKEN."
+    ),
+]
 Merge = Annotated[
     bool, typer.Option("--merge/--no-merge", help="Add the adapter to the weights, or compute it beside them: slower.")
 ]
@@ -50,20 +57,17 @@ def examine(
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE…", help="Picture files.", show_default=False)],
     model: Model = None,
     adapter: Adapter = None,
+    base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
 ) -> None:
-    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing."""
-    from dataset_builder.pictures import open_picture
-
-    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
-    from trainer.loading import is_tiny, load
-    from trainer.predict import predict
-
-    found = False
-    loaded, processor = load(model, adapter)
-    tiny = is_tiny(loaded)  # no verdict of it is worth showing
-    for prediction in predict(opened, loaded, processor, "anomalies" if tiny else "both"):
-        found = found or bool(prediction.anomalies)
+    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
+    if base_url is None:
+        tiny, predictions = _examine_here(pictures, model, adapter)
+    else:
+        tiny, predictions = False, _examine_served(pictures, model, adapter, base_url)
+    statuses = set()
+    for prediction in predictions:
+        statuses.add(prediction.status)
         if as_json:
             fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
             anomalies = [anomaly.model_dump(include=fields) for anomaly in prediction.anomalies]
@@ -80,7 +84,41 @@ def examine(
         typer.secho(
             "The tiny model knows rendered scenes alone; of any other picture it says nothing of worth.", dim=True
         )
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
+
+
+def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) -> tuple[bool, Iterable[Any]]:
+    from dataset_builder.pictures import open_picture
+
+    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
+    from trainer.loading import is_tiny, load
+    from trainer.predict import predict
+
+    loaded, processor = load(model, adapter)
+    tiny = is_tiny(loaded)  # no verdict of it is worth showing
+    return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
+
+
+def _examine_served(pictures: list[Path], model: str | None, adapter: str | None, base_url: str) -> Iterable[Any]:
+    from agent.direct import examine
+    from agent.run import Endpoint
+    from dataset_builder.pictures import open_picture
+
+    _check_served(model, adapter)
+    for path in pictures:
+        open_picture(path)
+    return examine([(str(path), path.read_bytes()) for path in pictures], Endpoint(str(model), base_url), "both")
+
+
+def _check_served(model: str | None, adapter: str | None) -> None:
+    from dataset_builder.errors import InputError
+
+    if model is None:
+        raise InputError("--base-url: needs --model, the name the server knows it by")
+    if adapter is not None:
+        raise InputError(
+            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
+        )
 
 
 def _print_prediction(prediction: Any) -> None:
@@ -89,7 +127,10 @@ def _print_prediction(prediction: Any) -> None:
     typer.secho(printable(prediction.image_id), bold=True)
     if prediction.label:
         made = "generated" if prediction.label == "fake" else "real"
-        typer.echo(f"  verdict: {made}; probability of generated {prediction.p_fake:.2f}")
+        typer.echo(
+            f"  verdict: {made}"
+            + ("" if prediction.p_fake is None else f"; probability of generated {prediction.p_fake:.2f}")
+        )
     if not prediction.anomalies:
         typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
     for anomaly in prediction.anomalies:
@@ -119,16 +160,16 @@ def predict(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
     ] = False,
-    base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible server that has the model; one call a picture.")
-    ] = None,
+    base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
     if base_url is not None:
-        failed = _predict_served(dataset, split, limit, model, base_url, batch_size, out, steps)
+        _check_served(model, adapter)
+        endpoint = (str(model), base_url, batch_size)
+        failed = _predict_served(dataset, split, limit, endpoint, out, steps, task, restart)
     else:
         from trainer.predict import predict_dataset
 
@@ -155,17 +196,151 @@ def predict(
 
 
 def _predict_served(
-    dataset: str, split: str, limit: int | None, model: str | None, base_url: str, at_once: int, out: Path, steps: Steps
+    dataset: str,
+    split: str,
+    limit: int | None,
+    endpoint: tuple[str, str, int],
+    out: Path,
+    steps: Steps,
+    task: str,
+    restart: bool,
 ) -> int:
-    from agent.direct import dataset_pictures, predict
+    from agent.direct import TASKS, dataset_pictures, predict
     from agent.run import Endpoint
     from dataset_builder.errors import InputError
 
-    if model is None:
-        raise InputError("--base-url: needs --model, the name the server knows it by")
+    if task not in TASKS:
+        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     count, pictures = dataset_pictures(dataset, split, limit)
     with steps.bar("pictures", count) as done:
-        return predict(pictures, Endpoint(model, base_url, at_once), out, done)
+        return predict(pictures, Endpoint(*endpoint), out, done, task, restart=restart)  # type: ignore[arg-type]
+
+
+@app.command()
+def benchmark(
+    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+        "benchmark"
+    ),
+) -> None:
+    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    from trainer.benchmark.bench import read_bench
+    from trainer.benchmark.leaderboard import write_leaderboard
+    from trainer.benchmark.run import Job, local, run
+    from trainer.contestant import Outcome
+
+    checked = read_bench(bench)
+    steps = Steps(sum(one.predictions is None for one in checked.models.values()))
+    here = local(steps)
+
+    def predict(job: Job) -> Outcome:
+        steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
+        return _predict_contestant(job, steps) if job.contestant.is_remote else here(job)
+
+    result = run(checked, out, predict)
+    for path in write_leaderboard(result, out):
+        typer.echo(path)
+    for name, reason in result.unfinished.items():
+        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
+    if result.unfinished:
+        raise typer.Exit(3)
+
+
+def _predict_contestant(job: Any, steps: Steps) -> Any:
+    """What a benchmark asks of an endpoint."""
+    from agent.direct import dataset_pictures
+
+    bench = job.bench
+    count, pictures = dataset_pictures(bench.dataset, bench.split, None, bench.config, job.images)
+    return _ask(job.contestant, pictures, count, job.path, steps, job.budget, bench.prices, verdict=job.verdict)
+
+
+def _ask(
+    contestant: Any,
+    pictures: Iterable[tuple[str, bytes]],
+    count: int,
+    path: Path,
+    steps: Steps,
+    budget: Any,
+    prices: Path | None,
+    verdict: bool = False,
+) -> Any:
+    """Ask an endpoint, by its plan, through the agent's journal, within a budget."""
+    from agent.budget import Limits, read_prices
+    from agent.direct import predict_within
+    from agent.plans import Settings
+    from agent.run import Endpoint
+    from agent.simulated import MODEL
+    from trainer.contestant import Outcome
+
+    price = read_prices(prices).get(contestant.model) if prices else None
+    with steps.bar("pictures", count) as done:
+        predicted = predict_within(
+            pictures,
+            Endpoint(contestant.model, contestant.base_url),
+            path,
+            done,
+            settings=Settings(plan=contestant.plan or "direct"),
+            task="both" if verdict else "anomalies",
+            limits=Limits(*budget),
+            price=price,
+        )
+    unfinished = ""
+    if predicted.unfinished:
+        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+    elif predicted.failed == count:
+        unfinished = (
+            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+        )
+    note = "simulated, no model" if contestant.model == MODEL else ""
+    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+
+
+@app.command()
+def audit(
+    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    from dataset_builder.errors import PictureError
+    from trainer.audit.page import print_ranking, write_audit
+    from trainer.audit.plan import read_plan, read_prompts
+    from trainer.audit.result import summarise
+    from trainer.audit.review import Shown, Unfinished, local_reviewer, review
+    from trainer.contestant import Outcome
+
+    checked = read_plan(plan)
+    prompts = read_prompts(checked.prompts)
+    steps = Steps(checked.asks)
+
+    def served(shown: Shown) -> Outcome:
+        def content(image_id: str) -> bytes:
+            try:
+                return shown.content(image_id)
+            except PictureError:
+                return b""  # no picture: it is counted as failed, like one that cannot be decoded
+
+        pictures = ((image_id, content(image_id)) for image_id in shown.ids)
+        return _ask(checked.reviewer, pictures, len(shown.ids), shown.path, steps, shown.budget, checked.prices)
+
+    here = local_reviewer(checked.reviewer, steps)
+
+    def ask(shown: Shown) -> Outcome:
+        steps.step(printable(f"{shown.name}: {len(shown.ids)} pictures"))
+        return served(shown) if checked.reviewer.is_remote else here(shown)
+
+    try:
+        reviewed = review(checked, out, ask)
+    except Unfinished as reason:
+        typer.echo(f"not ranked: {printable(str(reason))}", err=True)
+        raise typer.Exit(3) from None
+    result = summarise(reviewed, prompts, seed)
+    print_ranking(result)
+    for path in write_audit(result, reviewed.generators, out):
+        typer.echo(path)
+    if any(row["failed"] for row in result["generators"]):
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -327,7 +502,7 @@ def _print_board(board: Any) -> None:
             line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
         console.print(printable(line), markup=False, soft_wrap=True)
     for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False)
+        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
     for evaluation in board.evaluations[:1]:
         for warning in evaluation.numbers.get("warnings", []):
             console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)

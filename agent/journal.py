@@ -240,6 +240,12 @@ class Journal:
                 f"{self.path}: cannot take over {path} ({error}); make room there and run again"
             ) from None
 
+    def used_on(self, image_id: str) -> tuple[float, int]:
+        """The seconds that a picture's calls took, one after the other, and the tokens of their answers."""
+        query = "SELECT coalesce(sum(seconds), 0.0), coalesce(sum(completion_tokens), 0) FROM calls WHERE image_id = ?"
+        seconds, tokens = self._reader.execute(query, (image_id,)).fetchone()
+        return round(seconds, 3), tokens
+
     def totals(self) -> Totals:
         """What the run has cost."""
         return totals(self._reader)

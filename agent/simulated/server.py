@@ -120,7 +120,7 @@ class SimulatedVLM:
     async def _answer(self, request: Request) -> Response:
         question = self._read(await request.body())
         identity = (self.rates.seed, question.scene, question.text, question.sample)
-        dice = Dice(*identity)
+        dice = Dice(*identity, picture=(self.rates.seed, question.scene), stubborn=self.rates.stubborn)
         key = hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
         self._attempts[key] += 1
         attempt = self._attempts[key]

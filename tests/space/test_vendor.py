@@ -111,14 +111,16 @@ def test_publish_reads_off_the_directory_that_it_is_a_space(tmp_path: Path) -> N
 
 
 def test_publish_pushes_the_space_and_checks_it(tmp_path: Path) -> None:
-    """What the Hub has afterwards is the vendored folder, its card naming the organisation."""
+    """What the Hub has afterwards is the vendored folder, its card naming the Space and the organisation."""
     with LoopbackHub() as hub:
         command = [sys.executable, str(ROOT / "anomreason.py"), "publish", str(ROOT / "space"), "--repo-id", "org/demo"]
         environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
         assert ran.returncode == 0, ran.stderr
         files = hub.repositories["space", "org/demo"].files
-    expected = vendor(tmp_path / "expected", "org")
+    expected = vendor(tmp_path / "expected", "org/demo")
     assert set(files) == {path.relative_to(expected).as_posix() for path in expected.rglob("*") if path.is_file()}
-    assert "- org/anomreason" in files["README.md"].decode()
+    card = files["README.md"].decode()
+    assert "- org/anomreason\n" in card
+    assert 'Client("org/demo")' in card
     assert hub.token not in ran.stdout + ran.stderr
