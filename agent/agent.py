@@ -1,7 +1,10 @@
 """AnomAgent as a library: one picture in, its annotation out."""
 
+import asyncio
 import os
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +15,7 @@ from agent.asking import Asker, Services
 from agent.budget import Budget, Limits
 from agent.client import Chat, Completions, connect
 from agent.journal import Journal
-from agent.loops import LoopThread
+from agent.loops import LoopThread, wait_for
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 
@@ -54,6 +57,7 @@ class AnomAgent:
     ) -> None:
         self.settings = Settings(**settings)
         client = client or connect(model, base_url, timeout)
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._passing = None if journal else tempfile.TemporaryDirectory(prefix="anomreason-")
         self._loop = LoopThread()
         directory = Path(journal) if journal else Path(self._passing.name if self._passing else "")
@@ -74,12 +78,29 @@ class AnomAgent:
             PictureError: if it cannot be read.
             UnavailableError: if the server refuses to answer.
         """
+        return wait_for(self.begin(image, image_id))
+
+    def begin(
+        self,
+        image: str | os.PathLike[str] | bytes | Image.Image,
+        image_id: str | None = None,
+        tell: Callable[[str, bool], None] | None = None,
+    ) -> "Future[Annotation]":
+        """Begin to annotate one picture; cancelling what is returned ends it, calls in flight included.
+
+        Args:
+            image, image_id: as for `annotate`.
+            tell (callable, *optional*): called on the agent's own thread with a question's stage and `False` as it is asked,
+                and with `True` once it has ended.
+
+        Raises:
+            PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
+        """
         picture = Picture.read(image, image_id)
-        asker = Asker(picture, self._services, self.settings.stance)
-        return self._loop.wait(PLANS[self.settings.plan](asker, self.settings))
+        return self._loop.begin(self._annotate(Asker(picture, self._services, self.settings.stance, tell=tell)))
 
     def close(self) -> None:
-        """Give back connections and the journal."""
+        """End what is under way; give back connections and the journal."""
         if not self._loop.closed:
             try:
                 self._loop.wait(self._close())
@@ -101,7 +122,19 @@ class AnomAgent:
         chat = Chat(client, model, concurrency=concurrency, timeout=timeout)
         return Services(chat, journal, Budget(Limits(), None, journal.totals()))
 
+    async def _annotate(self, asker: Asker) -> Annotation:
+        under_way = asyncio.current_task()
+        assert under_way is not None
+        self._under_way.add(under_way)
+        try:
+            return await PLANS[self.settings.plan](asker, self.settings)
+        finally:
+            self._under_way.discard(under_way)
+
     async def _close(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         try:
             await self._services.chat.client.close()
         finally:

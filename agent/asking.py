@@ -76,12 +76,14 @@ class Asker:
         rank (`int`): the picture's place in its run; earlier ones are served first.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
+        tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
     picture: Picture
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
+    tell: Callable[[str, bool], None] | None = None
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
 
@@ -133,6 +135,7 @@ class Asker:
     async def put(self, question: Question) -> list[Attempt]:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
+        self._told(question.stage, False)
         key = _key(question, self.picture, self.services.chat.model)
         async with self.services.journal.turn(key):
             attempts = self.services.journal.attempts(key)
@@ -143,7 +146,12 @@ class Asker:
             self.failures.append(
                 Failure(stage=question.stage, object=question.object, sample=question.sample, reason=last.problem)
             )
+        self._told(question.stage, True)
         return attempts
+
+    def _told(self, stage: str, ended: bool) -> None:
+        if self.tell is not None:
+            self.tell(stage, ended)
 
     async def _attempt(self, key: str, question: Question, before: list[Attempt]) -> Attempt:
         chat, journal, budget = self.services

@@ -301,8 +301,8 @@ def api_key(base_url: str | None) -> str | None:
     return os.environ.get("HF_TOKEN" if ours else "OPENAI_API_KEY", "").strip() or None
 
 
-def connect(model: str, base_url: str | None = None, timeout: float = 300.0) -> Completions:
-    """A client for a model. The key comes from the environment and stays in the client's memory.
+def connect(model: str, base_url: str | None = None, timeout: float = 300.0, key: str | None = None) -> Completions:
+    """A client for a model. The key comes from the environment, unless given, and stays in the client's memory.
 
     Without `base_url` a name with an owner (`Qwen/…`) goes to Inference Providers, any other to OpenAI or
     `OPENAI_BASE_URL`.
@@ -316,7 +316,7 @@ def connect(model: str, base_url: str | None = None, timeout: float = 300.0) -> 
         return _client(token=api_key(None), timeout=timeout)
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
     _check_address(url)
-    key = api_key(url)
+    key = key or api_key(url)
     if url == OPENAI and key is None:
         raise UnavailableError(f"{model}: needs OPENAI_API_KEY in the environment, or --base-url of another server")
     # A word in place of no key: the client would otherwise send the Hub token of this machine to whoever is asked.

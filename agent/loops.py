@@ -4,10 +4,11 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-__all__ = ["LoopThread", "run"]
+__all__ = ["LoopThread", "run", "wait_for"]
 
 _T = TypeVar("_T")
 
@@ -26,17 +27,16 @@ class LoopThread:
         ready.set()
         await self._ended.wait()
 
-    def wait(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """The result of work done in the loop; where waiting is interrupted, the work is cancelled."""
+    def begin(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
+        """Begin work in the loop; cancelling what is returned cancels the work."""
         if self.closed:
             work.close()
             raise RuntimeError("the agent is closed; make another one")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """The result of work done in the loop; where waiting is interrupted, the work is cancelled."""
+        return wait_for(self.begin(work))
 
     @property
     def closed(self) -> bool:
@@ -55,6 +55,15 @@ class LoopThread:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def wait_for(future: "Future[_T]") -> _T:
+    """The future's result; where waiting is interrupted, it is cancelled."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
