@@ -78,7 +78,9 @@ def test_paper_keeps_the_official_order(scenes: Path, tmp_path: Path) -> None:
     (name,) = pictures(scenes, odd=True)[:1]
     asked = run(scenes, [name], tmp_path / "run", {}, plan="paper").calls
     at = {(call["stage"], call["object"], call["sample"]): number for number, call in enumerate(asked)}
-    given = {key: json.loads(asked[number]["request"].split("```json\n")[1].split("\n```")[0]) for key, number in at.items()}
+    given = {
+        key: json.loads(asked[number]["request"].split("```json\n")[1].split("\n```")[0]) for key, number in at.items()
+    }
     merged = at["discovery_merge", "", 0]
     assert all(at["discovery_draft", "", sample] < merged for sample in range(3))
     assert len(given["discovery_merge", "", 0]["drafts"]) == 3
@@ -126,7 +128,9 @@ def test_efficient_finds_as_much_for_half_the_tokens(compared: tuple[Run, Run, l
     paper, efficient, rows = compared
     spent = [side.stats["prompt_tokens"] + side.stats["completion_tokens"] for side in (paper, efficient)]
     assert spent[1] <= 0.5 * spent[0]
-    (true, told, alarms), (our_true, our_told, our_alarms) = (found(rows, side.annotations) for side in (paper, efficient))
+    (true, told, alarms), (our_true, our_told, our_alarms) = (
+        found(rows, side.annotations) for side in (paper, efficient)
+    )
     assert our_true >= true - 1
     assert our_true / our_told >= true / told
     assert our_alarms <= alarms
