@@ -7,8 +7,8 @@ quality   the plans on the same scenes at the same error rates, over several see
           a side to 1,008, which cost more than the text around them
 client    calls a second through client and journal, against the bare AsyncInferenceClient in the same process and the same
           minute; and against what the server can answer when its latency is the limit
-wall      20 pictures at 0.4 s an answer, against the same calls made as the official agent makes them: picture after picture,
-          with a barrier between stages
+wall      20 pictures at 0.4 s an answer and 64 calls at once, against the same calls made as the official agent makes them:
+          picture after picture, with a barrier between stages, eight at once
 
 The server runs in a process of its own, as a real one would. Ratios are of one run; a busy machine moves both sides.
 """
@@ -246,14 +246,14 @@ def _any(answer: str) -> str | None:
 
 def wall() -> None:
     """Pictures at once against one after the other, stage after stage."""
-    latency = 0.4
+    latency, pool = 0.4, 64
     with tempfile.TemporaryDirectory() as place:
         scenes = write_scenes(Path(place) / "scenes", 20, seed=9)
         with server(scenes, latency=latency, **RATES) as url:
             for plan in ("paper", "efficient"):
                 out = Path(place) / plan
                 started = time.perf_counter()
-                annotate(str(scenes / "images"), out, Endpoint("simulated", url, POOL), Settings(plan=plan))  # type: ignore[arg-type]
+                annotate(str(scenes / "images"), out, Endpoint("simulated", url, pool), Settings(plan=plan))  # type: ignore[arg-type]
                 took = time.perf_counter() - started
                 serial, calls = asyncio.run(_serial(url, out, scenes))
                 print(
