@@ -116,7 +116,9 @@ def _check_served(model: str | None, adapter: str | None) -> None:
     if model is None:
         raise InputError("--base-url: needs --model, the name the server knows it by")
     if adapter is not None:
-        raise InputError("--base-url: a server has its adapters itself; leave out --adapter and give its name as --model")
+        raise InputError(
+            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
+        )
 
 
 def _print_prediction(prediction: Any) -> None:

@@ -2,9 +2,9 @@
 
 (Started as a module: a script of this name would hide the package `agent`.)
 
-quality   the plans on the same scenes at the same error rates, over several seeds: recall, precision, false alarms on clean pictures,
-          calls, tokens; also where half of the errors are repeated by every look, and on pictures enlarged from 168 pixels
-          a side to 1,008, which cost more than the text around them
+quality   the plans on the same scenes at the same error rates, over several seeds: recall, precision, false alarms on clean
+          pictures, calls, tokens; also where half of the errors are repeated by every look, and on pictures enlarged from
+          168 pixels a side to 1,008, which cost more than the text around them
 client    calls a second through client and journal, against the bare AsyncInferenceClient in the same process and the same
           minute; and against what the server can answer when its latency is the limit
 wall      20 pictures at 0.4 s an answer and 64 calls at once, against the same calls made as the official agent makes them:

@@ -6,7 +6,8 @@
 - The integrator is asked only where two findings could be one anomaly, before they are verified twice.
 - Only what somebody found is verified. A sample that named a finding is a vote for it, one that verifies it a vote for or
   against; it is kept when `ENOUGH` more spoke for it than against, `min_support` if that is more, and at least one that
-  verified it did. Votes end as soon as those left could change nothing. A picture in which nobody found anything is done before that.
+  verified it did. Votes end as soon as those left could change nothing. A picture in which nobody found anything is done
+  before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
 - A finding that the formatter leaves out is lost only if its verification was not of one mind.
 """

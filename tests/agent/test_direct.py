@@ -58,7 +58,9 @@ def test_predictions_are_the_files_of_the_design(scenes: Path, tmp_path: Path) -
         assert row.raw
         assert row.tokens
     official = read_annotations(tmp_path / "preds.json")
-    assert {name: len(told) for name, told in official.items()} == {name: len(row.anomalies) for name, row in rows.items()}
+    assert {name: len(told) for name, told in official.items()} == {
+        name: len(row.anomalies) for name, row in rows.items()
+    }
 
 
 def test_predicting_goes_on_where_it_was(scenes: Path, tmp_path: Path) -> None:
@@ -83,7 +85,18 @@ def test_predicting_goes_on_where_it_was(scenes: Path, tmp_path: Path) -> None:
 def test_a_killed_prediction_goes_on(scenes: Path, dataset: Path, tmp_path: Path) -> None:
     """Killed in the middle and run again, the command pays for what was in flight at most and writes all rows."""
     with serve(scenes, latency=0.3, slots=2) as base_url:
-        options = ["--dataset", dataset, "--split", "train", "--limit", 8, "--base-url", base_url, "--model", "simulated"]
+        options = [
+            "--dataset",
+            dataset,
+            "--split",
+            "train",
+            "--limit",
+            8,
+            "--base-url",
+            base_url,
+            "--model",
+            "simulated",
+        ]
         options += ["--batch-size", 2, "--out", tmp_path / "preds.json"]
         command = [sys.executable, "-m", "anomreason", "predict", *map(str, options)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ) as process:
@@ -164,7 +177,7 @@ def test_examine_speaks_the_contract(scenes: Path, tmp_path: Path) -> None:
     assert found.returncode == 1
     assert list(answer) == ["image_id", "status", "verdict", "anomalies"]
     assert answer["verdict"] == {"label": "fake", "p_fake": None}
-    assert [list(one) for one in answer["anomalies"]][0] == ["name", "phenomenon", "reasoning", "severity", "bbox"]
+    assert next(list(one) for one in answer["anomalies"]) == ["name", "phenomenon", "reasoning", "severity", "bbox"]
     assert {family_of(one["name"]) for one in answer["anomalies"]} == {one.family for one in row.anomalies}
     assert (clean.returncode, clean.stdout.splitlines()[1:]) == (0, ["  verdict: real", "  nothing wrong"])
     assert (lost.returncode, lost.stdout.splitlines()[1:]) == (3, ["  no readable answer"])

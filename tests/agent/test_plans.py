@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +77,9 @@ def test_paper_keeps_the_official_order(scenes: Path, tmp_path: Path) -> None:
     (name,) = pictures(scenes, odd=True)[:1]
     asked = run(scenes, [name], tmp_path / "run", {}, plan="paper").calls
     at = {(call["stage"], call["object"], call["sample"]): number for number, call in enumerate(asked)}
-    given = {key: json.loads(asked[number]["request"].split("```json\n")[1].split("\n```")[0]) for key, number in at.items()}
+    given = {
+        key: json.loads(asked[number]["request"].split("```json\n")[1].split("\n```")[0]) for key, number in at.items()
+    }
     merged = at["discovery_merge", "", 0]
     assert all(at["discovery_draft", "", sample] < merged for sample in range(3))
     assert len(given["discovery_merge", "", 0]["drafts"]) == 3
@@ -110,14 +111,14 @@ def found(rows: list[SceneRow], annotations: list[Annotation]) -> tuple[int, int
 
 
 @pytest.fixture(scope="module")
-def compared(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Run, list[SceneRow]]]:
+def compared(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run, list[SceneRow]]:
     """Both plans over the same 24 pictures, half of them clean, with the same errors."""
     rows = read_scenes(scenes)[:24]
     names = [row.image_id for row in rows]
     paper, efficient = (
         run(scenes, names, tmp_path_factory.mktemp("plans") / plan, RATES, plan=plan) for plan in ("paper", "efficient")
     )
-    yield paper, efficient, rows
+    return paper, efficient, rows
 
 
 def test_efficient_finds_as_much_for_half_the_tokens(compared: tuple[Run, Run, list[SceneRow]]) -> None:
@@ -126,7 +127,9 @@ def test_efficient_finds_as_much_for_half_the_tokens(compared: tuple[Run, Run, l
     paper, efficient, rows = compared
     spent = [side.stats["prompt_tokens"] + side.stats["completion_tokens"] for side in (paper, efficient)]
     assert spent[1] <= 0.5 * spent[0]
-    (true, told, alarms), (our_true, our_told, our_alarms) = (found(rows, side.annotations) for side in (paper, efficient))
+    (true, told, alarms), (our_true, our_told, our_alarms) = (
+        found(rows, side.annotations) for side in (paper, efficient)
+    )
     assert our_true >= true - 1
     assert our_true / our_told >= true / told
     assert our_alarms <= alarms

@@ -35,7 +35,9 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
         yield value
         for key, inner in value.items():
             yield from (
-                (node for one in inner.values() for node in nodes(one)) if key in ("properties", "$defs") else nodes(inner)
+                (node for one in inner.values() for node in nodes(one))
+                if key in ("properties", "$defs")
+                else nodes(inner)
             )
     elif isinstance(value, list):
         for inner in value:
@@ -48,7 +50,17 @@ def test_schemas_hold_in_strict_mode(stage: Stage) -> None:
     whole = json.loads(json.dumps(dict(schema(stage))))
     jsonschema.Draft202012Validator.check_schema(whole)
     assert whole["type"] == "object"
-    allowed = {"type", "properties", "required", "additionalProperties", "items", "anyOf", "$ref", "$defs", "description"}
+    allowed = {
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "$ref",
+        "$defs",
+        "description",
+    }
     for node in nodes(whole):
         assert set(node) <= allowed
         if node.get("type") == "object":
@@ -74,7 +86,12 @@ def test_what_a_schema_allows_is_read_whole(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
-    [("severity", 130, "outside 0..100"), ("severity", "very", "severity"), ("name", " ", "empty"), ("reasoning", 3, "string")],
+    [
+        ("severity", 130, "outside 0..100"),
+        ("severity", "very", "severity"),
+        ("name", " ", "empty"),
+        ("reasoning", 3, "string"),
+    ],
 )
 def test_one_bad_item_is_named_and_loses_no_sibling(field: str, value: Any, said: str) -> None:
     """Limits that no schema states are checked here: the complaint names the item and the field, the others stay."""
