@@ -217,6 +217,133 @@ def _predict_served(
 
 
 @app.command()
+def benchmark(
+    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+        "benchmark"
+    ),
+) -> None:
+    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    from trainer.benchmark.bench import read_bench
+    from trainer.benchmark.leaderboard import write_leaderboard
+    from trainer.benchmark.run import Job, local, run
+    from trainer.contestant import Outcome
+
+    checked = read_bench(bench)
+    steps = Steps(sum(one.predictions is None for one in checked.models.values()))
+    here = local(steps)
+
+    def predict(job: Job) -> Outcome:
+        steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
+        return _predict_contestant(job, steps) if job.contestant.is_remote else here(job)
+
+    result = run(checked, out, predict)
+    for path in write_leaderboard(result, out):
+        typer.echo(path)
+    for name, reason in result.unfinished.items():
+        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
+    if result.unfinished:
+        raise typer.Exit(3)
+
+
+def _predict_contestant(job: Any, steps: Steps) -> Any:
+    """What a benchmark asks of an endpoint."""
+    from agent.direct import dataset_pictures
+
+    bench = job.bench
+    count, pictures = dataset_pictures(bench.dataset, bench.split, None, bench.config, job.images)
+    return _ask(job.contestant, pictures, count, job.path, steps, job.budget, bench.prices, verdict=job.verdict)
+
+
+def _ask(
+    contestant: Any,
+    pictures: Iterable[tuple[str, bytes]],
+    count: int,
+    path: Path,
+    steps: Steps,
+    budget: Any,
+    prices: Path | None,
+    verdict: bool = False,
+) -> Any:
+    """Ask an endpoint, by its plan, through the agent's journal, within a budget."""
+    from agent.budget import Limits, read_prices
+    from agent.direct import predict_within
+    from agent.plans import Settings
+    from agent.run import Endpoint
+    from agent.simulated import MODEL
+    from trainer.contestant import Outcome
+
+    price = read_prices(prices).get(contestant.model) if prices else None
+    with steps.bar("pictures", count) as done:
+        predicted = predict_within(
+            pictures,
+            Endpoint(contestant.model, contestant.base_url),
+            path,
+            done,
+            settings=Settings(plan=contestant.plan or "direct"),
+            task="both" if verdict else "anomalies",
+            limits=Limits(*budget),
+            price=price,
+        )
+    unfinished = ""
+    if predicted.unfinished:
+        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+    elif predicted.failed == count:
+        unfinished = (
+            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+        )
+    note = "simulated, no model" if contestant.model == MODEL else ""
+    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+
+
+@app.command()
+def audit(
+    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    from dataset_builder.errors import PictureError
+    from trainer.audit.page import print_ranking, write_audit
+    from trainer.audit.plan import read_plan, read_prompts
+    from trainer.audit.result import summarise
+    from trainer.audit.review import Shown, Unfinished, local_reviewer, review
+    from trainer.contestant import Outcome
+
+    checked = read_plan(plan)
+    prompts = read_prompts(checked.prompts)
+    steps = Steps(checked.asks)
+
+    def served(shown: Shown) -> Outcome:
+        def content(image_id: str) -> bytes:
+            try:
+                return shown.content(image_id)
+            except PictureError:
+                return b""  # no picture: it is counted as failed, like one that cannot be decoded
+
+        pictures = ((image_id, content(image_id)) for image_id in shown.ids)
+        return _ask(checked.reviewer, pictures, len(shown.ids), shown.path, steps, shown.budget, checked.prices)
+
+    here = local_reviewer(checked.reviewer, steps)
+
+    def ask(shown: Shown) -> Outcome:
+        steps.step(printable(f"{shown.name}: {len(shown.ids)} pictures"))
+        return served(shown) if checked.reviewer.is_remote else here(shown)
+
+    try:
+        reviewed = review(checked, out, ask)
+    except Unfinished as reason:
+        typer.echo(f"not ranked: {printable(str(reason))}", err=True)
+        raise typer.Exit(3) from None
+    result = summarise(reviewed, prompts, seed)
+    print_ranking(result)
+    for path in write_audit(result, reviewed.generators, out):
+        typer.echo(path)
+    if any(row["failed"] for row in result["generators"]):
+        raise typer.Exit(3)
+
+
+@app.command()
 def publish(
     path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")] = Path(
         "anomreason"
@@ -375,7 +502,7 @@ def _print_board(board: Any) -> None:
             line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
         console.print(printable(line), markup=False, soft_wrap=True)
     for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False)
+        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
     for evaluation in board.evaluations[:1]:
         for warning in evaluation.numbers.get("warnings", []):
             console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)

@@ -213,8 +213,7 @@ def show_run(run: Annotated[Path, typer.Argument(show_default=False)]) -> None:
 def prune_run(
     run: Annotated[Path, typer.Argument(show_default=False)],
 ) -> None:
-    """Forget answers that could not be used, and results of earlier settings. What was paid for and usable stays."""
+    """Forget the texts of unusable answers, and results of earlier settings. What was paid for stays in the ledger."""
     from agent.ledger import prune
 
-    removed = prune(run)
-    typer.echo(f"{printable(str(run))}: {removed} rows removed")
+    typer.echo(f"{printable(str(run))}: {prune(run)} answers and results forgotten")

@@ -1,30 +1,34 @@
-"""Predictions of any model behind a server: the plan `direct`, a call a picture, as rows of prediction files.
+"""Predictions of any model behind a server, as rows of prediction files: a call a picture and task, or another plan.
 
-`predict` journals the answers beside the predictions, in `<name>.run/`: run again it asks for what is missing, and the files are
-those of an undisturbed run. `examine` keeps nothing.
+`predict` and `predict_within` journal the answers beside the predictions, in `<name>.run/`: run again they ask for what is missing,
+and the files are those of an undisturbed run. `examine` keeps nothing.
 """
 
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from agent.asking import Asker, Services
-from agent.budget import UNLIMITED, Budget
+from agent import loops
+from agent.asking import Asker, Services, together
+from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price
 from agent.client import Chat, connect
-from agent.journal import Journal
+from agent.journal import Journal, Totals
 from agent.pictures import Picture
-from agent.plans.direct import best, question, read_label
+from agent.plans import PLANS, Annotation, Settings
+from agent.plans.direct import best, question
 from agent.run import Endpoint
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import Task
-from dataset_builder.textform import Dropped
+from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["TASKS", "Asked", "dataset_pictures", "examine", "predict"]
+__all__ = ["TASKS", "Asked", "Predicted", "dataset_pictures", "examine", "predict", "predict_within"]
+
+DIRECT = Settings(plan="direct")
 
 Asked = Literal["anomalies", "grounded", "verdict", "both"]
 
@@ -39,6 +43,23 @@ TASKS: dict[str, tuple[Task, ...]] = {
 Pictures = Iterable[tuple[str, bytes]]
 
 
+class Predicted(NamedTuple):
+    """What predicting came to, over every time it was run.
+
+    Attributes:
+        failed (`int`): pictures without a readable answer.
+        unfinished (`int`): pictures that the budget kept from being answered, of those it came to.
+        calls, tokens (`int`): calls made, and their tokens, prompts included.
+        usd (`float`, *optional*): what they cost, where the price is known.
+    """
+
+    failed: int
+    unfinished: int
+    calls: int
+    tokens: int
+    usd: float | None
+
+
 def predict(
     pictures: Pictures,
     endpoint: Endpoint,
@@ -48,7 +69,7 @@ def predict(
     *,
     restart: bool = False,
 ) -> int:
-    """Predict pictures into prediction files, in their order.
+    """Predict pictures into prediction files, in their order, with one call each and task.
 
     Args:
         pictures (iterable of `(image_id, bytes)`): read as they are needed.
@@ -66,10 +87,35 @@ def predict(
         UnavailableError: if the server refuses to answer.
         OutputError: if a file cannot be written.
     """
-    failed = number = 0
+    return predict_within(pictures, endpoint, out, done, task, restart=restart).failed
 
-    def keep(prediction: Prediction) -> None:
-        nonlocal failed, number
+
+def predict_within(
+    pictures: Pictures,
+    endpoint: Endpoint,
+    out: Path,
+    done: Callable[[int], None] = lambda number: None,
+    task: Asked = "anomalies",
+    *,
+    restart: bool = False,
+    settings: Settings = DIRECT,
+    limits: Limits = UNLIMITED,
+    price: Price | None = None,
+) -> Predicted:
+    """`predict` by any plan and within a budget.
+
+    Args:
+        settings (`Settings`): the plan and its numbers. A verdict is a call of its own in every plan.
+        limits (`Limits`): what may be used in all, earlier runs included; when it is used up, what was answered is written.
+        price (`Price`, *optional*): of the model's tokens.
+    """
+    failed = unfinished = number = 0
+
+    def keep(prediction: Prediction | None) -> None:
+        nonlocal failed, unfinished, number
+        if prediction is None:
+            unfinished += 1
+            return
         writer.append(prediction)
         failed, number = failed + (prediction.status == "failed"), number + 1
         done(number)
@@ -79,64 +125,100 @@ def predict(
         if restart:
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
-        asyncio.run(_answer(pictures, endpoint, run, TASKS[task], keep))
-    return failed
+        spent = loops.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
+    return Predicted(failed, unfinished, spent.calls, spent.tokens, None if price is None else spent.cost)
 
 
 def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
     """What a model behind a server says of some pictures; see `predict`."""
-    found: list[Prediction] = []
+    found: list[Prediction | None] = []
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
-        asyncio.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
-    return found
+        loops.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
+    return [one for one in found if one is not None]
 
 
 async def _answer(
-    pictures: Pictures, endpoint: Endpoint, run: Path, tasks: tuple[Task, ...], keep: Callable[[Prediction], None]
-) -> None:
-    """Hand the predictions to `keep` in the pictures' order, twice as many under way as the server answers at once."""
+    pictures: Pictures,
+    endpoint: Endpoint,
+    run: Path,
+    tasks: tuple[Task, ...],
+    keep: Callable[[Prediction | None], None],
+    settings: Settings = DIRECT,
+    limits: Limits = UNLIMITED,
+    price: Price | None = None,
+) -> Totals:
+    """Hand the predictions to `keep` in the pictures' order, twice as many under way as the server answers at once.
+
+    `None` stands for a picture that the budget does not suffice for; none is begun after it.
+    """
     async with Journal(run) as journal:
         client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
         chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
-        services = Services(chat, journal, Budget(UNLIMITED, None, journal.totals()))
-        waiting: deque[asyncio.Task[Prediction]] = deque()
-        source = iter(pictures)
+        services = Services(chat, journal, Budget(limits, price, journal.totals()))
+        waiting: deque[asyncio.Task[Prediction | None]] = deque()
+        source = enumerate(pictures)
+        ended = False
         try:
             while True:
-                for image_id, data in islice(source, 2 * endpoint.concurrency - len(waiting)):
-                    waiting.append(asyncio.create_task(_one(image_id, data, services, tasks)))
+                room = 0 if ended else 2 * endpoint.concurrency - len(waiting)
+                for rank, (image_id, data) in islice(source, room):
+                    waiting.append(asyncio.create_task(_one(image_id, data, services, tasks, settings, rank)))
                 if not waiting:
                     break
-                keep(await waiting.popleft())
+                prediction = await waiting.popleft()
+                ended = ended or prediction is None
+                keep(prediction)
         finally:
             for one in waiting:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
             await client.close()
+        return journal.totals()
 
 
-async def _one(image_id: str, data: bytes, services: Services, tasks: tuple[Task, ...]) -> Prediction:
+async def _one(
+    image_id: str, data: bytes, services: Services, tasks: tuple[Task, ...], settings: Settings, rank: int
+) -> Prediction | None:
     try:
         picture = await asyncio.to_thread(Picture.read, data, image_id)
     except PictureError as error:
         return _lost(image_id, str(error))
-    asker = Asker(picture, services)
-    asked = {task: best(await asker.put(question(picture.url, task))) for task in tasks}
-    verdict, answer = asked.get("verdict"), asked.get(tasks[-1])
-    assert answer is not None
-    label = read_label(verdict.answer) if verdict else None
-    spent = {
-        "finish_reason": answer.finish_reason or None,
-        "seconds": round(sum(one.seconds for one in asked.values()), 4),
-        "tokens": sum(one.completion_tokens for one in asked.values()),
-    }
-    if not answer.answer or (answer is verdict and label is None):
+    asker = Asker(picture, services, settings.stance, rank)
+    try:
+        # A call each: the answer to one question must not depend on the other.
+        answers = await together(*(_asked(asker, task, settings) for task in tasks))
+    except BudgetReached:
+        return None
+    if settings.plan == "direct":
+        seconds, tokens = sum(one.seconds or 0 for one in answers), sum(one.tokens or 0 for one in answers)
+    else:
+        seconds, tokens = services.journal.used_on(image_id)
+    spent = {"seconds": round(seconds, 4), "tokens": tokens}
+    prediction: Prediction = answers[-1].model_copy(update={"label": answers[0].label, **spent})
+    return prediction
+
+
+async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
+    """The prediction that one task's answer holds: a label after `verdict`, anomalies after the others."""
+    image_id = asker.picture.image_id
+    if task != "verdict" and settings.plan != "direct":
+        return _from_annotation(await PLANS[settings.plan](asker, settings))
+    answer = best(await asker.put(question(asker.picture.url, task)))
+    label = parse_verdict(answer.answer) if task == "verdict" else None
+    if not answer.answer or (task == "verdict" and label is None):
         prediction = _lost(image_id, answer.problem or "no answer", answer.answer)
-    elif answer is verdict:
+    elif task == "verdict":
         prediction = Prediction(image_id=image_id, status="none", raw=answer.answer)
     else:
-        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), picture)
-    return prediction.model_copy(update={"label": label, **spent})
+        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker.picture)
+    return prediction.model_copy(
+        update={
+            "label": label,
+            "finish_reason": answer.finish_reason or None,
+            "seconds": answer.seconds,
+            "tokens": answer.completion_tokens,
+        }
+    )
 
 
 def _lost(image_id: str, reason: str, answer: str = "") -> Prediction:
@@ -157,8 +239,24 @@ def _in_pixels(prediction: Prediction, picture: Picture) -> Prediction:
     return prediction.model_copy(update={"anomalies": anomalies})
 
 
-def dataset_pictures(dataset: str, split: str, limit: int | None) -> tuple[int, Iterator[tuple[str, bytes]]]:
-    """The pictures of a dataset's split, still encoded, and how many they are.
+def _from_annotation(annotation: Annotation) -> Prediction:
+    fields = {"name", "phenomenon", "reasoning", "severity", "remark", "bbox", "score"}
+    return Prediction(
+        image_id=annotation.image_id,
+        status=annotation.status,
+        anomalies=[candidate.model_dump(include=fields) for candidate in annotation.anomalies],  # type: ignore[misc]
+        dropped=[Dropped("", f"{failure.stage}: {failure.reason}") for failure in annotation.failures],
+    )
+
+
+def dataset_pictures(
+    dataset: str,
+    split: str,
+    limit: int | None,
+    config: str | None = None,
+    images: Container[str] | None = None,
+) -> tuple[int, Iterator[tuple[str, bytes]]]:
+    """The pictures of a dataset's split, or those with names in `images`, still encoded, and how many they are.
 
     Raises:
         InputError: if it cannot be loaded or lacks a column.
@@ -166,7 +264,7 @@ def dataset_pictures(dataset: str, split: str, limit: int | None) -> tuple[int, 
     import datasets
 
     try:
-        rows = datasets.load_dataset(dataset, split=split)
+        rows = datasets.load_dataset(dataset, config, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
@@ -175,5 +273,7 @@ def dataset_pictures(dataset: str, split: str, limit: int | None) -> tuple[int, 
     if missing := {"image", "image_id"} - set(rows.column_names):
         raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
     rows = rows.select_columns(["image", "image_id"]).cast_column("image", datasets.Image(decode=False))
+    if images is not None:
+        rows = rows.select([at for at, name in enumerate(rows["image_id"]) if name in images])
     count = len(rows) if limit is None else min(limit, len(rows))
     return count, ((row["image_id"], row["image"]["bytes"]) for row in rows.select(range(count)))

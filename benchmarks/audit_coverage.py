@@ -1,6 +1,6 @@
 """Do an audit's intervals hold the truth, and are equal generators left in one tier?
 
-    python benchmarks/audit_coverage.py [--audits 400] [--pictures 200] [--generators 15]
+    python benchmarks/audit_coverage.py [--audits 400] [--pictures 200] [--generators 15] [--seed 0]
 
 Generators of scenes with known rates: each draws how many anomalies a picture has (a prompt is harder for all of them alike),
 and their severities from those that the renderer gives its families. The truth of AF, MAI and CAP is that of a very large
@@ -39,11 +39,13 @@ def prompts(rng: np.random.Generator, pictures: int) -> np.ndarray:
     return rng.gamma(2.0, 0.5, pictures)
 
 
-def coverage(rate: float, audits: int, pictures: int, resamples: int, known: np.ndarray) -> dict[str, float]:
+def coverage(
+    rate: float, audits: int, pictures: int, resamples: int, known: np.ndarray, first: int
+) -> dict[str, float]:
     truth = {"AF": rate, "MAI": float(np.mean(100 - known) / 100)}
     truth["CAP"] = truth["AF"] * truth["MAI"]
     held = dict.fromkeys(truth, 0)
-    for seed in range(audits):
+    for seed in range(first, first + audits):
         rng = np.random.default_rng([1, seed])
         seen = generator(rng, rate, prompts(rng, pictures), known, "")
         (one,) = audit({"g": seen}, resamples, seed).generators
@@ -53,11 +55,11 @@ def coverage(rate: float, audits: int, pictures: int, resamples: int, known: np.
 
 
 def ranked_apart(
-    rates: list[float], shared: bool, audits: int, pictures: int, resamples: int, known: np.ndarray
+    rates: list[float], shared: bool, audits: int, pictures: int, resamples: int, known: np.ndarray, first: int
 ) -> float:
     """The share of audits with more than one tier."""
     apart = 0
-    for seed in range(audits):
+    for seed in range(first, first + audits):
         rng = np.random.default_rng([2, seed])
         hardness = prompts(rng, pictures)
         seen = {
@@ -75,25 +77,30 @@ def main() -> None:
     parser.add_argument("--audits", type=int, default=400)
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--generators", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=0, help="Other seeds draw other audits.")
     arguments = parser.parse_args()
     audits, pictures, many = arguments.audits, arguments.pictures, arguments.generators
+    first = arguments.seed * 1_000_000
     known = severities_of_scenes(300)
     size = (audits, pictures)
     result = {
         "audits": audits,
+        "seed": arguments.seed,
         "pictures a generator": pictures,
-        "intervals hold the truth": {f"{rate:g} a picture": coverage(rate, *size, 2000, known) for rate in RATES},
+        "intervals hold the truth": {
+            f"{rate:g} a picture": coverage(rate, *size, 2000, known, first) for rate in RATES
+        },
         "two equal generators ranked apart": {
-            "shared prompts": ranked_apart([1.0] * 2, True, *size, 2000, known),
-            "own prompts": ranked_apart([1.0] * 2, False, *size, 2000, known),
+            "shared prompts": ranked_apart([1.0] * 2, True, *size, 2000, known, first),
+            "own prompts": ranked_apart([1.0] * 2, False, *size, 2000, known, first),
         },
         f"any of {many} equal generators ranked apart": {
-            "shared prompts": ranked_apart([1.0] * many, True, *size, 10_000, known),
-            "own prompts": ranked_apart([1.0] * many, False, max(20, audits // 4), pictures, 10_000, known),
+            "shared prompts": ranked_apart([1.0] * many, True, *size, 10_000, known, first),
+            "own prompts": ranked_apart([1.0] * many, False, max(20, audits // 4), pictures, 10_000, known, first),
         },
         f"two generators, one {UNEQUAL:g} times as bad, told apart": {
-            "shared prompts": ranked_apart([1.0, UNEQUAL], True, *size, 2000, known),
-            "own prompts": ranked_apart([1.0, UNEQUAL], False, *size, 2000, known),
+            "shared prompts": ranked_apart([1.0, UNEQUAL], True, *size, 2000, known, first),
+            "own prompts": ranked_apart([1.0, UNEQUAL], False, *size, 2000, known, first),
         },
     }
     print(json.dumps(result, indent=1))

@@ -148,11 +148,12 @@ def tables(pictures: int, encoder: str, seed: int) -> dict[str, Any]:
             measurement = measure(predictions, truth, similarity, options)
         scores[name] = {column: float(measurement.numbers[column]) for column in COLUMNS}
         signature = measurement.numbers["signature"]
-        matched = np.array([m["Full"] for picture in measurement.pictures for m in picture["matches"]])
+        pairs = [match for picture in measurement.pictures for match in picture["matches"]]
+        phe, rea, matched = (np.array([match[view] for match in pairs]) for view in ("Phe", "Rea", "Full"))
         low, median, high = np.quantile(matched, [0.05, 0.5, 0.95])
-        similarities[name] = {"5 %": low, "median": median, "95 %": high} | {
-            f"≥ {t:g}": float((matched >= t).mean()) for t in options.thresholds
-        }
+        similarities[name] = {"median Phe": np.median(phe), "median Rea": np.median(rea)}
+        similarities[name] |= {"5 %": low, "median": median, "95 %": high}
+        similarities[name] |= {f"≥ {t:g}": float((matched >= t).mean()) for t in options.thresholds}
     return {"signature": signature, "scores": scores, "similarities": similarities}
 
 

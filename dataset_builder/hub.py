@@ -16,7 +16,17 @@ from typing import Any, Literal
 
 from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
 
-__all__ = ["Kind", "Published", "check_repo_id", "is_repo_id", "push", "repository_files"]
+__all__ = [
+    "Difference",
+    "Kind",
+    "Published",
+    "check_repo_id",
+    "compare",
+    "is_repo_id",
+    "push",
+    "repository_files",
+    "told",
+]
 
 Kind = Literal["dataset", "model", "space"]
 
@@ -33,6 +43,18 @@ class Published:
     files: list[tuple[str, int]]
     url: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a push would change on the Hub: names of files that it lacks, has with another content, and has no longer."""
+
+    new: list[str]
+    changed: list[str]
+    gone: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.gone)
 
 
 def is_repo_id(name: str) -> bool:
@@ -117,7 +139,7 @@ def push(
 
     api = HfApi(token=token)
     sdk = "gradio" if kind == "space" else None
-    with _told(repo_id):
+    with told(repo_id):
         url = str(api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk))
         api.upload_folder(
             repo_id=repo_id,
@@ -127,7 +149,10 @@ def push(
             delete_patterns=list(ours),
             commit_message=message,
         )
-        wrong = _differences(api, repo_id, kind, path, files, ours)
+        left = compare(path, files, repo_id, kind, ours)
+        wrong = [f"{name} is missing" for name in left.new]
+        wrong += [f"{name} has another content" for name in left.changed]
+        wrong += [f"{name} is there and was not built" for name in left.gone]
         if check is not None and not wrong:
             wrong = check(api)
     if wrong:
@@ -142,8 +167,13 @@ def _literal(name: str) -> str:
 
 
 @contextmanager
-def _told(repo_id: str) -> Iterator[None]:
-    """Turns what a push can meet into one sentence with the mend."""
+def told(repo_id: str) -> Iterator[None]:
+    """Turns what a connection to the Hub can meet into one sentence with the mend.
+
+    Raises:
+        UnavailableError: if the Hub is out of reach or refuses.
+        InputError: if it does not accept a card.
+    """
     import httpx2  # the HTTP client of huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -164,33 +194,37 @@ def _told(repo_id: str) -> Iterator[None]:
         raise InputError(f"{repo_id}: the Hub does not accept README.md ({' '.join(str(error).split())})") from None
 
 
-def _differences(
-    api: Any, repo_id: str, kind: Kind, path: Path, files: Sequence[str], ours: Sequence[str]
-) -> list[str]:
-    """Compare names, sizes and hashes with what the Hub now has."""
+def compare(path: Path, files: Sequence[str], repo_id: str, kind: Kind, ours: Sequence[str]) -> Difference:
+    """Compare names and hashes of files with what the Hub has now; the parameters are `push`'s.
+
+    Raises:
+        huggingface_hub.errors.RepositoryNotFoundError: if there is no such repository, or the token may not see it.
+    """
+    from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    tree = api.list_repo_tree(repo_id, repo_type=kind, recursive=True, expand=False)
+    tree = HfApi(token=os.environ.get("HF_TOKEN")).list_repo_tree(repo_id, repo_type=kind, recursive=True)
     there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-    wrong = []
+    changed = []
     for name in files:
         entry = there.get(name)
-        local = path / name
-        if entry is None:
-            wrong.append(f"{name} is missing")
-        elif entry.size != local.stat().st_size:
-            wrong.append(f"{name} has {entry.size:,} bytes instead of {local.stat().st_size:,}")
-        elif (entry.lfs.sha256 if entry.lfs else entry.blob_id) != _hash(local, git=entry.lfs is None):
-            wrong.append(f"{name} has another content")
+        if entry and not _is_same(path / name, entry):
+            changed.append(name)
     strays = [name for name in there if name not in files and name != ".gitattributes"]
-    stale = [name for name in strays if any(fnmatch(name, pattern) for pattern in ours)]
-    return wrong + [f"{name} is there and was not built" for name in stale]
+    return Difference(
+        new=[name for name in files if name not in there],
+        changed=changed,
+        gone=[name for name in strays if any(fnmatch(name, pattern) for pattern in ours)],
+    )
 
 
-def _hash(path: Path, *, git: bool) -> str:
-    """The hash the Hub gives a file: SHA-256 for a large one, git's blob id for any other."""
+def _is_same(path: Path, entry: Any) -> bool:
+    """Whether a file is the one the Hub has, by the hash kept there: SHA-256 of a large one, git's blob id of any other."""
+    if entry.size != path.stat().st_size:
+        return False
     with path.open("rb") as file:
-        if not git:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if entry.lfs:
+            return bool(hashlib.file_digest(file, "sha256").hexdigest() == entry.lfs.sha256)
         data = file.read()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+    return bool(blob.hexdigest() == entry.blob_id)

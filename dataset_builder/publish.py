@@ -11,7 +11,10 @@ from dataset_builder.built import is_dataset
 from dataset_builder.errors import InputError
 from dataset_builder.hub import Published, push, repository_files
 
-__all__ = ["is_space", "publish", "publish_space"]
+__all__ = ["DATASET_FILES", "is_space", "publish", "publish_space"]
+
+DATASET_FILES = ("data/*", "candidates/*", "sft/*", "assets/*", "skipped.jsonl", "validation.json")
+"""What goes from a dataset's repository if the build lacks it: shards of an earlier one would otherwise stay and be loaded."""
 
 
 def publish(path: Path, repo_id: str, *, private: bool = False, dry_run: bool = False) -> Published:
@@ -46,8 +49,7 @@ def publish(path: Path, repo_id: str, *, private: bool = False, dry_run: bool = 
         repo_id,
         "dataset",
         message="Build of AnomReason",
-        # Shards of an earlier build that this one has no more would otherwise stay and be loaded.
-        ours=["data/*", "candidates/*", "sft/*", "assets/*", "skipped.jsonl", "validation.json"],
+        ours=DATASET_FILES,
         private=private,
         dry_run=dry_run,
         note=f"{rows:,} rows",

@@ -13,6 +13,8 @@ Verdict = Literal["accept", "reject", "unsure"]
 
 def _encodable(text: str) -> str:
     # A lone surrogate passes for a character until someone writes it to a file, far from where it came in.
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -10,6 +10,7 @@ not read:
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -18,12 +19,12 @@ from pydantic import ValidationError
 from dataset_builder import severity
 from dataset_builder.errors import RecordError
 from dataset_builder.fields import OFFICIAL_KEYS, TEXT_FIELDS, Field, clean_name, field_of, repair
-from dataset_builder.schema import Anomaly
+from dataset_builder.schema import Anomaly, Label
 from dataset_builder.textform_json import Array, Object, scan
 from dataset_builder.textform_layout import read_blocks
 from dataset_builder.textform_none import says_none
 
-__all__ = ["Dropped", "Parsed", "parse_answer", "write_answer", "write_official_text"]
+__all__ = ["Dropped", "Parsed", "parse_answer", "parse_verdict", "write_answer", "write_official_text"]
 
 
 class Dropped(NamedTuple):
@@ -248,3 +249,17 @@ def _anomaly(fields: dict[Field, Any], source: str) -> tuple[Anomaly | None, lis
 
 def _short(text: str) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def parse_verdict(answer: str) -> Label | None:
+    """The verdict that an answer to the task `verdict` gives by its first word, as the official code reads it; else `None`.
+
+    >>> parse_verdict("**Yes**, the hand has six fingers."), parse_verdict("no"), parse_verdict("Perhaps. Yes?")
+    ('fake', 'real', None)
+    """
+    word = _WORD.search(answer)
+    return _VERDICTS.get(word[0].lower()) if word else None
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+_VERDICTS: dict[str, Label] = {"yes": "fake", "no": "real"}

@@ -8,46 +8,48 @@
 |---|---|---|
 | `ORG/anomreason` | dataset | a built dataset |
 | `ORG/semap` | Space | `metric_semap/` |
-| `ORG/anomreason-adapter` | model | a trained adapter, with its card |
 | `ORG/anomreason-base` | model | the adapter's base, if it is the shipped tiny model |
+| `ORG/anomreason-adapter` | model | a trained adapter, with its card |
 | `ORG/anomreason-demo` | Space | `space/`, with the packages it needs beside it |
 """
 
 import argparse
-import ast
-import json
 import os
 import re
 import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dataset_builder import hub, publish  # noqa: E402  # found beside this file, installed or not
 from dataset_builder.errors import AnomReasonError, InputError  # noqa: E402
-
-OF_TRAINING = ("checkpoint-*", "runs", "*_results.json", "trainer_state.json", "training_args.bin")
-"""What training leaves beside an adapter for itself."""
+from trainer.publish import ADAPTER_FILES, BASE_FILES  # noqa: E402
 
 
 class Repository(NamedTuple):
-    """A repository of the release: its kind and name on the Hub, how its folder is made, and how it is checked."""
+    """A repository of the release: its kind and name on the Hub, how its folder is made and checked, and what goes from the
+    Hub if the folder lacks it."""
 
     kind: hub.Kind
     name: str
     assemble: Callable[[Path, argparse.Namespace], None]
     check: Callable[[Path], str]
+    ours: Sequence[str]
 
 
-def copy(source: Path, out: Path, leave_out: tuple[str, ...] = ()) -> None:
+class NotNeeded(Exception):  # it is no error
+    """Why a repository is no part of this release; it is told and passed over."""
+
+
+def copy(source: Path, out: Path) -> None:
     """Copy the files that belong into a repository: nothing hidden, no bytecode, no pickles."""
-    for name in hub.repository_files(source, leave_out):
+    for name in hub.repository_files(source):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, out / name)
 
@@ -62,7 +64,7 @@ def assemble_dataset(out: Path, options: argparse.Namespace) -> None:
     from dataset_builder.built import is_dataset
 
     if not is_dataset(options.dataset):
-        raise InputError(f"{options.dataset}: is no dataset; make one with `anomreason build SOURCE`")
+        raise InputError(f"{options.dataset}: is no dataset; make one with `anomreason build SOURCE` or `make demo`")
     copy(options.dataset, out)
     replace(out / "README.md", 'load_dataset("anomreason"', f'load_dataset("{options.org}/anomreason"')
 
@@ -72,7 +74,7 @@ def check_dataset(path: Path) -> str:
     import datasets
 
     found = []
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory(dir=path.parent) as cache:  # where there is room for the pictures
         for config in datasets.get_dataset_config_names(str(path)):
             loaded = datasets.load_dataset(str(path), config, cache_dir=cache)
             found += [f"{config} {split} {len(rows):,}" for split, rows in loaded.items()]
@@ -86,44 +88,22 @@ def assemble_metric(out: Path, options: argparse.Namespace) -> None:
 
 
 def check_metric(path: Path) -> str:
-    """`evaluate` loads it from the folder, and its page is there."""
+    """`evaluate` loads it from the folder, and its page starts."""
     import evaluate
 
     with tempfile.TemporaryDirectory() as cache:
         metric = evaluate.load(str(path / "semap.py"), cache_dir=cache)
-    return f"{metric.name}, {check_space(path)}"
+    return f"{metric.name} loads, {check_space(path)}"
 
 
 def adapter_base(adapter: Path) -> tuple[str, bool]:
     """The base that an adapter names, and whether it is the shipped tiny model."""
-    from trainer.loading import TINY, resolve
+    from trainer.loading import TINY, base_of, resolve
 
     if not (adapter / "adapter_config.json").is_file():
-        raise InputError(f"{adapter}: is no adapter; train one with `anomreason train`, or run `anomreason quickstart`")
-    base = str(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
+        raise InputError(f"{adapter}: is no adapter; train one with `anomreason train`, or run `make demo`")
+    base = base_of(str(adapter))
     return base, Path(resolve(base)).resolve() == TINY.resolve()
-
-
-def assemble_adapter(out: Path, options: argparse.Namespace) -> None:
-    """The adapter with its card, naming its base by the name that has on the Hub."""
-    from trainer.adapter_card import check_card, write_card
-    from trainer.checkpoints import name_base
-
-    base, tiny = adapter_base(options.adapter)
-    copy(options.adapter, out, OF_TRAINING)
-    name_base(out, f"{options.org}/anomreason-base" if tiny else base)
-    write_card(out, repo_id=f"{options.org}/anomreason-adapter")
-    check_card(out)
-
-
-def check_adapter(path: Path) -> str:
-    """PEFT reads its configuration, and its weights are safetensors with something in them."""
-    from peft import PeftConfig
-    from safetensors import safe_open
-
-    config = PeftConfig.from_pretrained(str(path))
-    with safe_open(path / "adapter_model.safetensors", framework="pt") as weights:
-        return f"{len(weights.keys())} tensors for {config.base_model_name_or_path}"
 
 
 def assemble_base(out: Path, options: argparse.Namespace) -> None:
@@ -142,40 +122,66 @@ def check_base(path: Path) -> str:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     AutoProcessor.from_pretrained(str(path))
-    return f"{AutoModelForImageTextToText.from_pretrained(str(path)).num_parameters():,} parameters"
+    return f"{AutoModelForImageTextToText.from_pretrained(str(path)).num_parameters():,} parameters load"
+
+
+def assemble_adapter(out: Path, options: argparse.Namespace) -> None:
+    """The adapter with its card, naming base and dataset by the names that these have on the Hub."""
+    from trainer.publish import assemble
+
+    base, tiny = adapter_base(options.adapter)
+    base_id = f"{options.org}/anomreason-base" if tiny else base
+    assemble(options.adapter, out, f"{options.org}/anomreason-adapter", base_id)
+    replace(out / "README.md", "datasets:\n- anomreason\n", f"datasets:\n- {options.org}/anomreason\n")
+
+
+def check_adapter(path: Path) -> str:
+    """PEFT puts it onto its base, if that is part of the release; of another base, which may be large, it fits the card."""
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    name = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
+    AutoProcessor.from_pretrained(str(path))
+    base = path.with_name("base")
+    if not base.is_dir():
+        return f"its configuration and processor load; that it fits {name} was not tried"
+    PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(str(base)), str(path))
+    return f"loads on {name}"
 
 
 def assemble_space(out: Path, options: argparse.Namespace) -> None:
     """The page, with the packages of this project that it needs beside it."""
     from space.vendor import vendor
 
-    vendor(out)
+    vendor(out, f"{options.org}/anomreason-demo")
 
 
 def check_space(path: Path) -> str:
-    """What its card starts is there, every module can be parsed, and what it needs is listed."""
+    """What its card starts is there, lists what it needs, and serves its page from this folder."""
     from huggingface_hub import SpaceCard
+
+    from tests.serving import serve_space
 
     start = SpaceCard.load(path / "README.md").data.to_dict().get("app_file", "app.py")
     for name in (start, "requirements.txt"):
         if not (path / name).is_file():
             raise InputError(f"{path / name}: is missing; the Space cannot start without it")
-    modules = list(path.rglob("*.py"))
-    for module in modules:
-        ast.parse(module.read_text(encoding="utf-8"), str(module))
-    return f"{len(modules)} modules, started by {start}"
-
-
-class NotNeeded(Exception):  # it is no error
-    """Why a repository is no part of this release; it is told and passed over."""
+    command = [sys.executable, str(path.absolute() / start)]
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            with serve_space(Path(work), command=command, PYTHONPATH="", PYTHONDONTWRITEBYTECODE="1") as served:
+                return f"its page answers after {served.seconds:.0f} s"
+        except AssertionError as error:
+            reason = (str(error).strip() or "it says nothing").splitlines()[-1]
+            raise InputError(f"{path / start}: does not start ({reason}); run it by itself to see why") from None
 
 
 REPOSITORIES = {
-    "dataset": Repository("dataset", "anomreason", assemble_dataset, check_dataset),
-    "metric": Repository("space", "semap", assemble_metric, check_metric),
-    "base": Repository("model", "anomreason-base", assemble_base, check_base),
-    "adapter": Repository("model", "anomreason-adapter", assemble_adapter, check_adapter),
-    "space": Repository("space", "anomreason-demo", assemble_space, check_space),
+    "dataset": Repository("dataset", "anomreason", assemble_dataset, check_dataset, publish.DATASET_FILES),
+    "metric": Repository("space", "semap", assemble_metric, check_metric, ["*"]),
+    "base": Repository("model", "anomreason-base", assemble_base, check_base, BASE_FILES),
+    "adapter": Repository("model", "anomreason-adapter", assemble_adapter, check_adapter, ADAPTER_FILES),
+    "space": Repository("space", "anomreason-demo", assemble_space, check_space, ["*"]),
 }
 
 
@@ -197,95 +203,90 @@ def check_changelog(version: str, changelog: str) -> None:
         raise InputError(f"CHANGELOG.md: has no section `## [{version}] - YYYY-MM-DD`; say in it what is new")
 
 
-def changes(path: Path, repo_id: str, kind: hub.Kind) -> str:
-    """What a push would change on the Hub, in a few words."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-    from huggingface_hub.hf_api import RepoFile
-
-    api = HfApi(token=os.environ["HF_TOKEN"])
-    files = hub.repository_files(path)
-    try:
-        tree = api.list_repo_tree(repo_id, repo_type=kind, recursive=True)
-        there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-    except RepositoryNotFoundError:
-        return f"a new repository with {len(files)} files"
-    new = [name for name in files if name not in there]
-    changed = [name for name in files if name in there and not is_same(path / name, there[name])]
-    told = [
-        f"{len(names)} {what} ({', '.join(names[:4])})" for what, names in (("new", new), ("changed", changed)) if names
-    ]
-    return ", ".join(told) or "nothing changes"
-
-
-def is_same(path: Path, entry: Any) -> bool:
-    """Whether a file is the one the Hub has, by the hash it keeps: SHA-256 of a large one, git's of any other."""
-    from huggingface_hub.utils.sha import git_hash, sha_fileobj
-
-    with path.open("rb") as file:
-        return bool(
-            sha_fileobj(file).hex() == entry.lfs.sha256 if entry.lfs else git_hash(file.read()) == entry.blob_id
-        )
-
-
-def push(path: Path, repo_id: str, kind: hub.Kind) -> str:
-    """Push a folder and check what arrived; returns its address."""
-    if kind == "dataset":
-        return publish.publish(path, repo_id).url
-    files = hub.repository_files(path)
-    ours = ["*"] if kind == "space" else ["adapter_*", "assets/*"]
-    return hub.push(path, files, repo_id, kind, message="Release of AnomReason", ours=ours).url
-
-
-def release(options: argparse.Namespace) -> int:
-    """Assemble and check everything before anything is pushed; returns the exit code: 3 if something was left out."""
+def prepare(options: argparse.Namespace) -> list[tuple[Path, Repository]]:
+    """Assemble and check the folders of the release; returns those that belong to it."""
     shutil.rmtree(options.out, ignore_errors=True)
-    ready: list[tuple[Path, Repository]] = []
-    left_out = False
+    ready = []
     for folder, repository in REPOSITORIES.items():
         path = options.out / folder
+        print(f"assemble and check {path}", flush=True)
         try:
             repository.assemble(path, options)
         except NotNeeded as reason:
-            print(f"{folder}: not needed; {reason}")
-            continue
-        except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] not in ("space", "trainer"):
-                raise
-            print(f"{folder}: left out, {error.name} is not built yet")
-            left_out = True
+            print(f"  not needed: {reason}")
             continue
         check_card(path)
-        print(f"{folder}: {repository.check(path)}")
+        print(f"  {repository.check(path)}", flush=True)
         ready.append((path, repository))
+    return ready
+
+
+def changes(path: Path, repo_id: str, repository: Repository) -> str:
+    """What a push would change on the Hub, in a few words; the Hub is asked whether it takes the card."""
+    from huggingface_hub import RepoCard
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    files = hub.repository_files(path)
+    with hub.told(repo_id):
+        RepoCard.load(path / "README.md").validate(repo_type=repository.kind)
+        try:
+            found = hub.compare(path, files, repo_id, repository.kind, repository.ours)
+        except RepositoryNotFoundError:
+            return f"a new repository with {len(files)} files"
+    told = (("new", found.new), ("changed", found.changed), ("to be deleted", found.gone))
+    shown = [
+        f"{len(names)} {what} ({', '.join(names[:4])}{', …' if names[4:] else ''})" for what, names in told if names
+    ]
+    return ", ".join(shown) or "nothing changes"
+
+
+def push(path: Path, repo_id: str, repository: Repository) -> str:
+    """Push a folder and check what arrived; returns its address."""
+    if repository.kind == "dataset":
+        return publish.publish(path, repo_id).url
+    files, message = hub.repository_files(path), "Release of AnomReason"
+    return hub.push(path, files, repo_id, repository.kind, message=message, ours=repository.ours).url
+
+
+def release(options: argparse.Namespace) -> int:
+    """Assemble and check everything before anything is pushed; returns the exit code: 3 if there was no token to push with."""
+    hub.check_repo_id(f"{options.org}/anomreason", "ORG")
+    ready = prepare(options)
     if not os.environ.get("HF_TOKEN"):
         print("HF_TOKEN is not set: nothing was compared with the Hub, and nothing pushed")
-        return 3 if left_out or options.push else 0
+        return 3 if options.push else 0
     for path, repository in ready:
         repo_id = f"{options.org}/{repository.name}"
-        print(f"{repo_id}: {changes(path, repo_id, repository.kind)}")
+        print(f"{repository.kind} {repo_id}: {changes(path, repo_id, repository)}", flush=True)
     for path, repository in ready if options.push else ():
-        print(f"pushed {push(path, f'{options.org}/{repository.name}', repository.kind)}, checked")
-    return 3 if left_out else 0
+        print(f"pushed and checked: {push(path, f'{options.org}/{repository.name}', repository)}", flush=True)
+    return 0
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; errors are one line and exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("org", help="The organisation or user on the Hub.")
+    parser.add_argument("org", metavar="ORG", help="The organisation or user on the Hub.")
     parser.add_argument("--dataset", type=Path, default=ROOT / "anomreason", help="A built dataset.")
     parser.add_argument("--adapter", type=Path, default=ROOT / "demo" / "adapter", help="A trained adapter.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "hub", help="Where the repositories are assembled.")
     parser.add_argument("--push", action="store_true", help="Push them, with the token in HF_TOKEN.")
     options = parser.parse_args(arguments)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     try:
-        if options.push:
-            version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+        try:
             check_changelog(version, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+        except InputError as error:
+            if options.push:
+                raise
+            print(f"note: {error}; without it, a push is refused")
         return release(options)
     except AnomReasonError as error:
         print(f"release: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("release: stopped; run it again, what is on the Hub already is not sent twice", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

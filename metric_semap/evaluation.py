@@ -46,6 +46,14 @@ class Comparison(NamedTuple):
     pictures: int
     test: PairedTest
 
+    def __str__(self) -> str:
+        test = self.test
+        found = (
+            f"{self.first} over {self.second}, {self.score}: {test.difference:.3f} ({test.low:.3f} to {test.high:.3f}), "
+            f"p = {test.p:.3f}, paired bootstrap over {self.pictures:,} pictures"
+        )
+        return found if test.p < 0.05 else f"{found}: no difference that these pictures could show"
+
 
 class Leaderboard(NamedTuple):
     """Evaluations, best first, and the tests between neighbours; `configuration` is `default` or `deepfake`."""

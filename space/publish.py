@@ -22,7 +22,7 @@ def publish_demo(repo_id: str, *, private: bool = False, dry_run: bool = False) 
     """
     check_repo_id(repo_id)
     with tempfile.TemporaryDirectory() as work:
-        folder = vendor(Path(work) / "space", repo_id.split("/")[0])
+        folder = vendor(Path(work) / "space", repo_id)
         return push(
             folder,
             repository_files(folder),

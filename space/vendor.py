@@ -9,16 +9,16 @@ __all__ = ["vendor"]
 _HERE = Path(__file__).resolve().parent
 _PACKAGES = ("agent", "dataset_builder", "space", "trainer")
 _ROOT_FILES = ("app.py", "README.md", "requirements.txt")
-_KEPT = {".py", ".jinja", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
+_KEPT = {".py", ".jinja", ".html", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
 
 
-def vendor(out: Path, namespace: str | None = None) -> Path:
+def vendor(out: Path, repo_id: str | None = None) -> Path:
     """Write the Space's repository: `app.py`, its card and requirements, and beside them the packages it imports with the tiny
     weights.
 
     Args:
         out (`Path`): the folder; whole or not there at all, and replaced if it is there.
-        namespace (`str`, *optional*): takes the place of `ORG` in the card.
+        repo_id (`str`, *optional*): takes the place of `ORG/anomreason-demo` in the card, its organisation that of `ORG`.
 
     Returns:
         `out`.
@@ -29,8 +29,9 @@ def vendor(out: Path, namespace: str | None = None) -> Path:
     with atomic.new_directory(out) as work:
         for name in _ROOT_FILES:
             text = (_HERE / name).read_text(encoding="utf-8")
-            if namespace and name == "README.md":
-                text = text.replace("ORG/", f"{namespace}/")
+            if repo_id and name == "README.md":
+                organisation = repo_id.split("/")[0]
+                text = text.replace("ORG/anomreason-demo", repo_id).replace("ORG/", f"{organisation}/")
             (work / name).write_text(text, encoding="utf-8")
         for package in _PACKAGES:
             source = _HERE.parent / package

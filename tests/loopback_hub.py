@@ -322,6 +322,9 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self._repository(names)
         if repository is None:
             return
+        if names["revision"] not in ("main", repository.sha):
+            self._json({"error": "Invalid rev id"}, HTTPStatus.NOT_FOUND, X_Error_Code="RevisionNotFound")
+            return
         if names["id"] in self.hub.gated:
             self._json({"error": "Access is restricted"}, HTTPStatus.FORBIDDEN, X_Error_Code="GatedRepo")
             return
@@ -362,7 +365,7 @@ _ROUTES: list[tuple[tuple[str, ...], str, Any]] = [
     (("PUT",), r"/objects/(?P<oid>[0-9a-f]{64})", _Handler.store),
     (
         ("GET", "HEAD"),
-        r"/(?:(?P<kind>datasets|spaces)/)?(?P<id>[^/]+/[^/]+)/resolve/[^/]+/(?P<path>.+)",
+        r"/(?:(?P<kind>datasets|spaces)/)?(?P<id>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
         _Handler.resolve,
     ),
 ]

@@ -6,20 +6,21 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from dataset_builder.errors import AnomReasonError, OutputError
-from dataset_builder.predictions import Prediction
-from dataset_builder.scenes import pair
+from agent.simulated import serve
+from dataset_builder.errors import AnomReasonError
+from dataset_builder.predictions import read_predictions
+from dataset_builder.scenes import pair, read_scenes, write_scenes
 from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
-from trainer.audit.plan import ReviewerSettings, read_plan
-from trainer.audit.review import local_reviewer, review
+from trainer.audit.plan import read_plan
+from trainer.audit.review import Shown, local_reviewer, review
+from trainer.contestant import Budget, Contestant
 
 COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
 
@@ -136,33 +137,124 @@ class Killed(BaseException):
     """What ends a process anywhere."""
 
 
-def test_an_audit_that_was_stopped_asks_nothing_again(tmp_path: Path) -> None:
-    """Answers are kept as they come; only pictures without one are shown again, and never to another reviewer."""
-    plan, asked = read_plan(picture_plan(tmp_path)), []
+def test_an_audit_that_was_stopped_shows_nothing_again(tmp_path: Path) -> None:
+    """Answers are kept as they come; only pictures without one are shown to the model again, a torn row's among them."""
+    names, shown = [f"{k:02}.png" for k in range(20)], []
 
-    def reviewer(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[Prediction]:
-        for image_id, _ in pictures:
-            asked.append(image_id)
-            if len(asked) == 3:
-                raise Killed
-            yield Prediction(image_id=image_id, status="none")
+    def content(image_id: str) -> bytes:
+        shown.append(image_id)
+        if len(shown) == 18:
+            raise Killed
+        return pair(0, int(image_id[:2]))[0].png()
 
+    source = Shown("odd", names, content, tmp_path / "odd.json", Budget())
     with pytest.raises(Killed):
-        review(plan, tmp_path / "out", reviewer, Steps(1))
-    with (tmp_path / "out" / "predictions" / "odd.jsonl").open("a") as rows:
-        rows.write('{"image_id": "2.p')  # as a crash leaves it
-    answers, clean = review(plan, tmp_path / "out", reviewer, Steps(1))
-    assert asked == ["0.png", "1.png", "2.png", "2.png", *["0.png", "1.png", "2.png"] * 2]
-    assert answers["odd"].by_reviewer["reviewer"]["broken.png"].failed
-    assert clean is not None
-    other = plan.model_copy(update={"reviewer": ReviewerSettings(model="another")})
-    with pytest.raises(OutputError, match="another reviewer"):
-        review(other, tmp_path / "out", reviewer, Steps(1))
+        local_reviewer(Contestant(model="tiny"), Steps(1))(source)
+    with (tmp_path / "odd.jsonl").open("a") as rows:
+        rows.write('{"image_id": "19.p')  # as a crash leaves it
+    local_reviewer(Contestant(model="tiny"), Steps(1))(source)
+    assert shown == names[:18] + names[16:]
+    assert list(read_predictions(tmp_path / "odd.jsonl")) == names
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes, sorted into two generators, `odd` and `even`, and a file that is no picture."""
+    root = tmp_path_factory.mktemp("pictures")
+    write_scenes(root / "scenes", 24, seed=3)
+    for row in read_scenes(root / "scenes"):
+        place = root / ("odd" if row.anomalies else "even")
+        place.mkdir(exist_ok=True)
+        (place / row.image_id).hardlink_to(root / "scenes" / "images" / row.image_id)
+    (root / "odd" / "broken.png").write_bytes(b"no picture")
+    return root
+
+
+def test_the_agent_is_the_reviewer(pictures: Path, tmp_path: Path) -> None:
+    """Killed by kill -9 while it asks and run again, no answer is asked for twice; it ranks, and says who looked."""
+    path = tmp_path / "generators.yaml"
+    with serve(pictures / "scenes", miss=0.1, hallucinate=0.1, latency=0.05) as base_url:
+        reviewer = {"model": "simulated", "base_url": base_url, "plan": "efficient"}
+        sources = {name: {"images": str(pictures / name)} for name in ("odd", "even")}
+        path.write_text(json.dumps({"generators": sources, "reviewer": reviewer, "clean": str(pictures / "even")}))
+        assert run(path, "--out", tmp_path / "whole").returncode == 3  # the broken file
+        calls = asked(base_url)
+        rows = tmp_path / "out" / "predictions" / "odd.jsonl"
+        process = subprocess.Popen([*COMMAND, path, "--out", tmp_path / "out"], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 240
+        while not rows.is_file() or rows.read_bytes().count(b"\n") < 2:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert run(path, "--out", tmp_path / "out").returncode == 3
+        # What was on its way when the process died is asked for again, as many as are in flight.
+        assert asked(base_url) <= 2 * calls + 16
+    for name in ("audit.json", "audit.md"):
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert [row["name"] for row in audit["generators"]] == ["even", "odd"]
+    assert audit["generators"][1]["failed"] == 1
+    assert audit["clean"]["pictures"] == 12
+    assert audit["warnings"][:2] == [
+        "pictures without annotations were shown to simulated, plan efficient",
+        "simulated, no model",
+    ]
+
+
+def asked(base_url: str) -> int:
+    """The requests that the simulated model was sent so far."""
+    with urllib.request.urlopen(base_url.removesuffix("/v1") + "/stats", timeout=30) as answer:
+        return int(json.load(answer)["calls"])
+
+
+def test_a_budget_stops_the_audit_before_it_is_spent(pictures: Path, tmp_path: Path) -> None:
+    """What is left goes from source to source; then nothing is ranked, the exit code is 3; with more, it goes on where it stopped."""
+    path = tmp_path / "generators.yaml"
+    with serve(pictures / "scenes") as base_url:
+        plan: dict[str, Any] = {
+            "generators": {name: {"images": str(pictures / name)} for name in ("even", "odd")},
+            "reviewer": {"model": "simulated", "base_url": base_url},
+            "budget_calls": 15,
+        }
+        path.write_text(json.dumps(plan))
+        done = run(path, "--out", tmp_path / "out")
+        assert (done.returncode, asked(base_url)) == (3, 15), done.stderr
+        assert "not ranked: odd: the budget is used up; raise it and run again" in done.stderr
+        assert not (tmp_path / "out" / "audit.json").exists()
+        path.write_text(json.dumps(plan | {"budget_calls": 24}))
+        assert run(path, "--out", tmp_path / "out").returncode == 3
+        assert asked(base_url) == 24
+    assert (tmp_path / "out" / "audit.json").exists()
+
+
+def test_rows_of_a_dataset_are_generators(dataset: Path, tmp_path: Path) -> None:
+    """`where` chooses the rows of each, of labels by their names; the answers of another reviewer are refused."""
+    import datasets
+
+    labels = datasets.load_dataset(str(dataset), split="test")["label"]
+    counts = {name: labels.count(k) for k, name in enumerate(("real", "fake"))}
+    plan: dict[str, Any] = {
+        "generators": {name: {"dataset": str(dataset), "where": {"label": name}} for name in counts},
+        "reviewer": {"model": "tiny"},
+    }
+    path = tmp_path / "plan.yaml"
+    path.write_text(json.dumps(plan))
+    done = run(path, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert {row["name"]: row["pictures"] for row in audit["generators"]} == counts
+    assert audit["ranking"][0][0] == "real"
+    path.write_text(json.dumps(plan | {"reviewer": {"model": "another"}}))
+    done = run(path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "answers of another model" in done.stderr
 
 
 def read_and_review(path: Path) -> None:
     plan = read_plan(path)
-    review(plan, path.parent / "out", local_reviewer(plan.reviewer), Steps(1))
+    review(plan, path.parent / "out", local_reviewer(plan.reviewer, Steps(1)))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +271,10 @@ def read_and_review(path: Path) -> None:
         ("generators: {a: 3}", "generators.a: 3: is no mapping"),
         ("generators: {a: {annotations: missing.json}}", "missing.json"),
         ("generators: {a: {images: missing}}", "missing: is no directory"),
-        ("generators: {a: {images: x}}\nreviewer: {batch_size: 0}", "reviewer.batch_size: 0"),
+        ("generators: {a: {images: x}}\nreviewer: {plan: hasty}", "reviewer.plan: \"hasty\": input should be 'direct'"),
+        ("generators: {a: {images: x}}\nreviewer: {plan: paper}", "reviewer: an endpoint needs model"),
+        ("generators: {a: {images: x}}\nreviewer: {predictions: p.json}", "give them as annotations of each generator"),
+        ("generators: {a: {images: x}}\nbudget_usd: 3", "budget_usd needs prices"),
     ],
 )
 def test_a_bad_plan_is_one_line_that_names_the_place(tmp_path: Path, text: str, words: str) -> None:

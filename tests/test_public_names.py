@@ -34,9 +34,7 @@ PUBLIC: dict[str, set[str]] = {
         "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
     },
     "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
-    "trainer.sft": {
-        "CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train",
-    },
+    "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"},
 }  # fmt: skip
 
 # Modules whose every public function and class must be documented.

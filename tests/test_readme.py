@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,25 @@ def test_a_python_snippet_runs(snippet: str, dataset: Path, tmp_path: Path) -> N
 def test_the_files_it_links_are_there() -> None:
     """Every relative link of the README leads to a file of the repository."""
     root = Path(__file__).resolve().parents[1]
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_its_contents_lead_to_its_headings() -> None:
+    """Every heading but the title stands in the table of contents, in order, and every entry leads to one."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    headings = re.findall(r"^##+ (.+)$", prose, re.MULTILINE)
+    entries = re.findall(r"^ *- \[(.+?)\]\(#(.+?)\)", prose, re.MULTILINE)
+    assert ["Contents", *(name for name, _ in entries)] == headings
+    assert [anchor for _, anchor in entries] == [name.lower().replace(" ", "-") for name, _ in entries]
+
+
+def test_its_badges_say_what_the_package_says() -> None:
+    """Licence and Python version are those of pyproject.toml."""
+    project = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
+    assert f"Licence: {project['license']}]" in README
+    assert f"Python {project['requires-python'].removeprefix('>=')} or later]" in README
 
 
 def test_every_command_it_shows_exists() -> None:

@@ -1,4 +1,4 @@
-"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, benchmark, audit."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, merge."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dataset_builder.terminal import Steps, printable
+from dataset_builder.terminal import Steps
 
 app = typer.Typer()
 
@@ -80,74 +80,3 @@ def grpo(context: typer.Context) -> None:
     from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
-
-
-@app.command()
-def benchmark(
-    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
-        "benchmark"
-    ),
-) -> None:
-    """Run several models over one split and rank them. Run it again to go on where it stopped."""
-    from trainer.benchmark.bench import read_bench
-    from trainer.benchmark.leaderboard import write_leaderboard
-    from trainer.benchmark.run import local, run
-
-    checked = read_bench(bench)
-    steps = Steps(1)
-    steps.step(f"{len(checked.models)} models on {checked.dataset} [{checked.split}]")
-    result = run(checked, out, local(steps))
-    for path in write_leaderboard(result, out):
-        typer.echo(path)
-    if result.unfinished:
-        typer.echo(f"stopped by the budget: {', '.join(result.unfinished)}; raise it and run again", err=True)
-        raise typer.Exit(3)
-
-
-@app.command()
-def audit(
-    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-) -> None:
-    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
-    from trainer.audit.page import write_audit
-    from trainer.audit.plan import read_plan, read_prompts
-    from trainer.audit.result import summarise
-    from trainer.audit.review import local_reviewer, review
-
-    checked = read_plan(plan)
-    prompts = read_prompts(checked.prompts)
-    generators, clean = review(checked, out, local_reviewer(checked.reviewer), Steps(1))
-    result = summarise(generators, clean, prompts, seed)
-    _print_ranking(result)
-    for path in write_audit(result, generators, out):
-        typer.echo(path)
-    if any(row["failed"] for row in result["generators"]):
-        raise typer.Exit(3)
-
-
-def _print_ranking(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("tier", "generator", "CAP", "95 %", "AF", "MAI", "pictures"):
-        table.add_column(column, justify="left" if column in ("tier", "generator") else "right")
-    tiers = {name: str(k) for k, tier in enumerate(result["ranking"], 1) for name in tier}
-    for row in result["generators"]:
-        cap, mean = row["CAP"], row["MAI"]["value"]
-        interval = "–" if cap["low"] is None else f"{cap['low']:.3f}–{cap['high']:.3f}"
-        shown = "–" if mean is None else f"{mean:.3f}"
-        scores = (f"{cap['value']:.3f}", interval, f"{row['AF']['value']:.3f}", shown, str(row["pictures"]))
-        table.add_row(tiers[row["name"]], printable(row["name"]), *scores)
-    console, clean = Console(), result["clean"]
-    console.print(table, markup=False)
-    alarms = clean if isinstance(clean, str) else f"{clean['false_alarms']} of {clean['pictures']}"
-    console.print(f"false alarms on clean pictures: {alarms}", markup=False)
-    for one in result["agreement"]:
-        tau = "undefined" if one["kendall_tau"] is None else f"{one['kendall_tau']:.3f}"
-        console.print(printable(f"{one['first']} and {one['second']}: Kendall's tau {tau}"), markup=False)
-    for warning in result["warnings"]:
-        console.print(f"note: {printable(warning)}", markup=False)

@@ -26,6 +26,7 @@ __all__ = [
     "DataArguments",
     "Sample",
     "evaluation_sample",
+    "evenly",
     "indexed",
     "questions",
     "sft_example",
@@ -48,6 +49,8 @@ class DataArguments(trl.ScriptArguments):
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
         dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
             training split. An adapter that was chosen by the test split has no test split left.
+        base_id (`str`, *optional*): the base's id on the Hub, if the model is a place on this machine and the adapter is to be
+            pushed.
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
@@ -58,6 +61,7 @@ class DataArguments(trl.ScriptArguments):
     )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
+    base_id: str | None = field(default=None, metadata={"help": "The base's id on the Hub, for push_to_hub."})
 
 
 @dataclass
@@ -90,7 +94,7 @@ def training_rows(script: DataArguments) -> Any:
             f"tasks: {', '.join(script.tasks)}: the configuration sft brings its own questions; leave it out"
         )
     if script.limit is not None:
-        rows = rows.take(script.limit) if script.dataset_streaming else _evenly(rows, script.limit)
+        rows = rows.take(script.limit) if script.dataset_streaming else evenly(rows, script.limit)
     if not script.dataset_streaming and not len(rows):
         raise InputError(f"{script.dataset_name} [{script.dataset_train_split}]: holds no examples; give another split")
     return rows
@@ -163,8 +167,8 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
 
 
-def _evenly(rows: Any, count: int) -> Any:
-    # A build has all generated pictures first: its first rows would be of one class.
+def evenly(rows: Any, count: int) -> Any:
+    """`count` rows of a dataset, evenly spaced: a build has all generated pictures first, so its first rows are of one class."""
     size = len(rows)
     return rows.select([index * size // count for index in range(count)] if count < size else range(size))
 

@@ -28,7 +28,7 @@ from trainer.examples import DataArguments, indexed, training_rows
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.sft import push_adapter, save_adapter
+from trainer.saving import save_adapter, take_push
 
 __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
 
@@ -73,7 +73,8 @@ def train(
         )
     if training.eval_strategy != "no":
         raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
-    base, out = str(model_config.model_name_or_path), Path(str(training.output_dir))
+    base = str(model_config.model_name_or_path)
+    push = take_push(script, training, base)
     rank = _rank(script.adapter, base)
     checkpoint = resume_point(training, base, rank)
     rows = training_rows(script)
@@ -81,7 +82,6 @@ def train(
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")
     examples = indexed(rows, script.tasks or ["anomalies"], _example)
     rewards = Rewards(script.encoder)
-    push, training.push_to_hub = training.push_to_hub, False  # what is pushed is the adapter, once, when it is done
     with memory_told(script, training):
         model, processor = load_base(model_config, script)
         with settings_told():
@@ -99,11 +99,7 @@ def train(
     trainer.base = base
     refuse_stray_parameters(trainer.model)
     run(trainer, script, training, checkpoint)
-    if trainer.is_world_process_zero():
-        save_adapter(trainer, script, processor, base, out)
-        if push:
-            push_adapter(training, out)
-    return out
+    return save_adapter(trainer, script, processor, base, push)
 
 
 def _rank(adapter: str, base: str) -> int:

@@ -1,7 +1,7 @@
 """Predicts a dataset into prediction files, and goes on where it was stopped; `predict` itself is in `trainer.answers`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,8 @@ def predict_dataset(
     out: Path,
     progress: Progress,
     *,
+    config: str | None = None,
+    images: Container[str] | None = None,
     task: Asked = "anomalies",
     merge: bool = True,
     restart: bool = False,
@@ -46,6 +48,8 @@ def predict_dataset(
 
     Args:
         model, adapter, merge: as in `trainer.loading.load`.
+        config (`str`, *optional*): the dataset's configuration.
+        images (container of `str`, *optional*): only the pictures of these names.
         task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
             anomalies, not asked for, are empty.
         restart (`bool`): begin anew instead of going on.
@@ -60,8 +64,10 @@ def predict_dataset(
     """
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
-    rows = _rows(dataset, split)
+    rows = _rows(dataset, split, config)
     names: list[str] = rows["image_id"][:]
+    if images is not None:
+        rows = rows.select([at for at, name in enumerate(names) if name in images])
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
     base = model or (base_of(adapter) if adapter else "tiny")
@@ -88,13 +94,13 @@ def predict_dataset(
                     writer.append(*(answer for answer in answers if answer.image_id not in writer.done))
                     done += len(batch)
                     show(done)
-    return _failed(writer.rows_path, set(names[: len(rows)]))
+    return _failed(writer.rows_path, set(rows["image_id"]))
 
 
-def _rows(dataset: str, split: str) -> Any:
+def _rows(dataset: str, split: str, config: str | None) -> Any:
     import datasets
 
-    rows = load_split(dataset, split, {"image", "image_id"})
+    rows = load_split(dataset, split, {"image", "image_id"}, config)
     if not isinstance(rows.features["image"], datasets.Image):
         raise InputError(f"{dataset}: its column image holds no pictures; build it with `anomreason build`")
     # As bytes: a picture that cannot be decoded is a failed prediction, not the end of the run.

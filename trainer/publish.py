@@ -16,7 +16,13 @@ from trainer.adapter_card import METRICS, check_card, write_card
 from trainer.checkpoints import name_base
 from trainer.loading import base_of, first_line, resolve
 
-__all__ = ["publish_adapter"]
+__all__ = ["ADAPTER_FILES", "BASE_FILES", "assemble", "publish_adapter"]
+
+ADAPTER_FILES = ("adapter_*", "assets/*", METRICS)
+"""What goes from an adapter's repository if the adapter lacks it."""
+
+BASE_FILES = ("*.safetensors",)
+"""The same of a base model."""
 
 # What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, the run's state.
 _OF_TRAINING = (
@@ -64,17 +70,9 @@ def publish_adapter(
     if base_id == base:
         _check_on_hub(path, base)
     check_repo_id(base_id, "--base-id")
-    files = _files(path)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / path.absolute().name
-        for name in files:
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path / name, copy / name)
-        name_base(copy, base_id)
-        if metrics is not None:
-            _copy_metrics(metrics, copy)
-        write_card(copy, repo_id=repo_id)
-        check_card(copy)
+        assemble(path, copy, repo_id, base_id, metrics)
         published = []
         if with_base:
             published.append(_publish_base(base, base_id, private, dry_run))
@@ -85,13 +83,34 @@ def publish_adapter(
                 repo_id,
                 "model",
                 message="Adapter",
-                ours=["adapter_*", "assets/*", METRICS],
+                ours=ADAPTER_FILES,
                 private=private,
                 dry_run=dry_run,
                 note=f"base {base_id}",
             )
         )
     return published
+
+
+def assemble(path: Path, out: Path, repo_id: str, base_id: str, metrics: Path | None = None) -> None:
+    """Copy an adapter into the directory that is to be its repository, with its base's name on the Hub and its card.
+
+    Args:
+        path (`Path`): the adapter, as training left it; it stays as it is.
+        out (`Path`): the directory.
+        repo_id, base_id, metrics: as in `publish_adapter`.
+
+    Raises:
+        InputError: if something is missing, is a pickle or cannot be read.
+    """
+    for name in _files(path):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path / name, out / name)
+    name_base(out, base_id)
+    if metrics is not None:
+        _copy_metrics(metrics, out)
+    write_card(out, repo_id=repo_id)
+    check_card(out)
 
 
 def _check_on_hub(path: Path, base: str) -> None:
@@ -138,7 +157,7 @@ def _publish_base(base: str, base_id: str, private: bool, dry_run: bool) -> Publ
         base_id,
         "model",
         message="Base model",
-        ours=["*.safetensors"],
+        ours=BASE_FILES,
         private=private,
         dry_run=dry_run,
     )

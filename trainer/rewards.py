@@ -7,7 +7,7 @@ counts neither for nor against it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataset_builder.textform import Parsed, parse_answer
+from dataset_builder.textform import Parsed, parse_answer, parse_verdict
 from metric_semap.measurement import views
 from metric_semap.scoring import THRESHOLDS, score_matrices
 from metric_semap.similarity import BertScoreSimilarity
@@ -89,7 +89,7 @@ def _read(completion: Any) -> Parsed:
 
 
 def _verdict(completion: Any) -> str | None:
-    return {"yes": "fake", "no": "real"}.get(_text(completion).strip().rstrip(".").lower())
+    return parse_verdict(_text(completion))
 
 
 def _text(completion: Any) -> str:

@@ -10,21 +10,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
-from trainer.adapter_card import training_record, write_card
 from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
 from trainer.callbacks import METRICS, Examination
-from trainer.checkpoints import WholeCheckpoints, name_base, resume_point
+from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
+from trainer.saving import save_adapter, take_push
 
-__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "push_adapter", "save_adapter", "train"]
+__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
 
 
 @dataclass
@@ -87,7 +86,8 @@ def train(
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
     _check(script, training, model_config)
-    base, out = str(model_config.model_name_or_path), Path(str(training.output_dir))
+    base = str(model_config.model_name_or_path)
+    push = take_push(script, training, base)
     checkpoint = resume_point(training, base, model_config.lora_r)
     rows = training_rows(script)
     sample = None
@@ -95,8 +95,6 @@ def train(
         rows, sample = evaluation_sample(script, script.eval_pictures, rows)
     examples = training_examples(script, rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
-    # Checkpoints are for going on; what is pushed is the adapter, once, when it is done.
-    push, training.push_to_hub = training.push_to_hub, False
     with memory_told(script, training):
         model, processor = load_base(model_config, script)
         with settings_told():
@@ -116,32 +114,7 @@ def train(
     if sample:
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
     run(trainer, script, training, checkpoint)
-    if trainer.is_world_process_zero():
-        save_adapter(trainer, script, processor, base, out)
-        if push:
-            push_adapter(training, out)
-    return out
-
-
-def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str, out: Path) -> None:
-    """The adapter as others should find it: no pickles, no path of this machine, a card of ours."""
-    trainer.save_model(str(out))
-    processor.save_pretrained(str(out))
-    (out / "training_args.bin").unlink(missing_ok=True)
-    name_base(out, base)
-    write_card(out, training_record(trainer, script))
-
-
-def push_adapter(training: Any, out: Path) -> None:
-    """The adapter's own files, not the checkpoints and logs beside them."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=training.hub_token)
-    repo_id = api.create_repo(
-        training.hub_model_id or out.name, private=training.hub_private_repo, exist_ok=True
-    ).repo_id
-    files = [path.name for path in out.iterdir() if path.is_file()]
-    api.upload_folder(repo_id=repo_id, folder_path=out, allow_patterns=files, commit_message="Adapter")
+    return save_adapter(trainer, script, processor, base, push)
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:

@@ -1,16 +1,14 @@
 """The plan `direct`: one call a picture, with the prompt of training, read by the one parser of answers."""
 
-import re
-
 from agent.asking import Asker, Question
 from agent.journal import Attempt
 from agent.plans.annotation import Annotation, Settings, conclude
 from dataset_builder.fields import repair
 from dataset_builder.prompts import PROMPTS, Task
-from dataset_builder.schema import Candidate, Label
-from dataset_builder.textform import parse_answer
+from dataset_builder.schema import Candidate
+from dataset_builder.textform import parse_answer, parse_verdict
 
-__all__ = ["best", "direct", "question", "read_label"]
+__all__ = ["best", "direct", "question"]
 
 
 def question(url: str, task: Task = "anomalies") -> Question:
@@ -21,18 +19,8 @@ def question(url: str, task: Task = "anomalies") -> Question:
     return Question(stage, "", 0, [{"role": "user", "content": content}], {"temperature": 0.0}, read)
 
 
-def read_label(answer: str) -> Label | None:
-    """The verdict in an answer to the task `verdict`: its first word, yes or no.
-
-    >>> read_label("**Yes**, it was."), read_label("Hardly.")
-    ('fake', None)
-    """
-    first = re.search(r"[^\W\d_]+", answer)
-    return {"yes": "fake", "no": "real"}.get(first[0].casefold()) if first else None  # type: ignore[return-value]
-
-
 def _verdict_problem(answer: str) -> str | None:
-    return None if read_label(answer) else "it begins with neither Yes nor No"
+    return None if parse_verdict(answer) else "it begins with neither Yes nor No"
 
 
 def _problem(answer: str) -> str | None:

@@ -340,10 +340,20 @@ def test_a_server_without_schemas_says_so(scenes: Path) -> None:
     """`response_format` is answered with 400 by a server that knows none, and the same call without it succeeds."""
     asked = messages("scan", "neutral", [url_of(scenes / "images" / odd(scenes)[0].image_id)])
     with serve(scenes, schemas=False) as base_url:
-        answer = post(base_url, asked, response_format={"type": "json_schema"})
+        answer = post(base_url, asked, response_format={"type": "json_object"})
         assert answer.status_code == 400
         assert "response_format" in answer.json()["error"]["message"]
         assert read(post(base_url, asked))["anomalies"]
+
+
+@pytest.mark.parametrize("form", [{"type": "json_schema"}, {"type": "json_object", "value": {}}, "json", 3])
+def test_a_schema_has_to_have_the_form_of_the_protocol(scenes: Path, form: Any) -> None:
+    """A `response_format` of another kind of server is a 400; one of OpenAI's is followed."""
+    asked = messages("scan", "neutral", [url_of(scenes / "images" / odd(scenes)[0].image_id)])
+    with serve(scenes) as base_url:
+        assert post(base_url, asked, response_format=form).status_code == 400
+        known = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"type": "object"}}}
+        assert read(post(base_url, asked, response_format=known))["anomalies"]
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_a_predictor_equals_itself(files: dict[str, Path], tmp_path: Path) -> No
         map(str, (files["good"], tmp_path / "good.json"))
     )
     assert all(c.test.difference == 0 and c.test.p == 1 for c in board.comparisons)
+    assert str(board.comparisons[0]).endswith("pictures: no difference that these pictures could show")
 
 
 def test_deepfake_files_are_scored_by_their_labels(anomaly: Make, tmp_path: Path) -> None:

@@ -1,117 +1,257 @@
-"""`anomreason benchmark`: several predictors over one split, ranked; stopped and run again; bad files told in one line."""
+"""`anomreason benchmark`: predictors of every kind, ranked; killed and run again; within a budget; bad files told in one line."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from click.testing import Result
+from typer.testing import CliRunner
 
+import anomreason
+from agent.simulated import serve
 from dataset_builder.build import build
 from dataset_builder.errors import InputError
 from dataset_builder.scenes import write_scenes
 from metric_semap.published import ANOMREASON, DEEPFAKE
-from trainer.benchmark.bench import Bench, Budget, Contestant, read_bench
-from trainer.benchmark.leaderboard import write_leaderboard
-from trainer.benchmark.run import Outcome, local, run
+from tests.adapters import make_adapter
+from trainer.benchmark.bench import read_bench
 
-COMMAND = Path(sys.executable).with_name("anomreason")
-
-
-class Silent:
-    """Progress that is not shown."""
-
-    def step(self, text: str) -> None: ...
-
-    def bar(self, text: str, total: int):  # type: ignore[no-untyped-def]
-        import contextlib
-
-        return contextlib.nullcontext(lambda done: None)
+COMMAND = [sys.executable, "-m", "anomreason", "benchmark"]
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures, twins among them, all in the test split."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes, the dataset built from them, whose test split holds both labels, an adapter, and answers that are always the same."""
     root = tmp_path_factory.mktemp("bench")
     write_scenes(root / "scenes", 60, seed=321)
     build(root / "scenes", root / "dataset", recipe=None)
-    return root / "dataset"
+    make_adapter(root / "adapter")
+    _constant(root / "dataset", root / "constant.jsonl")
+    return root
 
 
-def _theirs(dataset: Path, path: Path, label: str | None = None) -> Path:
+@pytest.fixture(scope="module")
+def endpoint(place: Path) -> Iterator[str]:
+    """The simulated model, which errs and takes its time; its base URL."""
+    with serve(place / "scenes", miss=0.2, hallucinate=0.2, latency=0.05) as base_url:
+        yield base_url
+
+
+def _constant(dataset: Path, path: Path) -> Path:
     """Predictions that say the same of every picture."""
-    import datasets
-
-    names = datasets.load_dataset(str(dataset), split="test")["image_id"]
     said = {"name": "Odd", "phenomenon": "The red ball hangs in the air.", "reasoning": "Things fall.", "severity": 20}
-    rows = [{"image_id": name, "status": "anomalies", "label": label, "anomalies": [said]} for name in names]
+    rows = [{"image_id": name, "status": "anomalies", "label": "fake", "anomalies": [said]} for name in _names(dataset)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def test_models_and_files_are_ranked_with_intervals_chance_and_published_rows(dataset: Path, tmp_path: Path) -> None:
-    """The shipped model beats one constant answer, both stand beside chance, and the published rows say so."""
-    theirs = _theirs(dataset, tmp_path / "theirs.jsonl", "fake")
-    bench = Bench(
-        dataset=str(dataset),
-        encoder="minilm",
-        bootstrap=50,
-        models={"tiny": Contestant(model="tiny"), "constant": Contestant(predictions=theirs)},
+def _names(dataset: Path) -> list[str]:
+    import datasets
+
+    return list(datasets.load_dataset(str(dataset), split="test")["image_id"])
+
+
+def bench_file(path: Path, place: Path, models: dict[str, Any], **options: Any) -> Path:
+    bench = {"dataset": str(place / "dataset"), "encoder": "minilm", "bootstrap": 50, "models": models} | options
+    path.write_text(yaml.safe_dump(bench, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def benchmark(bench: Path, out: Path) -> Result:
+    """The command, in this process."""
+    return CliRunner().invoke(anomreason.app, ["benchmark", str(bench), "--out", str(out)])
+
+
+def board(out: Path) -> dict[str, Any]:
+    return json.loads((out / "leaderboard.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def calls(endpoint: str) -> int:
+    """The requests that the simulated model was sent so far."""
+    with urllib.request.urlopen(endpoint.removesuffix("/v1") + "/stats", timeout=30) as answer:
+        return int(json.load(answer)["calls"])
+
+
+def field(place: Path, endpoint: str) -> dict[str, Any]:
+    """A predictor of every kind."""
+    return {
+        "tiny": {"model": "tiny"},
+        "adapted": {"adapter": str(place / "adapter")},
+        "served": {"model": "simulated", "base_url": endpoint},
+        "agent": {"model": "simulated", "base_url": endpoint, "plan": "efficient"},
+        "constant": {"predictions": str(place / "constant.jsonl")},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed benchmark of all kinds."""
+    out = tmp_path_factory.mktemp("whole")
+    (out / "prices.yaml").write_text("simulated: {input: 2.5, output: 10}\n")
+    bench = bench_file(out / "bench.yaml", place, field(place, endpoint), prices="prices.yaml")
+    done = benchmark(bench, out)
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: Path) -> None:
+    """Scores with intervals and chance, best first, tests between neighbours, losses, what it took, and the published rows."""
+    found = board(whole)
+    for title, published, score in (("explained", ANOMREASON, "SemAP_Full"), ("judged", DEEPFAKE, "CSemAP_Full")):
+        rows = found[title]["rows"]
+        assert {row["name"] for row in rows} == set(field(place, ""))
+        values = [row["scores"][score]["value"] for row in rows]
+        assert values == sorted(values, reverse=True)
+        for row in rows:
+            assert row["scores"][score]["low"] <= row["scores"][score]["value"] <= row["scores"][score]["high"]
+            assert "chance" in row["scores"][score]
+        neighbours = [(a["name"], b["name"]) for a, b in pairwise(rows)]
+        assert [(c["first"], c["second"]) for c in found[title]["comparisons"] if c["score"] == score] == neighbours
+        assert all(0 <= c["p"] <= 1 and c["low"] <= c["difference"] <= c["high"] for c in found[title]["comparisons"])
+        assert found[title]["published"] == list(published)
+    rows = {row["name"]: row for row in found["explained"]["rows"]}
+    assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["tiny"]["scores"]["SemAP_Full"]["chance"]
+    assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["constant"]["scores"]["SemAP_Full"]["value"]
+    assert rows["constant"]["false_alarms"] == rows["constant"]["clean"] > 0
+    assert all(rows[name]["unreadable"] == 0 and rows[name]["seconds_per_picture"] > 0 for name in ("tiny", "agent"))
+    assert (rows["tiny"]["usd"], rows["constant"]["seconds_per_picture"]) == (None, None)
+    assert rows["agent"]["usd"] > rows["served"]["usd"] > 0
+    assert rows["agent"]["calls"] > rows["served"]["calls"] == 2 * len(_names(place / "dataset"))
+    assert {row["note"] for row in (rows["served"], rows["agent"])} == {"simulated, no model"}
+    for form in ("md", "html"):
+        page = (whole / f"leaderboard.{form}").read_text(encoding="utf-8")
+        assert page.count("(published" if form == "md" else "<small>published") == len(ANOMREASON) + len(DEEPFAKE)
+        assert "simulated, no model" in page
+
+
+def test_killed_and_run_again_it_gives_the_leaderboard_of_an_undisturbed_run(
+    whole: Path, place: Path, endpoint: str, tmp_path: Path
+) -> None:
+    """kill -9 while the agent is asking: nothing that was answered is asked for again, and no score is another."""
+    out = tmp_path / "out"
+    bench = bench_file(tmp_path / "bench.yaml", place, field(place, endpoint))
+    rows = out / "predictions" / "agent" / "preds.jsonl"
+    before = calls(endpoint)
+    line = [*COMMAND, str(bench), "--out", str(out)]
+    process = subprocess.Popen(line, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 240
+    while not rows.is_file() or rows.read_bytes().count(b"\n") < 2:
+        assert process.poll() is None, process.communicate()[0].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (out / "leaderboard.json").exists()
+    tiny = (out / "predictions" / "tiny" / "preds.jsonl").read_bytes()
+    done = benchmark(bench, out)
+    assert done.exit_code == 0, done.output
+    assert (out / "predictions" / "tiny" / "preds.jsonl").read_bytes() == tiny
+    needed = sum(row["calls"] or 0 for row in board(whole)["explained"]["rows"])
+    assert calls(endpoint) - before <= needed + 16  # what was in flight when it was killed
+    for title in ("explained", "judged"):
+        for mine, theirs in zip(board(out)[title]["rows"], board(whole)[title]["rows"], strict=True):
+            assert (mine["name"], mine["scores"]) == (theirs["name"], theirs["scores"])
+            assert mine["tokens_per_picture"] == theirs["tokens_per_picture"]
+
+
+def test_a_budget_over_all_endpoints_stops_cleanly_and_is_never_passed(
+    place: Path, endpoint: str, tmp_path: Path
+) -> None:
+    """The second endpoint gets what the first left and is not scored; with more it goes on, and pays for nothing twice."""
+    served = {"model": "simulated", "base_url": endpoint}
+    models = {"first": served, "second": served, "constant": {"predictions": str(place / "constant.jsonl")}}
+    pictures, before = len(_names(place / "dataset")), calls(endpoint)
+    first = 2 * pictures  # the anomalies and the verdict
+    done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, budget_calls=first + 7), tmp_path)
+    assert done.exit_code == 3, done.output
+    assert "second: not scored: the budget is used up" in done.output
+    assert calls(endpoint) - before == first + 7
+    found = board(tmp_path)
+    assert {row["name"] for row in found["explained"]["rows"]} == {"first", "constant"}
+    assert list(found["unfinished"]) == ["second"]
+    assert "second is not scored" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+    done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, budget_calls=2 * first), tmp_path)
+    assert done.exit_code == 0, done.output
+    assert calls(endpoint) - before == 2 * first
+
+
+def test_money_needs_prices_and_keeps_to_them(place: Path, endpoint: str, tmp_path: Path) -> None:
+    """A budget in dollars without a price table is refused; with one, no more than it is spent."""
+    models = {"served": {"model": "simulated", "base_url": endpoint}, "tiny": {"model": "tiny"}}
+    with pytest.raises(InputError, match="budget_usd needs prices"):
+        read_bench(bench_file(tmp_path / "bench.yaml", place, models, budget_usd=1))
+    (tmp_path / "prices.yaml").write_text("simulated: {input: 2.5, output: 10}\n")
+    bench = bench_file(tmp_path / "bench.yaml", place, models, limit=4, budget_usd=0.0208, prices="prices.yaml")
+    done = benchmark(bench, tmp_path)
+    assert (done.exit_code, "served: not scored: the budget" in done.output) == (3, True)
+
+
+def test_a_model_out_of_reach_is_told_and_the_others_are_ranked(place: Path, tmp_path: Path) -> None:
+    """Exit code 3, with its reason in the leaderboard; 2 if nothing is left to rank."""
+    away = {"away": {"model": "nobody/nothing"}}
+    bench = bench_file(
+        tmp_path / "bench.yaml", place, away | {"constant": {"predictions": str(place / "constant.jsonl")}}
     )
-    result = run(bench, tmp_path / "out", local(Silent()))
-    paths = write_leaderboard(result, tmp_path / "out")
-    board = json.loads(paths[0].read_text(encoding="utf-8"))
-    rows = board["explained"]["rows"]
-    assert [row["name"] for row in rows] == ["tiny", "constant"]
-    first, second = (row["scores"]["SemAP_Full"] for row in rows)
-    assert first["low"] <= first["value"] <= first["high"]
-    assert first["value"] > first["chance"]
-    assert first["value"] > second["value"]
-    assert rows[0]["seconds_per_picture"] > 0
-    assert rows[1]["false_alarms"] == rows[1]["clean"] > 0
-    assert board["explained"]["comparisons"][0]["pictures"] == rows[0]["pictures"]
-    assert board["explained"]["published"] == list(ANOMREASON)
-    assert board["judged"]["published"] == list(DEEPFAKE)
-    assert [row["name"] for row in board["judged"]["rows"]] == ["constant"], "tiny gives no verdict"
-    for page in paths[1:]:
-        assert "published" in page.read_text(encoding="utf-8")
+    done = benchmark(bench, tmp_path)
+    assert done.exit_code == 3
+    assert "nobody/nothing: no model can be loaded" in board(tmp_path)["unfinished"]["away"]
+    bench_file(bench, place, away)
+    with pytest.raises(InputError, match="away: nobody/nothing: no model can be loaded"):
+        CliRunner().invoke(
+            anomreason.app, ["benchmark", str(bench), "--out", str(tmp_path / "other")], catch_exceptions=False
+        )
 
 
-def test_it_goes_on_after_what_is_answered(dataset: Path, tmp_path: Path) -> None:
-    """Rows that are there are kept as they are; only the missing pictures are asked about."""
-    bench = Bench(
-        dataset=str(dataset), encoder="minilm", bootstrap=0, limit=4, models={"tiny": Contestant(model="tiny")}
-    )
-    run(bench, tmp_path, local(Silent()))
-    rows = tmp_path / "predictions" / "tiny" / "preds.jsonl"
-    whole = rows.read_text(encoding="utf-8").splitlines()
-    marked = json.dumps(json.loads(whole[0]) | {"raw": "kept"})
-    rows.write_text(marked + "\n" + whole[1] + "\n" + whole[2][:20], encoding="utf-8")
-    run(bench, tmp_path, local(Silent()))
-    again = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
-    assert [row["image_id"] for row in again] == [json.loads(line)["image_id"] for line in whole]
-    assert again[0]["raw"] == "kept"
-    with pytest.raises(InputError, match="other settings"):
-        run(bench.model_copy(update={"limit": 5}), tmp_path, local(Silent()))
+def test_an_endpoint_without_one_answer_is_not_ranked(place: Path, tmp_path: Path) -> None:
+    """An outage is no score of 0: it is told, and running again asks again."""
+    with serve(place / "scenes", refused=1.0) as base_url:
+        models = {
+            "down": {"model": "simulated", "base_url": base_url},
+            "constant": {"predictions": str(place / "constant.jsonl")},
+        }
+        done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, bootstrap=0), tmp_path)
+    assert done.exit_code == 3
+    assert "down: not scored: no picture has a readable answer" in done.output
+    assert [row["name"] for row in board(tmp_path)["explained"]["rows"]] == ["constant"]
 
 
-def test_a_budget_is_shared_and_what_it_stopped_is_named(dataset: Path, tmp_path: Path) -> None:
-    """The second endpoint gets what the first left; one that could not finish is not scored."""
-    given: list[Budget] = []
+def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, tmp_path: Path) -> None:
+    """Evenly spaced over the split; answers that are there are kept; those of another model are refused."""
+    bench = bench_file(tmp_path / "bench.yaml", place, {"it": {"model": "tiny"}}, limit=4, bootstrap=0)
+    assert benchmark(bench, tmp_path).exit_code == 0
+    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    assert {row["label"] for row in truth} == {"real", "fake"}
+    assert len(truth) == 4
+    rows = tmp_path / "predictions" / "it" / "preds.jsonl"
+    few = rows.read_text()
+    bench_file(bench, place, {"it": {"model": "tiny"}}, limit=6, bootstrap=0)
+    assert benchmark(bench, tmp_path).exit_code == 0
+    assert rows.read_text().startswith(few)
+    assert len(board(tmp_path)["judged"]["rows"]) == 1
+    for other in ({"adapter": str(place / "adapter")}, {"model": "m", "base_url": "http://127.0.0.1:9/v1"}):
+        bench_file(bench, place, {"it": other}, limit=6)
+        with pytest.raises(InputError, match="holds answers of another model"):
+            CliRunner().invoke(
+                anomreason.app, ["benchmark", str(bench), "--out", str(tmp_path)], catch_exceptions=False
+            )
 
-    def predict(name: str, contestant: Contestant, bench: Bench, budget: Budget, path: Path) -> Outcome:
-        given.append(budget)
-        path.parent.mkdir(parents=True)
-        _theirs(dataset, path.with_suffix(".jsonl"))
-        return Outcome(finished=name == "first", usd=3.0, calls=7)
 
-    models = {name: Contestant(model="some", base_url="http://127.0.0.1:1/v1") for name in ("first", "second")}
-    bench = Bench(dataset=str(dataset), encoder="minilm", bootstrap=0, budget=Budget(usd=4, calls=100), models=models)
-    result = run(bench, tmp_path, predict)
-    assert [(budget.usd, budget.calls, budget.tokens) for budget in given] == [(4, 100, None), (1, 93, None)]
-    assert result.unfinished == ["second"]
-    assert [evaluation.name for evaluation in result.explained.evaluations] == ["first"]
+def test_the_results_hold_no_address_and_no_folder(place: Path, endpoint: str, whole: Path) -> None:
+    """An address may hold a key, and a folder somebody's name."""
+    for form in ("json", "md", "html"):
+        text = (whole / f"leaderboard.{form}").read_text(encoding="utf-8")
+        assert "127.0.0.1" not in text
+        assert "constant.jsonl" not in text or str(place / "constant.jsonl") not in text
 
 
 @pytest.mark.parametrize(
@@ -119,7 +259,8 @@ def test_a_budget_is_shared_and_what_it_stopped_is_named(dataset: Path, tmp_path
     [
         ("models: {}", "models"),
         ("models: {a: {modle: tiny}}", "models.a.modle"),
-        ("models: {a: {}}", "neither model nor predictions"),
+        ("models: {a: {}}", "neither model, adapter nor predictions"),
+        ("models: {a: {plan: paper}}", "an endpoint needs model"),
         ("models: {a: {model: tiny, predictions: x.json}}", "stands alone"),
         ("models: {a: {model: m, adapter: d, base_url: 'http://h'}}", "endpoint serves the adapter"),
         ("models: {a: {model: tiny}}\nlimit: 0", "limit"),
@@ -134,24 +275,15 @@ def test_a_bad_file_is_told_with_its_place(content: str, told: str, tmp_path: Pa
         read_bench(path)
 
 
-def test_names_from_a_file_stay_text(dataset: Path, tmp_path: Path) -> None:
+def test_names_from_a_file_stay_text(place: Path, tmp_path: Path) -> None:
     """A name with markup breaks neither the page nor the table."""
     name = "<script>alert(1)</script> | [x](javascript:1)"
-    bench = {
-        "dataset": str(dataset),
-        "encoder": "minilm",
-        "bootstrap": 0,
-        "models": {name: {"predictions": "theirs.jsonl"}},
-    }
-    _theirs(dataset, tmp_path / "theirs.jsonl")
-    (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench), encoding="utf-8")
-    done = subprocess.run(
-        [COMMAND, "benchmark", tmp_path / "bench.yaml", "--out", tmp_path / "out"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    page = (tmp_path / "out" / "leaderboard.html").read_text(encoding="utf-8")
+    models = {name: {"predictions": str(place / "constant.jsonl")}}
+    done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, bootstrap=0), tmp_path)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    table = (tmp_path / "out" / "leaderboard.md").read_text(encoding="utf-8")
+    table = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
     assert "\\<script\\>" in table
     assert "\\[x\\](javascript:1)" in table

@@ -18,6 +18,8 @@ from tests.training import arguments, train_tiny
 from trainer import loading, sft
 from trainer.examples import DataArguments, evaluation_sample, training_examples, training_rows
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -266,22 +268,43 @@ def test_a_gated_model_without_a_token_says_how_to_get_in() -> None:
     )
 
 
-def test_push_to_hub_sends_the_adapter_and_no_checkpoint(dataset: Path, tmp_path: Path) -> None:
-    """Run as a user would, against a Hub on loopback."""
+def test_push_to_hub_publishes_the_adapter(dataset: Path, tmp_path: Path) -> None:
+    """As a user would, against a Hub on loopback: a card with the base's id; no checkpoint, pickle or path of this machine."""
     with LoopbackHub() as hub:
         line = arguments(dataset, tmp_path / "out", max_steps=2, save_strategy="steps", save_steps=1)
-        line += ["--push_to_hub", "true", "--hub_model_id", "org/adapter"]
-        environment = os.environ | {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "HF_ENDPOINT": hub.url,
-            "HF_TOKEN": hub.token,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_OFFLINE": "0",
-            "HF_HOME": str(tmp_path / "home"),
-        }
-        command = Path(sys.executable).with_name("anomreason")
-        done = subprocess.run([command, "train", *line], env=environment, capture_output=True, text=True, check=False)
+        line += ["--push_to_hub", "true", "--hub_model_id", "org/adapter", "--base_id", "org/tiny"]
+        environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path / "home")}
+        command = [sys.executable, "-m", "anomreason", "train", *line]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        files = set(hub.repositories["model", "org/adapter"].files)
-    assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "processor_config.json"} <= files
-    assert not {name for name in files if "/" in name or name.endswith((".bin", ".pt", ".pth"))}
+        files = hub.repositories["model", "org/adapter"].files
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "processor_config.json"} <= files.keys()
+    assert {"tokenizer.json", "chat_template.jinja", "training.json", "assets/loss.png"} <= files.keys()
+    assert not [name for name in files if "checkpoint" in name or name.endswith((".bin", ".pt", ".pth"))]
+    assert json.loads(files["adapter_config.json"])["base_model_name_or_path"] == "org/tiny"
+    assert b"base_model: org/tiny" in files["README.md"]
+    for name, content in files.items():
+        for path in (tmp_path, dataset.parent, ROOT):
+            assert str(path).encode() not in content, name
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hub_model_id": "org/adapter"}, r"push_to_hub: true, but tiny is on this machine alone.* as base_id"),
+        ({"base_id": "org/tiny"}, r"hub_model_id: .*write ORG/NAME"),
+        ({"hub_model_id": "org/a", "base_id": "tiny"}, r"base_id: .*tiny.*write ORG/NAME"),
+        ({"hub_model_id": "org/a", "base_id": "org/tiny"}, r"HF_TOKEN is not set"),
+        ({"hub_model_id": "org/a", "base_id": "org/tiny", "hub_token": "hf_x"}, r"hub_token: a token in a recipe"),
+    ],
+)
+def test_a_push_that_could_only_fail_is_refused_before_training(
+    options: dict[str, str], message: str, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after hours; and no secret stands in an error."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(InputError, match=message) as told:
+        train_tiny(dataset, tmp_path / "out", push_to_hub=True, **options)
+    assert "hf_x" not in str(told.value)
+    assert not (tmp_path / "out").exists()

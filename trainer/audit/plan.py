@@ -5,7 +5,9 @@
       sdxl:  {images: pictures/sdxl}                            # pictures, to be shown to the reviewer
       sd35:  {dataset: ORG/pictures, where: {generator: sd35}, split: test}
       turbo: {annotations: {AnomReasonor: a.json, AnomAgent: b.json}}    # two reviewers, whose rankings are compared
-    reviewer: {model: tiny, adapter: runs/adapter}              # of `images` and `dataset`
+    reviewer: {model: gpt-4o, plan: efficient}                  # of `images` and `dataset`, as a model of `bench.yaml`
+    budget_usd: 20                                              # of the reviewer; also budget_tokens, budget_calls
+    prices: prices.yaml                                         # as in `bench.yaml`; needed by budget_usd
     clean: {annotations: clean.json}                            # pictures with nothing wrong: the reviewer's false alarms
     prompts: prompts.json                                       # {picture: prompt}; else file names tell (see `prompt_of`)
 
@@ -22,23 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.rows import generator_of
 from dataset_builder.strict_json import read_json
+from trainer.contestant import Contestant, Limited
 
-__all__ = ["REVIEWER", "Plan", "ReviewerSettings", "Source", "prompt_of", "read_plan", "read_prompts"]
+__all__ = ["REVIEWER", "Plan", "Source", "prompt_of", "read_plan", "read_prompts"]
 
 REVIEWER = "reviewer"
 """The name of a reviewer that the plan does not name."""
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class ReviewerSettings(BaseModel):
-    """A local model that is shown the pictures: as `anomreason predict` takes it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    model: Text = "tiny"
-    adapter: Text | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 16
 
 
 class Source(BaseModel):
@@ -71,15 +64,24 @@ class Source(BaseModel):
         return {REVIEWER: self.annotations}
 
 
-class Plan(BaseModel):
+class Plan(Limited):
     """An audit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     generators: Annotated[dict[Text, Source], Field(min_length=1)]
-    reviewer: ReviewerSettings = ReviewerSettings()
+    reviewer: Contestant = Contestant(model="tiny")
     clean: Source | None = None
     prompts: Text | None = None
+
+    @property
+    def asks(self) -> int:
+        """How many sources have to be shown to the reviewer."""
+        return sum(not source.files for source in (*self.generators.values(), *([self.clean] if self.clean else [])))
+
+    @model_validator(mode="after")
+    def _is_asked(self) -> Self:
+        if self.reviewer.predictions:
+            raise ValueError("reviewer.predictions: belong to pictures; give them as annotations of each generator")
+        return self
 
 
 def read_plan(path: Path) -> Plan:
@@ -125,7 +127,8 @@ def _first(error: ValidationError) -> str:
     detail = max(error.errors(), key=lambda one: len(one["loc"]))
     place = ".".join(str(part) for part in detail["loc"] if not re.search(r"constrained-str|\[key\]", str(part)))
     if detail["type"] == "value_error":
-        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+        reason = detail["msg"].removeprefix("Value error, ")
+        return f"{place}: {reason}" if place else reason
     if detail["type"] == "extra_forbidden":
         return f"{place}: {MENDS['extra_forbidden']}"
     mend = MENDS.get(detail["type"], f"{detail['msg'][0].lower()}{detail['msg'][1:]}")
@@ -136,18 +139,21 @@ def _absolute(plan: Plan, base: Path) -> Plan:
     def there(place: str) -> str:
         return str(base / Path(place).expanduser())
 
+    def near(name: str | None) -> str | None:
+        """A directory beside the file, or the name of something on the Hub or at a server."""
+        return there(name) if name and (base / name).is_dir() else name
+
     def of(source: Source) -> Source:
         annotations = source.annotations
         if isinstance(annotations, dict):
             annotations = {name: there(place) for name, place in annotations.items()}
         elif annotations is not None:
             annotations = there(annotations)
-        local = source.dataset is not None and (base / source.dataset).is_dir()
         return source.model_copy(
             update={
                 "annotations": annotations,
                 "images": there(source.images) if source.images else None,
-                "dataset": there(source.dataset or "") if local else source.dataset,
+                "dataset": near(source.dataset),
             }
         )
 
@@ -156,6 +162,10 @@ def _absolute(plan: Plan, base: Path) -> Plan:
             "generators": {name: of(source) for name, source in plan.generators.items()},
             "clean": of(plan.clean) if plan.clean else None,
             "prompts": there(plan.prompts) if plan.prompts else None,
+            "prices": base / plan.prices if plan.prices else None,
+            "reviewer": plan.reviewer.model_copy(
+                update={"model": near(plan.reviewer.model), "adapter": near(plan.reviewer.adapter)}
+            ),
         }
     )
 

@@ -9,7 +9,7 @@ from dataset_builder.errors import InputError
 from metric_semap.intensity import SCORES, Severities, Tested, agreement, audit
 from metric_semap.records import Picture
 from trainer.audit.plan import prompt_of
-from trainer.audit.review import HUMAN, Answers
+from trainer.audit.review import HUMAN, Answers, Reviewed
 
 __all__ = ["NOT_MEASURED", "Example", "examples", "summarise"]
 
@@ -26,9 +26,7 @@ class Example(NamedTuple):
     anomaly: dict[str, Any]
 
 
-def summarise(
-    generators: dict[str, Answers], clean: Answers | None, prompts: dict[str, str], seed: int
-) -> dict[str, Any]:
+def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[str, Any]:
     """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
 
     The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
@@ -37,6 +35,7 @@ def summarise(
     Raises:
         InputError: if no reviewer looked at every generator, or one failed on all pictures of a generator.
     """
+    generators = reviewed.generators
     first = next(iter(generators.values())).by_reviewer
     whole = [name for name in first if all(name in answers.by_reviewer for answers in generators.values())]
     if not whole or whole[0] == HUMAN:
@@ -56,9 +55,9 @@ def summarise(
             if name != main
         },
         "agreement": _agreements(tested),
-        "clean": _false_alarms(clean, main),
+        "clean": _false_alarms(reviewed.clean, main),
         "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
-        "warnings": _warnings(tested[main], generators, main),
+        "warnings": reviewed.notes + _warnings(tested[main], generators, main),
         "seed": seed,
     }
 

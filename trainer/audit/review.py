@@ -1,37 +1,60 @@
 """A reviewer's answers about a generator's pictures: read from files, or asked for and kept in files.
 
-A reviewer is a callable from pictures to predictions. What it answers goes row by row into `predictions/NAME.jsonl`, so an
+A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands in,
+because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`, so an
 audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
 """
 
-import io
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from dataset_builder import atomic
-from dataset_builder.errors import InputError, OutputError, PictureError
+from dataset_builder.errors import InputError, PictureError
 from dataset_builder.findings import Finding
-from dataset_builder.pictures import upright
+from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.release import picture_files
 from dataset_builder.tree import open_tree
 from metric_semap.records import Picture, read_records
 from metric_semap.strict_json import parse_rows
-from trainer.audit.plan import REVIEWER, Plan, ReviewerSettings, Source
+from trainer.audit.plan import REVIEWER, Plan, Source
+from trainer.contestant import Budget, Contestant, Outcome, claim, rest
+from trainer.names import file_name
 
 if TYPE_CHECKING:  # torch comes with it, which an audit from files does not need
     from trainer.predict import Progress
 
-__all__ = ["HUMAN", "Answers", "Reviewer", "local_reviewer", "review"]
+__all__ = ["HUMAN", "Answers", "Reviewed", "Reviewer", "Shown", "Unfinished", "local_reviewer", "review"]
 
 HUMAN = "human verdicts"
-Reviewer = Callable[[Iterable[tuple[str, Image.Image]]], Iterator[Prediction]]
+BATCH = 16
+
+
+class Unfinished(Exception):
+    """Why an audit cannot be ranked yet, although nothing is wrong with it: a budget ended it, or no picture was answered."""
+
+
+class Shown(NamedTuple):
+    """A source's pictures, to be shown to the reviewer.
+
+    Attributes:
+        name (`str`): the generator, or the clean pictures.
+        ids (`list[str]`): the pictures.
+        content (callable): what a picture's file holds, by id; raises `PictureError` if it cannot be read.
+        path (`Path`): the prediction file to write, or to go on with.
+        budget (`Budget`): what the sources before it left.
+    """
+
+    name: str
+    ids: list[str]
+    content: Callable[[str], bytes]
+    path: Path
+    budget: Budget
+
+
+Reviewer = Callable[[Shown], Outcome]
 
 
 class Answers(NamedTuple):
@@ -41,62 +64,87 @@ class Answers(NamedTuple):
     picture: Callable[[str], Image.Image | None]
 
 
-def local_reviewer(settings: ReviewerSettings) -> Reviewer:
-    """A local model; it is loaded once, when the first picture is asked about."""
+class Reviewed(NamedTuple):
+    """All answers: about each generator and, where there are any, the clean pictures; and `notes` on whose answers they are."""
+
+    generators: dict[str, Answers]
+    clean: Answers | None
+    notes: list[str]
+
+
+def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
+    """A model on this machine; it is loaded once, when the first picture is asked about, and goes on after the last row."""
     loaded: list[Any] = []
 
-    def ask(pictures: Iterable[tuple[str, Image.Image]]) -> Iterator[Prediction]:
-        from trainer.loading import load
-        from trainer.predict import predict
+    def ask(shown: Shown) -> Outcome:
+        with PredictionWriter(shown.path, resume=True) as writer, progress.bar(shown.name, len(shown.ids)) as done:
 
-        loaded[:] = loaded or load(settings.model, settings.adapter)
-        model, processor = loaded
-        yield from predict(pictures, model, processor, batch_size=settings.batch_size)
+            def pending() -> Iterator[tuple[str, Image.Image]]:
+                for image_id in shown.ids:
+                    if image_id not in writer.done:
+                        try:
+                            yield image_id, open_picture(image_id, shown.content(image_id))
+                        except PictureError:  # one bad file ends no audit; it is counted and told
+                            writer.append(Prediction(image_id=image_id, status="failed"))
+
+            done(len(writer.done))
+            if not writer.done.issuperset(shown.ids):
+                from trainer.loading import load
+                from trainer.predict import predict
+
+                loaded[:] = loaded or load(settings.model, settings.adapter)
+                for prediction in predict(pending(), *loaded, batch_size=BATCH):
+                    writer.append(prediction)
+                    done(len(writer.done))
+        return Outcome()
 
     return ask
 
 
-def review(
-    plan: Plan, out: Path, reviewer: Reviewer, progress: "Progress"
-) -> tuple[dict[str, Answers], Answers | None]:
+def review(plan: Plan, out: Path, reviewer: Reviewer) -> Reviewed:
     """The answers about every generator of a plan, and about its clean pictures where it has any.
 
     Args:
         plan (`Plan`): what to audit.
         out (`Path`): where `predictions/` goes.
         reviewer (`Reviewer`): asked about pictures that have no annotations.
-        progress (`Progress`): told of each source that is reviewed.
 
     Raises:
         InputError: if a source cannot be read, or `out` holds another reviewer's answers.
+        Unfinished: if the reviewer could not answer to the end.
     """
     sources = dict(plan.generators) | ({} if plan.clean is None else {"": plan.clean})
-    if any(not source.files for source in sources.values()):
-        _claim(out / "predictions" / "reviewer.json", plan.reviewer)
-    found = {}
+    notes = []
+    if plan.asks:
+        claim(out / "predictions" / "reviewer.json", plan.reviewer)
+        notes.append(f"pictures without annotations were shown to {_name(plan.reviewer)}")
+    left = plan.budget
+    found, stopped = {}, {}
     for name, source in sources.items():
         shown = name or "clean pictures"
         if source.files:
             found[name] = _from_files(shown, source)
-        else:
-            found[name] = _from_pictures(shown, source, out / "predictions", reviewer, progress)
-    return {name: answers for name, answers in found.items() if name}, found.get("")
+            continue
+        ids, content = _pictures(shown, source)
+        path = out / "predictions" / f"{file_name(shown)}.json"
+        outcome = reviewer(Shown(shown, ids, content, path, left))
+        left = rest(left, outcome)
+        notes += [note for note in (outcome.note,) if note and note not in notes]
+        if outcome.unfinished:
+            stopped[shown] = outcome.unfinished
+            continue
+        answered = read_records(path.with_suffix(".jsonl"), "prediction")
+        known = {image_id: answered[image_id] for image_id in ids}
+        found[name] = Answers({REVIEWER: known}, _opener(content))
+    if stopped:
+        raise Unfinished("; ".join(f"{name}: {reason}" for name, reason in stopped.items()))
+    return Reviewed({name: answers for name, answers in found.items() if name}, found.get(""), notes)
 
 
-def _claim(path: Path, settings: ReviewerSettings) -> None:
-    """Marks whose answers lie here; a resumed audit must have the same reviewer."""
-    mine = settings.model_dump(exclude={"batch_size"})  # how many at once changes no answer
-    if not path.exists():
-        atomic.write(path, json.dumps(mine, indent=2) + "\n")
-        return
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read ({error}); give another --out") from None
-    if known != mine:
-        raise OutputError(
-            f"{path}: the answers here are of {json.dumps(known)}; give another --out for another reviewer"
-        )
+def _name(reviewer: Contestant) -> str:
+    adapter = f" with the adapter {reviewer.adapter}" if reviewer.adapter else ""
+    plan = f", plan {reviewer.plan or 'direct'}" if reviewer.is_remote else ""
+    return f"{reviewer.model or 'its base'}{adapter}{plan}"
 
 
 def _from_files(name: str, source: Source) -> Answers:
@@ -111,7 +159,9 @@ def _from_files(name: str, source: Source) -> Answers:
             by_reviewer[HUMAN] = accepted
     first = Path(next(iter(source.files.values())))
     images = Path(source.images) if source.images else first / "images"
-    return Answers(by_reviewer, PicturesBelow(images) if source.images or images.is_dir() else lambda _: None)
+    if not source.images and not images.is_dir():
+        return Answers(by_reviewer, lambda _: None)
+    return Answers(by_reviewer, _opener(_files(images)[1]))
 
 
 def _annotations(path: Path) -> Path:
@@ -142,73 +192,56 @@ def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
     return accepted
 
 
-def _from_pictures(name: str, source: Source, directory: Path, reviewer: Reviewer, progress: "Progress") -> Answers:
-    if source.dataset:
-        ids, picture = _rows(source)
-    else:
-        below = PicturesBelow(Path(source.images or ""))
-        ids, picture = below.names, below
+def _pictures(name: str, source: Source) -> tuple[list[str], Callable[[str], bytes]]:
+    """The pictures of a source that are to be shown: their ids, and what each file holds."""
+    ids, content = _rows(source) if source.dataset else _files(Path(source.images or ""))
     if not ids:
         raise InputError(f"{source.dataset or source.images}: holds no picture of {name}; give some")
-    path = directory / f"{_file_name(name)}.json"
-    with PredictionWriter(path, resume=True) as writer, progress.bar(name, len(ids)) as done:
-
-        def pending() -> Iterator[tuple[str, Image.Image]]:
-            for image_id in ids:
-                if image_id not in writer.done:
-                    try:
-                        yield image_id, picture(image_id)
-                    except PictureError:  # one bad file ends no audit; it is counted and told
-                        writer.append(Prediction(image_id=image_id, status="failed"))
-
-        done(len(writer.done))
-        if len(writer.done.intersection(ids)) < len(ids):
-            for prediction in reviewer(pending()):
-                writer.append(prediction)
-                done(len(writer.done))
-    answered = read_records(writer.rows_path, "prediction")
-    return Answers({REVIEWER: {image_id: answered[image_id] for image_id in ids}}, picture)
+    return ids, content
 
 
-class PicturesBelow:
+def _files(root: Path) -> tuple[list[str], Callable[[str], bytes]]:
     """The pictures below a directory, by name."""
+    findings: list[Finding] = []
+    if not root.is_dir():
+        raise InputError(f"{root}: is no directory; give one with pictures")
+    files = picture_files(open_tree(root), findings)
+    broken = next((finding for finding in findings if finding.is_error), None)
+    if broken is not None:
+        raise InputError(f"{root}: {broken.message}")
 
-    def __init__(self, root: Path) -> None:
-        findings: list[Finding] = []
-        if not root.is_dir():
-            raise InputError(f"{root}: is no directory; give one with pictures")
-        self.files = picture_files(open_tree(root), findings)
-        broken = next((finding for finding in findings if finding.is_error), None)
-        if broken is not None:
-            raise InputError(f"{root}: {broken.message}")
-        self.names = sorted(self.files)
-
-    def __call__(self, image_id: str) -> Any:
-        file = self.files.get(image_id)
-        if file is None:
-            return None
+    def content(image_id: str) -> bytes:
+        if image_id not in files:
+            raise PictureError(f"{image_id}: is not below {root}; put it there")
         try:
-            with Image.open(io.BytesIO(file.read())) as picture:
-                return upright(picture, file.path)
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-            raise PictureError(f"{file.path}: cannot be decoded ({error}); give an undamaged picture") from None
+            return files[image_id].read()
+        except OSError as error:
+            raise PictureError(f"{files[image_id].path}: cannot be read ({error}); give an undamaged file") from None
+
+    return sorted(files), content
 
 
-def _rows(source: Source) -> tuple[list[str], Callable[[str], Any]]:
-    """The chosen rows of a dataset: their image ids, and the picture of each."""
+def _rows(source: Source) -> tuple[list[str], Callable[[str], bytes]]:
+    """The chosen rows of a dataset."""
+    import datasets
+
     from trainer.loading import load_split
 
     rows = load_split(str(source.dataset), source.split, {"image", "image_id", *source.where})
+    rows = rows.cast_column("image", datasets.Image(decode=False))
     for key, wanted in source.where.items():
         labels = getattr(rows.features[key], "names", None)  # of a ClassLabel: the column holds their positions
         value = labels.index(wanted) if labels and wanted in labels else wanted
         rows = rows.select([i for i, held in enumerate(rows.select_columns([key])[key]) if held == value])
     ids = list(rows.select_columns(["image_id"])["image_id"])
     at = {image_id: i for i, image_id in enumerate(ids)}
-    return ids, lambda image_id: upright(rows[at[image_id]]["image"], image_id) if image_id in at else None
+
+    def content(image_id: str) -> bytes:
+        held = rows[at[image_id]]["image"]
+        return bytes(Path(held["path"]).read_bytes() if held["bytes"] is None else held["bytes"])
+
+    return ids, content
 
 
-def _file_name(name: str) -> str:
-    """A file name for any name; two names never share one."""
-    plain = re.sub(r"[^\w.-]", "_", name)[:80].strip(".")
-    return plain if plain == name else f"{plain}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
+def _opener(content: Callable[[str], bytes]) -> Callable[[str], Image.Image]:
+    return lambda image_id: open_picture(image_id, content(image_id))

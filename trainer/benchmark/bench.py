@@ -3,9 +3,11 @@
 ```yaml
 dataset: anomreason
 split: test
-limit: 500            # optional
+config: deepfake      # optional; where pictures are labelled real and fake, verdicts are asked for and scored too
+limit: 500            # optional: only so many pictures, evenly spaced
 encoder: minilm       # optional; the metric's own default otherwise
-budget: {usd: 20}     # optional, over all endpoints together; also tokens, calls
+budget_usd: 20        # optional, over all endpoints together; also budget_tokens, budget_calls
+prices: prices.yaml   # MODEL: {input: …, output: …}, US dollars for a million tokens; needed by budget_usd
 models:
   tiny: {model: tiny}
   adapted: {model: tiny, adapter: runs/adapter}
@@ -13,57 +15,23 @@ models:
   agent: {model: gpt-4o, plan: efficient}
   theirs: {predictions: their_preds.json}
 ```
+
+`prices` and `predictions` are looked for beside the file.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from dataset_builder.errors import InputError
+from trainer.contestant import Contestant, Limited
 
-__all__ = ["Bench", "Budget", "Contestant", "read_bench"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+__all__ = ["Bench", "read_bench"]
 
 
-class Contestant(_Strict):
-    """One predictor: a local model (`model`, `adapter`), an endpoint (`base_url` or `plan`, with `model`), or `predictions`."""
-
-    model: str | None = None
-    adapter: str | None = None
-    base_url: str | None = None
-    plan: Literal["direct", "efficient", "paper"] | None = None
-    predictions: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Contestant":
-        if self.predictions is not None and self.model_fields_set != {"predictions"}:
-            raise ValueError("predictions stands alone; remove the other keys or the file")
-        if self.predictions is None and self.model is None:
-            raise ValueError("has neither model nor predictions; give one")
-        if self.adapter is not None and self.is_remote:
-            raise ValueError("an endpoint serves the adapter itself; remove adapter and name it as model")
-        return self
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether an endpoint answers."""
-        return self.base_url is not None or self.plan is not None
-
-
-class Budget(_Strict):
-    """What all endpoints together may use; what is not given is not limited."""
-
-    usd: Annotated[float, Field(gt=0)] | None = None
-    tokens: Annotated[int, Field(gt=0)] | None = None
-    calls: Annotated[int, Field(gt=0)] | None = None
-
-
-class Bench(_Strict):
+class Bench(Limited):
     """What `bench.yaml` holds."""
 
     models: Annotated[dict[str, Contestant], Field(min_length=1)]
@@ -74,11 +42,10 @@ class Bench(_Strict):
     encoder: str | None = None
     bootstrap: Annotated[int, Field(ge=0)] = 1000
     seed: int = 0
-    budget: Budget = Budget()
 
 
 def read_bench(path: Path) -> Bench:
-    """Read `bench.yaml`; relative `predictions` are beside it.
+    """Read `bench.yaml`.
 
     Raises:
         InputError: naming the file, the key and the value.
@@ -93,11 +60,8 @@ def read_bench(path: Path) -> Bench:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
-    return bench.model_copy(
-        update={
-            "models": {
-                name: one.model_copy(update={"predictions": path.parent / one.predictions}) if one.predictions else one
-                for name, one in bench.models.items()
-            }
-        }
-    )
+    beside = {
+        name: one.model_copy(update={"predictions": path.parent / one.predictions}) if one.predictions else one
+        for name, one in bench.models.items()
+    }
+    return bench.model_copy(update={"models": beside, "prices": path.parent / bench.prices if bench.prices else None})

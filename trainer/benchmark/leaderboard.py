@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,47 @@ from dataset_builder import atomic
 from metric_semap.evaluation import Evaluation, Leaderboard
 from metric_semap.published import ANOMREASON, DEEPFAKE
 from metric_semap.report import number
+from trainer.benchmark.bench import Bench
 from trainer.benchmark.run import Result
 
 __all__ = ["as_json", "write_leaderboard"]
 
 EXPLAINED = ("SemAP_Full", "SemAP_Rea", "SemF1_Full", "SemF1_Rea")
+_BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
+    "false alarms": lambda row: f"{row['false_alarms']} of {row['clean']}" if row["clean"] else "–",
+    "no verdict": lambda row: f"{row['no_verdict']} of {row['verdicts']}",
+    "unreadable": lambda row: f"{number(100 * row['unreadable'], 1)} %",
+    "s/picture": lambda row: number(row["seconds_per_picture"], 2),
+    "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
+    "USD": lambda row: number(row["usd"], 2),
+}
+"""What stands beside the scores, by the heading of its column."""
+SAID = ("false alarms", "unreadable", "s/picture", "tokens/picture", "USD")
 JUDGED = ("accuracy", "CSemAP_Full", "CSemAP_Rea", "CSemF1_Full", "CSemF1_Rea")
 
 
 def as_json(result: Result) -> dict[str, Any]:
     """All that the leaderboards show, as plain values; what is undefined is null."""
     content = {
-        "bench": result.bench.model_dump(mode="json"),
+        "bench": _bench(result.bench),
         "unfinished": result.unfinished,
         "explained": _board(result, result.explained, EXPLAINED, ANOMREASON),
     }
     if result.judged is not None:
         content["judged"] = _board(result, result.judged, JUDGED, DEEPFAKE)
     return content
+
+
+def _bench(bench: Bench) -> dict[str, Any]:
+    """What was compared, without addresses of servers, which may hold keys, and folders of this machine."""
+    content = bench.model_dump(mode="json", include={"dataset", "config", "split", "limit", "bootstrap", "seed"})
+    models = {
+        name: one.model_dump(mode="json", include={"model", "adapter", "plan"}, exclude_none=True)
+        | ({"plan": "direct"} if one.is_remote and one.plan is None else {})
+        | ({"predictions": one.predictions.name} if one.predictions else {})
+        for name, one in bench.models.items()
+    }
+    return content | {"models": models}
 
 
 def _board(
@@ -64,11 +88,14 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
 
     return {
         "name": evaluation.name,
+        "note": standing.outcome.note,
         "scores": {
             score: {part: value(key) for part, key in _parts(score).items() if value(key) is not None}
             for score in scores
         },
         "pictures": numbers["scored_images"],
+        "verdicts": numbers.get("verdicts"),
+        "no_verdict": numbers.get("verdicts_missing"),
         "missing": numbers["missing_images"],
         "clean": numbers["clean_images"],
         "false_alarms": numbers["false_alarms"],
@@ -84,6 +111,15 @@ def _parts(score: str) -> dict[str, str]:
     return {"value": score, "low": f"{score}_low", "high": f"{score}_high", "chance": f"chance_{score}"}
 
 
+def _seen(row: dict[str, Any]) -> str:
+    """What a row's scores are means over."""
+    seen = f"{row['pictures']} pictures with anomalies"
+    if row["verdicts"] is not None:
+        seen = f"{row['verdicts']} verdicts; {row['pictures']} generated pictures"
+    missing = f", {row['missing']} missing" if row["missing"] else ""
+    return seen + missing + (f"; {row['note']}" if row["note"] else "")
+
+
 def write_leaderboard(result: Result, out: Path) -> list[Path]:
     """Write the three files into `out`; each appears whole or not at all."""
     content = as_json(result)
@@ -95,11 +131,15 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["number"] = number
+    environment.filters["seen"] = _seen
+    environment.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
     # A name is anyone's text: in a table of Markdown a bar or a newline would break the row, a bracket make a link.
     environment.filters["cell"] = lambda text: "".join(
         f"\\{c}" if c in "\\|[]<>*_`" else c for c in " ".join(text.split())
     )
     boards = [content[key] for key in ("explained", "judged") if key in content]
+    for board in boards:
+        board["columns"] = ("no verdict",) if "accuracy" in board["scores"] else SAID
     titles = ["What is said of the pictures", "Verdicts, and what is said where they are right"]
     shown = {
         "boards": list(zip(titles, boards, strict=False)),

@@ -11,67 +11,70 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic
-from dataset_builder.errors import InputError
-from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
+from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.predictions import Prediction, read_predictions
 from metric_semap.evaluation import Leaderboard, score_pictures
 from metric_semap.measurement import Options
 from metric_semap.records import Picture, read_records
 from metric_semap.similarity import BertScoreSimilarity
-from trainer.benchmark.bench import Bench, Budget, Contestant
-from trainer.loading import load, load_split
-from trainer.predict import Progress, predict
+from trainer.benchmark.bench import Bench
+from trainer.contestant import Budget, Contestant, Outcome, claim, rest
+from trainer.examples import evenly
+from trainer.loading import load_split
+from trainer.names import file_name
+from trainer.predict import Progress, predict_dataset
 
-__all__ = ["Outcome", "Predictor", "Result", "Standing", "local", "run"]
+__all__ = ["Job", "Predictor", "Result", "Standing", "local", "run"]
 
 BATCH = 16
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What predicting used, as far as it is known; `finished` is false when a budget ended it."""
+class Job:
+    """What one predictor has to do.
 
-    finished: bool = True
-    usd: float | None = None
-    tokens: int | None = None
-    calls: int | None = None
+    Attributes:
+        name (`str`), contestant (`Contestant`): as the bench has them.
+        bench (`Bench`): the data.
+        images (`frozenset[str]`): the pictures to predict, by name.
+        budget (`Budget`): what the predictors before it left.
+        verdict (`bool`): whether pictures are of both kinds, real and fake, so that verdicts are asked for too.
+        path (`Path`): the prediction file to write or go on with.
+    """
+
+    name: str
+    contestant: Contestant
+    bench: Bench
+    images: frozenset[str]
+    budget: Budget
+    verdict: bool
+    path: Path
 
 
-Predictor = Callable[[str, Contestant, Bench, Budget, Path], Outcome]
-"""(name, contestant, bench, what is left of the budget, the prediction file to write or go on with) → what it used."""
+Predictor = Callable[[Job], Outcome]
 
 
 def local(progress: Progress) -> Predictor:
-    """Predicts with a model on this machine, a batch at a time, going on after the pictures that have a row already."""
+    """Predicts with a model on this machine, a batch at a time, as `anomreason predict` does."""
 
-    def answer(name: str, contestant: Contestant, bench: Bench, _: Budget, path: Path) -> Outcome:
-        if contestant.is_remote:
-            raise InputError(f"models.{name}: names an endpoint, and this benchmark was started with local models only")
-        _claim(path.with_name("settings.json"), contestant, bench)
-        rows = load_split(bench.dataset, bench.split, {"image", "image_id"}, bench.config)
-        if bench.limit is not None:
-            rows = rows.select(range(min(bench.limit, len(rows))))
-        with PredictionWriter(path, resume=True) as writer, progress.bar(name, len(rows)) as done:
-            open_rows = [at for at, image in enumerate(rows["image_id"]) if image not in writer.done]
-            if open_rows:
-                pictures = ((row["image_id"], row["image"]) for row in rows.select(open_rows))
-                model = load(str(contestant.model), contestant.adapter)
-                for prediction in predict(pictures, *model, batch_size=BATCH):
-                    writer.append(prediction)
-                    done(len(writer.done))
-            done(len(rows))
+    def answer(job: Job) -> Outcome:
+        contestant, bench = job.contestant, job.bench
+        predict_dataset(
+            bench.dataset,
+            bench.split,
+            None,
+            contestant.model,
+            contestant.adapter,
+            BATCH,
+            job.path,
+            progress,
+            config=bench.config,
+            images=job.images,
+            task="both" if job.verdict else "anomalies",
+        )
         return Outcome()
 
     return answer
-
-
-def _claim(path: Path, contestant: Contestant, bench: Bench) -> None:
-    """Answers of another model or about other pictures are never taken for these."""
-    settings = contestant.model_dump(mode="json", exclude_none=True) | bench.model_dump(
-        mode="json", include={"dataset", "config", "split", "limit"}
-    )
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
-        raise InputError(f"{path.parent}: holds answers under other settings; remove it or give another --out")
-    atomic.write(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True)
@@ -86,53 +89,57 @@ class Standing:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished benchmark: `explained` scores what is said of the pictures, `judged` the verdicts as well, where there are any.
+    """A benchmark: `explained` scores what is said of the pictures, `judged` the verdicts as well, where there are any.
 
-    `unfinished` names the predictors that a budget stopped; they are not scored.
+    `unfinished` maps the predictors that are not scored to the reason.
     """
 
     bench: Bench
     explained: Leaderboard
     judged: Leaderboard | None
     standings: dict[str, Standing]
-    unfinished: list[str]
+    unfinished: dict[str, str]
 
 
 def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     """Predict with every model, score all of them on the same pictures; what is in `out` already is not predicted again.
 
+    A model that is out of reach, or that the budget stops, is left out and told; the others go on.
+
     Raises:
-        InputError: if the dataset cannot be loaded, or every model was stopped by the budget.
+        InputError: if the dataset cannot be loaded, or no model could be scored.
         SemapError: if predictions cannot be scored.
     """
     truth = _truth(bench, out / "truth.jsonl")
+    both = {picture.label for picture in truth.values()} == {"real", "fake"}
     said: dict[str, dict[str, Picture]] = {}
     standings: dict[str, Standing] = {}
-    unfinished = []
+    unfinished: dict[str, str] = {}
     left = bench.budget
     for name, contestant in bench.models.items():
         path, outcome = contestant.predictions, Outcome()
         if path is None:
-            path = out / "predictions" / _file_name(name) / "preds.json"
-            outcome = predict(name, contestant, bench, left, path)
-            left = _rest(left, outcome)
-            if not outcome.finished:
-                unfinished.append(name)
+            path = out / "predictions" / file_name(name) / "preds.json"
+            claim(path.with_name("model.json"), contestant)
+            try:
+                outcome = predict(Job(name, contestant, bench, frozenset(truth), left, both, path))
+            except UnavailableError as error:
+                unfinished[name] = str(error)
+                continue
+            left = rest(left, outcome)
+            if outcome.unfinished:
+                unfinished[name] = outcome.unfinished
                 continue
         rows = path.with_suffix(".jsonl")
         path = rows if rows.is_file() else path
-        said[name] = read_records(path, "prediction")
-        predictions = read_predictions(path)
-        standings[name] = _standing([predictions[image] for image in truth if image in predictions], outcome)
+        said[name] = {image: picture for image, picture in read_records(path, "prediction").items() if image in truth}
+        standings[name] = _standing([one for one in read_predictions(path).values() if one.image_id in truth], outcome)
     if not said:
-        raise InputError(
-            "budget: it ended every model before its last picture; raise it and run again, nothing is paid twice"
-        )
+        raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
     similarity = BertScoreSimilarity(bench.encoder)
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
     explained = score_pictures(said, truth, similarity, options)
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
-    both = {picture.label for picture in truth.values()} == {"real", "fake"}
     judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
     return Result(bench, explained, judged, standings, unfinished)
 
@@ -143,23 +150,10 @@ def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
     rows = rows.select_columns(["image_id", "label", "anomalies"])
     label = rows.features["label"]
     if bench.limit is not None:
-        rows = rows.select(range(min(bench.limit, len(rows))))
+        rows = evenly(rows, bench.limit)  # a build has all generated pictures first
     named = (row | {"label": label.int2str(row["label"])} for row in rows)
     atomic.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named))
     return read_records(path, "reference")
-
-
-def _rest(budget: Budget, outcome: Outcome) -> Budget:
-    used = {"usd": outcome.usd, "tokens": outcome.tokens, "calls": outcome.calls}
-    # Never 0 or less: a limit that is used up still lets answers that are already paid for be read.
-    smallest = {"usd": 1e-9, "tokens": 1, "calls": 1}
-    return budget.model_copy(
-        update={
-            key: max(limit - (used[key] or 0), smallest[key])
-            for key, limit in budget.model_dump().items()
-            if limit is not None
-        }
-    )
 
 
 def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
@@ -173,7 +167,3 @@ def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
         tokens=mean([prediction.tokens for prediction in predictions]),
         outcome=outcome,
     )
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
