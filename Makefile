@@ -8,11 +8,12 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
 
-# One thread each: two workers share two cores, and threads that spin for each other cost more than they bring.
+# One thread each: two workers share two cores, and threads that spin for each other cost more than they bring. A worker that dies
+# ends the run: pytest-xdist waits for ever for what the dead one still had to do.
 test: .venv/.installed-test ## all tests, offline
 	$(BIN)/python tests/install_browser.py
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-		$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+		$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not soak"
 
 soak: .venv/.installed-test ## the long figures
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 $(BIN)/pytest -m soak -s

@@ -41,6 +41,12 @@ Model = Annotated[
     ),
 ]
 Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="An OpenAI-compatible server that has the model; a call a picture, the key from OPENAI_API_KEY or HF_TOKEN."
+    ),
+]
 Merge = Annotated[
     bool, typer.Option("--merge/--no-merge", help="Add the adapter to the weights, or compute it beside them: slower.")
 ]
@@ -51,20 +57,17 @@ def examine(
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE…", help="Picture files.", show_default=False)],
     model: Model = None,
     adapter: Adapter = None,
+    base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
 ) -> None:
-    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing."""
-    from dataset_builder.pictures import open_picture
-
-    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
-    from trainer.loading import is_tiny, load
-    from trainer.predict import predict
-
-    found = False
-    loaded, processor = load(model, adapter)
-    tiny = is_tiny(loaded)  # no verdict of it is worth showing
-    for prediction in predict(opened, loaded, processor, "anomalies" if tiny else "both"):
-        found = found or bool(prediction.anomalies)
+    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
+    if base_url is None:
+        tiny, predictions = _examine_here(pictures, model, adapter)
+    else:
+        tiny, predictions = False, _examine_served(pictures, model, adapter, base_url)
+    statuses = set()
+    for prediction in predictions:
+        statuses.add(prediction.status)
         if as_json:
             fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
             anomalies = [anomaly.model_dump(include=fields) for anomaly in prediction.anomalies]
@@ -81,7 +84,41 @@ def examine(
         typer.secho(
             "The tiny model knows rendered scenes alone; of any other picture it says nothing of worth.", dim=True
         )
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
+
+
+def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) -> tuple[bool, Iterable[Any]]:
+    from dataset_builder.pictures import open_picture
+
+    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
+    from trainer.loading import is_tiny, load
+    from trainer.predict import predict
+
+    loaded, processor = load(model, adapter)
+    tiny = is_tiny(loaded)  # no verdict of it is worth showing
+    return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
+
+
+def _examine_served(pictures: list[Path], model: str | None, adapter: str | None, base_url: str) -> Iterable[Any]:
+    from agent.direct import examine
+    from agent.run import Endpoint
+    from dataset_builder.pictures import open_picture
+
+    _check_served(model, adapter)
+    for path in pictures:
+        open_picture(path)
+    return examine([(str(path), path.read_bytes()) for path in pictures], Endpoint(str(model), base_url), "both")
+
+
+def _check_served(model: str | None, adapter: str | None) -> None:
+    from dataset_builder.errors import InputError
+
+    if model is None:
+        raise InputError("--base-url: needs --model, the name the server knows it by")
+    if adapter is not None:
+        raise InputError(
+            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
+        )
 
 
 def _print_prediction(prediction: Any) -> None:
@@ -90,7 +127,10 @@ def _print_prediction(prediction: Any) -> None:
     typer.secho(printable(prediction.image_id), bold=True)
     if prediction.label:
         made = "generated" if prediction.label == "fake" else "real"
-        typer.echo(f"  verdict: {made}; probability of generated {prediction.p_fake:.2f}")
+        typer.echo(
+            f"  verdict: {made}"
+            + ("" if prediction.p_fake is None else f"; probability of generated {prediction.p_fake:.2f}")
+        )
     if not prediction.anomalies:
         typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
     for anomaly in prediction.anomalies:
@@ -120,16 +160,16 @@ def predict(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
     ] = False,
-    base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible server that has the model; one call a picture.")
-    ] = None,
+    base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
     if base_url is not None:
-        failed = _predict_served(dataset, split, limit, model, base_url, batch_size, out, steps)
+        _check_served(model, adapter)
+        endpoint = (str(model), base_url, batch_size)
+        failed = _predict_served(dataset, split, limit, endpoint, out, steps, task, restart)
     else:
         from trainer.predict import predict_dataset
 
@@ -156,17 +196,24 @@ def predict(
 
 
 def _predict_served(
-    dataset: str, split: str, limit: int | None, model: str | None, base_url: str, at_once: int, out: Path, steps: Steps
+    dataset: str,
+    split: str,
+    limit: int | None,
+    endpoint: tuple[str, str, int],
+    out: Path,
+    steps: Steps,
+    task: str,
+    restart: bool,
 ) -> int:
-    from agent.direct import dataset_pictures, predict
+    from agent.direct import TASKS, dataset_pictures, predict
     from agent.run import Endpoint
     from dataset_builder.errors import InputError
 
-    if model is None:
-        raise InputError("--base-url: needs --model, the name the server knows it by")
+    if task not in TASKS:
+        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     count, pictures = dataset_pictures(dataset, split, limit)
     with steps.bar("pictures", count) as done:
-        return predict(pictures, Endpoint(model, base_url, at_once), out, done)
+        return predict(pictures, Endpoint(*endpoint), out, done, task, restart=restart)  # type: ignore[arg-type]
 
 
 @app.command()
@@ -234,7 +281,7 @@ def _ask(
             path,
             done,
             settings=Settings(plan=contestant.plan or "direct"),
-            verdict=verdict,
+            task="both" if verdict else "anomalies",
             limits=Limits(*budget),
             price=price,
         )

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import tempfile
-import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from agent.asking import Asker, Services
 from agent.budget import Budget, Limits
 from agent.client import Chat, Completions, connect
 from agent.journal import Journal
+from agent.loops import LoopThread, wait_for
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 
@@ -55,13 +57,12 @@ class AnomAgent:
     ) -> None:
         self.settings = Settings(**settings)
         client = client or connect(model, base_url, timeout)
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._passing = None if journal else tempfile.TemporaryDirectory(prefix="anomreason-")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="AnomAgent", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread()
         directory = Path(journal) if journal else Path(self._passing.name if self._passing else "")
         try:
-            self._services = self._wait(self._open(client, model, directory, concurrency, timeout))
+            self._services = self._loop.wait(self._open(client, model, directory, concurrency, timeout))
         except BaseException:
             self._end()
             raise
@@ -77,16 +78,34 @@ class AnomAgent:
             PictureError: if it cannot be read.
             UnavailableError: if the server refuses to answer.
         """
+        return wait_for(self.begin(image, image_id))
+
+    def begin(
+        self,
+        image: str | os.PathLike[str] | bytes | Image.Image,
+        image_id: str | None = None,
+        tell: Callable[[str, bool], None] | None = None,
+    ) -> "Future[Annotation]":
+        """Begin to annotate one picture; cancelling what is returned ends it, calls in flight included.
+
+        Args:
+            image, image_id: as for `annotate`.
+            tell (callable, *optional*): called on the agent's own thread with a question's stage and `False` as it is asked,
+                and with `True` once it has ended.
+
+        Raises:
+            PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
+        """
         picture = Picture.read(image, image_id)
-        asker = Asker(picture, self._services, self.settings.stance)
-        annotation: Annotation = self._wait(PLANS[self.settings.plan](asker, self.settings))
-        return annotation
+        return self._loop.begin(self._annotate(Asker(picture, self._services, self.settings.stance, tell=tell)))
 
     def close(self) -> None:
-        """Give back connections and the journal."""
-        if not self._loop.is_closed():
-            self._wait(self._close())
-            self._end()
+        """End what is under way; give back connections and the journal."""
+        if not self._loop.closed:
+            try:
+                self._loop.wait(self._close())
+            finally:
+                self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -103,16 +122,25 @@ class AnomAgent:
         chat = Chat(client, model, concurrency=concurrency, timeout=timeout)
         return Services(chat, journal, Budget(Limits(), None, journal.totals()))
 
-    async def _close(self) -> None:
-        await self._services.chat.client.close()
-        await self._services.journal.__aexit__(None, None, None)
+    async def _annotate(self, asker: Asker) -> Annotation:
+        under_way = asyncio.current_task()
+        assert under_way is not None
+        self._under_way.add(under_way)
+        try:
+            return await PLANS[self.settings.plan](asker, self.settings)
+        finally:
+            self._under_way.discard(under_way)
 
-    def _wait(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    async def _close(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        try:
+            await self._services.chat.client.close()
+        finally:
+            await self._services.journal.__aexit__(None, None, None)
 
     def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
         self._loop.close()
         if self._passing:
             self._passing.cleanup()

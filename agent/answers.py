@@ -4,7 +4,7 @@ An item that cannot be used loses none of its siblings. What is wrong is one sen
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +23,9 @@ _REFUSAL = re.compile(
     r"(?:policy|guidelines))",
     re.IGNORECASE,
 )
+
+
+_EMPTY_LIST = re.compile(r"\W*(?:json)?\W*")
 
 
 class Answer(NamedTuple):
@@ -47,13 +50,13 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
     """
     model = ANSWERS[stage]
     name, item_model = LIST_OF[model]
-    values = _list(text, name)
+    values, broken = _list(text, name)
     if values is None:
         if model in (Findings, Anomalies) and says_none(text):
             return Answer([], None)
         return Answer([], f'it holds no JSON object with the list "{name}"')
     items: list[BaseModel] = []
-    problems: list[str] = []
+    problems: list[str] = [broken] if broken else []
     for index, value in enumerate(values[:_MAX_ITEMS]):
         item = _item(value, item_model)
         if isinstance(item, str):
@@ -70,23 +73,31 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
     return Answer(items, "; ".join(problems[:3]) or None)
 
 
-def _list(text: str, name: str) -> list[Any] | None:
+def _list(text: str, name: str) -> tuple[list[Any] | None, str | None]:
+    """The list of an answer as far as it can be read, and why it is not all of it."""
     try:
         found = loads(text, "answer")
     except InputError:
-        found = next(_tolerant(text, name), None)
+        return next(_tolerant(text, name), (None, None))
     if isinstance(found, dict):
         found = found.get(name)
-    return found if isinstance(found, list) else None
+    return (found if isinstance(found, list) else None), None
 
 
-def _tolerant(text: str, name: str) -> Any:
-    """Values in a text that look like the answer: fenced, between prose, cut off."""
+def _tolerant(text: str, name: str) -> Iterator[tuple[list[Any], str | None]]:
+    """Lists in a text that look like the answer: fenced, between prose, cut off.
+
+    A list that breaks off is used up to there and said to: what came after is not known.
+    """
     for value in scan(text):
-        if isinstance(value, Object) and isinstance(value.get(name), list):
-            yield value[name]
-        elif isinstance(value, Array) and all(isinstance(item, dict) for item in value):
-            yield value
+        found = value.get(name) if isinstance(value, Object) else value
+        bare = found is value
+        if not isinstance(found, Array) or (bare and not all(isinstance(item, Object) for item in found)):
+            continue
+        if bare and not found and not _EMPTY_LIST.fullmatch(text):
+            continue  # brackets somewhere in a sentence
+        whole = [item for item in found if not (isinstance(item, Object | Array) and item.problem)]
+        yield whole, found.problem and f'the list "{name}": {found.problem}'
 
 
 def _item(value: Any, model: type[BaseModel]) -> BaseModel | str:

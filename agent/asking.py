@@ -6,6 +6,7 @@ in the key, nor what the client had to leave out for it: the same model elsewher
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -75,12 +76,14 @@ class Asker:
         rank (`int`): the picture's place in its run; earlier ones are served first.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
+        tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
     picture: Picture
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
+    tell: Callable[[str, bool], None] | None = None
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
 
@@ -118,10 +121,7 @@ class Asker:
                 "temperature": temperature,
                 "top_p": 0.95,
                 "seed": sample,
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": stage, "strict": True, "schema": schema(stage)},
-                },
+                "response_format": _form(stage),
             },
             lambda answer: read(answer).problem,
         )
@@ -135,16 +135,23 @@ class Asker:
     async def put(self, question: Question) -> list[Attempt]:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
+        self._told(question.stage, False)
         key = _key(question, self.picture, self.services.chat.model)
-        attempts = self.services.journal.attempts(key)
-        while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
-            attempts.append(await self._attempt(key, question, attempts))
+        async with self.services.journal.turn(key):
+            attempts = self.services.journal.attempts(key)
+            while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
+                attempts.append(await self._attempt(key, question, attempts))
         last = attempts[-1]
         if last.problem is not None:
             self.failures.append(
                 Failure(stage=question.stage, object=question.object, sample=question.sample, reason=last.problem)
             )
+        self._told(question.stage, True)
         return attempts
+
+    def _told(self, stage: str, ended: bool) -> None:
+        if self.tell is not None:
+            self.tell(stage, ended)
 
     async def _attempt(self, key: str, question: Question, before: list[Attempt]) -> Attempt:
         chat, journal, budget = self.services
@@ -154,6 +161,7 @@ class Asker:
         sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
         text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
         async with chat.slots.of(self.rank):
+            journal.check()
             worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
             reply = Reply("", "", None, 0, 0, 0.0)
             try:
@@ -186,6 +194,11 @@ class Asker:
             finally:
                 budget.settle(worst, reply.prompt_tokens, reply.completion_tokens, 1)
             return attempt
+
+
+@functools.cache
+def _form(stage: Stage) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": stage, "strict": True, "schema": schema(stage)}}
 
 
 def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tuple[str | None, bool]:

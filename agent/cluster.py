@@ -8,21 +8,22 @@ The run directory and the pictures must lie where every worker sees them.
 
 import asyncio
 import json
-import math
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Limits, Price
 from agent.client import Chat, connect
 from agent.journal import Journal
+from agent.loops import LoopThread
 from agent.outputs import begin, check_is_ours, write_outputs
 from agent.plans import Settings
 from agent.run import Endpoint
 from agent.runner import Progress, annotate_all
 from agent.sources import Listed, open_source
-from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
 
 __all__ = ["annotate"]
 
@@ -56,76 +57,106 @@ def annotate(
     except ImportError:
         raise UnavailableError("--engine ray: Ray is not installed; pip install 'anomreason[ray]'") from None
 
+    check_is_ours(out)
+    opened = open_source(source, out, limit)
+    connect(endpoint.model, endpoint.base_url)  # says here, and once, what every worker would
     if not ray.is_initialized():
         ray.init(logging_level="ERROR", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    check_is_ours(out)
-    opened = open_source(source, out, limit)
-    out.mkdir(parents=True, exist_ok=True)
-    begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
-    listed = list(opened.pictures)
-    shards = [
-        {
-            "directory": str((out / "shards" / f"{number:05d}").absolute()),
-            "pictures": json.dumps([[item.image_id, str(item.path.absolute())] for item in part]),
-            "endpoint": json.dumps(endpoint),
-            "settings": settings.model_dump_json(),
-            "price": "" if price is None else price.model_dump_json(),
-        }
-        for number, part in enumerate(_parts(listed))
-    ]
-    answers = ray.data.from_items(shards, override_num_blocks=len(shards)).map(_shard).take_all()
-    stopped = next((answer["stopped"] for answer in answers if answer["stopped"]), None)
-    summary = asyncio.run(
-        _merge(out, listed, [Path(shard["directory"]) for shard in shards], endpoint, settings, price)
-    )
-    if stopped:
-        raise UnavailableError(stopped)
+    with LoopThread() as loop:
+        journal = loop.wait(Journal(out).__aenter__())
+        try:
+            begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
+            listed = list(opened.pictures)
+            shards = [_shard(out, number, part) for number, part in enumerate(_parts(listed))]
+            _gather(journal, out)
+            if journal.totals().calls:
+                for shard in shards:
+                    loop.wait(_begin_with(shard, journal.path))
+            shared = {
+                "endpoint": json.dumps(endpoint),
+                "settings": settings.model_dump_json(),
+                "price": "" if price is None else price.model_dump_json(),
+            }
+            rows = [shard._asdict() | shared for shard in shards]
+            answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
+            _gather(journal, out)
+            progress = _progress(journal, listed, settings.fingerprint(endpoint.model))
+            summary = write_outputs(
+                out, journal, settings, endpoint.model, progress, {**limits._asdict(), "priced": price is not None}
+            )
+        finally:
+            loop.wait(journal.__aexit__(None, None, None))
+    for answer in answers:
+        if answer["stopped"]:
+            raise UnavailableError(answer["stopped"])
     return summary
 
 
-def _parts(listed: list[Listed]) -> list[list[Listed]]:
+class _Shard(NamedTuple):
+    """A part of the source: its run directory, and its pictures as JSON."""
+
+    directory: str
+    pictures: str
+
+    @property
+    def listed(self) -> list[Listed]:
+        return [Listed(image_id, Path(path)) for image_id, path in json.loads(self.pictures)]
+
+
+def _shard(out: Path, number: int, part: Sequence[Listed]) -> _Shard:
+    pictures = [[item.image_id, str(item.path.absolute())] for item in part]
+    return _Shard(str((out / "shards" / f"{number:05d}").absolute()), json.dumps(pictures))
+
+
+async def _begin_with(shard: _Shard, journal: Path) -> None:
+    """What the run has answers to already, whichever engine asked, is not asked again."""
+    async with Journal(Path(shard.directory)) as own:
+        own.absorb(journal, [item.image_id for item in shard.listed])
+
+
+def _parts(listed: list[Listed]) -> Iterator[list[Listed]]:
     rest = iter(listed)
-    return [list(islice(rest, SHARD)) for _ in range(math.ceil(len(listed) / SHARD))]
+    while part := list(islice(rest, SHARD)):
+        yield part
 
 
-def _shard(row: dict[str, Any]) -> dict[str, Any]:
-    """One shard, on a worker. An error that stops the run is handed back as a word, so that the others are merged first."""
+def _work(row: dict[str, Any]) -> dict[str, Any]:
+    """One shard, on a worker. An error that stops it is handed back as a word, so that the others are merged first."""
     try:
         asyncio.run(_annotate_shard(row))
-    except UnavailableError as error:
+    except AnomReasonError as error:
         return {"directory": row["directory"], "stopped": str(error)}
     return {"directory": row["directory"], "stopped": ""}
 
 
 async def _annotate_shard(row: dict[str, Any]) -> None:
+    shard = _Shard(row["directory"], row["pictures"])
     endpoint, settings = Endpoint(*json.loads(row["endpoint"])), Settings.model_validate_json(row["settings"])
     price = Price.model_validate_json(row["price"]) if row["price"] else None
-    listed = [Listed(image_id, Path(path)) for image_id, path in json.loads(row["pictures"])]
-    async with Journal(Path(row["directory"])) as journal:
+    async with Journal(Path(shard.directory)) as journal:
         client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
         try:
             chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
             services = Services(chat, journal, Budget(UNLIMITED, price, journal.totals()))
-            await annotate_all(listed, services, settings, window=endpoint.concurrency, progress=Progress())
+            await annotate_all(shard.listed, services, settings, window=endpoint.concurrency, progress=Progress())
         finally:
             await client.close()
 
 
-async def _merge(
-    out: Path, listed: list[Listed], shards: list[Path], endpoint: Endpoint, settings: Settings, price: Price | None
-) -> dict[str, Any]:
-    fingerprint = settings.fingerprint(endpoint.model)
+def _gather(journal: Journal, out: Path) -> None:
+    """All that workers have journalled, those of earlier and interrupted times included."""
+    for path in sorted((out / "shards").glob("*/journal.sqlite")):
+        journal.absorb(path)
+
+
+def _progress(journal: Journal, listed: Sequence[Listed], fingerprint: str) -> Progress:
+    """How the pictures ended."""
     progress = Progress(order=[item.image_id for item in listed])
-    async with Journal(out) as journal:
-        for shard in shards:
-            journal.absorb(shard / "journal.sqlite")
-        for image_id in progress.order:
-            kept = journal.result(image_id, fingerprint)
-            if kept is None:
-                progress.unfinished.append(image_id)
-            else:
-                progress.statuses[kept[1]] += 1
-        return write_outputs(
-            out, journal, settings, endpoint.model, progress, {**UNLIMITED._asdict(), "priced": price is not None}
-        )
+    for image_id in progress.order:
+        kept = journal.result(image_id, fingerprint)
+        if kept is None:
+            progress.unfinished.append(image_id)
+        else:
+            progress.statuses[kept[1]] += 1
+    return progress

@@ -1,7 +1,9 @@
 """The commands of the agent: annotate, runs, simulate-vlm."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,9 @@ app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
 runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
+
+LOG_EVERY = 30.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 @app.command()
@@ -37,7 +42,7 @@ def annotate(
     drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
     samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
     max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
-    min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named.")] = 1,
+    min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named or confirmed.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
@@ -47,8 +52,8 @@ def annotate(
         typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, dollars a million tokens."),
     ] = None,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    budget_calls: Annotated[int | None, typer.Option(min=1)] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
+    budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
@@ -116,10 +121,14 @@ def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContex
 
 @contextmanager
 def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
-    """A line on stderr: pictures, calls, tokens, money, losses, time left."""
+    """What is known of a run on stderr: pictures, calls, tokens, money, losses, time left.
+
+    A bar on a terminal; elsewhere, as in a log, a line every half minute.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("pictures"),
         BarColumn(),
@@ -127,15 +136,23 @@ def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
         TextColumn("{task.fields[spent]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pictures", total=None, spent="")
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("pictures", total=None, spent="")
+    last = time.monotonic()
 
-        def show(progress: Any, budget: Any, total: int | None) -> None:
-            money = f" · ${budget.usd:.2f}" if priced else ""
-            lost = progress.statuses["partial"] + progress.statuses["failed"]
-            spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
-            bar.update(task, completed=progress.done, total=total, spent=spent)
+    def show(progress: Any, budget: Any, total: int | None) -> None:
+        nonlocal last
+        money = f" · ${budget.usd:.2f}" if priced else ""
+        lost = progress.statuses["partial"] + progress.statuses["failed"]
+        spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
+        bar.update(task, completed=progress.done, total=total, spent=spent)
+        if bar.disable and time.monotonic() - last >= LOG_EVERY:
+            last, left = time.monotonic(), bar.tasks[0].time_remaining
+            of = "" if total is None else f" of {total:,}"
+            more = "" if left is None else f" · about {timedelta(seconds=round(left))} left"
+            typer.echo(f"{progress.done:,}{of} pictures · {spent}{more}", err=True)
 
+    with bar:
         yield show
 
 
@@ -196,8 +213,7 @@ def show_run(run: Annotated[Path, typer.Argument(show_default=False)]) -> None:
 def prune_run(
     run: Annotated[Path, typer.Argument(show_default=False)],
 ) -> None:
-    """Forget answers that could not be used, and results of earlier settings. What was paid for and usable stays."""
+    """Forget the texts of unusable answers, and results of earlier settings. What was paid for stays in the ledger."""
     from agent.ledger import prune
 
-    removed = prune(run)
-    typer.echo(f"{printable(str(run))}: {removed} rows removed")
+    typer.echo(f"{printable(str(run))}: {prune(run)} answers and results forgotten")

@@ -1,32 +1,45 @@
-"""Predictions of any model behind a server over a dataset, into prediction files: one call a picture, or another plan.
+"""Predictions of any model behind a server, as rows of prediction files: a call a picture and task, or another plan.
 
-The answers are journalled beside the predictions, in `<name>.run/`, so a run that was interrupted goes on where it was.
+`predict` and `predict_within` journal the answers beside the predictions, in `<name>.run/`: run again they ask for what is missing,
+and the files are those of an undisturbed run. `examine` keeps nothing.
 """
 
 import asyncio
+import tempfile
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-from agent.asking import Asker, Question, Services, together
+from agent.asking import Asker, Services, together
 from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price
 from agent.client import Chat, connect
-from agent.journal import Journal
+from agent.journal import Journal, Totals
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
-from agent.plans.direct import question
+from agent.plans.direct import best, question
 from agent.run import Endpoint
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
-from dataset_builder.prompts import PROMPTS
-from dataset_builder.schema import Label
+from dataset_builder.prompts import Task
 from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["Predicted", "dataset_pictures", "predict", "predict_within"]
+__all__ = ["TASKS", "Asked", "Predicted", "dataset_pictures", "examine", "predict", "predict_within"]
 
 DIRECT = Settings(plan="direct")
+
+Asked = Literal["anomalies", "grounded", "verdict", "both"]
+
+TASKS: dict[str, tuple[Task, ...]] = {
+    "anomalies": ("anomalies",),
+    "grounded": ("grounded",),
+    "verdict": ("verdict",),
+    "both": ("verdict", "anomalies"),
+}
+"""The prompts of each, as for local models; one call each."""
+
+Pictures = Iterable[tuple[str, bytes]]
 
 
 class Predicted(NamedTuple):
@@ -47,15 +60,24 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    pictures: Iterable[tuple[str, bytes]], endpoint: Endpoint, out: Path, done: Any = lambda number: None
+    pictures: Pictures,
+    endpoint: Endpoint,
+    out: Path,
+    done: Callable[[int], None] = lambda number: None,
+    task: Asked = "anomalies",
+    *,
+    restart: bool = False,
 ) -> int:
-    """Predict pictures into prediction files, in their order, with one call each.
+    """Predict pictures into prediction files, in their order, with one call each and task.
 
     Args:
         pictures (iterable of `(image_id, bytes)`): read as they are needed.
         endpoint (`Endpoint`): the model.
         out (`Path`): the predictions; rows go beside it as `.jsonl`.
         done (callable, *optional*): called with the number of pictures that have an answer.
+        task (`str`, defaults to `"anomalies"`): see `TASKS`. A verdict comes without a probability; after `verdict` alone the
+            status says whether there is one.
+        restart (`bool`): ask everything again instead of going on with the answers in the journal.
 
     Returns:
         How many pictures have no readable answer.
@@ -64,115 +86,156 @@ def predict(
         UnavailableError: if the server refuses to answer.
         OutputError: if a file cannot be written.
     """
-    return predict_within(pictures, endpoint, out, done).failed
+    return predict_within(pictures, endpoint, out, done, task, restart=restart).failed
 
 
 def predict_within(
-    pictures: Iterable[tuple[str, bytes]],
+    pictures: Pictures,
     endpoint: Endpoint,
     out: Path,
-    done: Any = lambda number: None,
+    done: Callable[[int], None] = lambda number: None,
+    task: Asked = "anomalies",
     *,
+    restart: bool = False,
     settings: Settings = DIRECT,
-    verdict: bool = False,
     limits: Limits = UNLIMITED,
     price: Price | None = None,
 ) -> Predicted:
-    """`predict` by any plan, with the verdict asked for as well, within a budget.
+    """`predict` by any plan and within a budget.
 
     Args:
-        settings (`Settings`): the plan and its numbers.
-        verdict (`bool`): whether each picture is also asked, in a call of its own, whether it was generated.
+        settings (`Settings`): the plan and its numbers. A verdict is a call of its own in every plan.
         limits (`Limits`): what may be used in all, earlier runs included; when it is used up, what was answered is written.
         price (`Price`, *optional*): of the model's tokens.
     """
-    return asyncio.run(_predict(pictures, endpoint, out, done, settings, verdict, limits, price))
-
-
-async def _predict(
-    pictures: Iterable[tuple[str, bytes]],
-    endpoint: Endpoint,
-    out: Path,
-    done: Any,
-    settings: Settings,
-    verdict: bool,
-    limits: Limits,
-    price: Price | None,
-) -> Predicted:
     failed = unfinished = number = 0
-    async with Journal(out.with_suffix(".run")) as journal:
-        budget = Budget(limits, price, journal.totals())
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
-        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
-        services = Services(chat, journal, budget)
-        waiting: deque[asyncio.Task[Prediction | None]] = deque()
-        try:
-            with PredictionWriter(out) as writer:
-                source = enumerate(pictures)
-                while True:
-                    room = 0 if unfinished else 2 * endpoint.concurrency - len(waiting)
-                    for rank, (image_id, data) in islice(source, room):
-                        waiting.append(asyncio.create_task(_one(image_id, data, services, settings, verdict, rank)))
-                    if not waiting:
-                        break
-                    prediction = await waiting.popleft()
-                    if prediction is None:
-                        unfinished += 1
-                        continue
-                    writer.append(prediction)
-                    failed += prediction.status == "failed"
-                    number += 1
-                    done(number)
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-            await client.close()
-        spent = journal.totals()
+
+    def keep(prediction: Prediction | None) -> None:
+        nonlocal failed, unfinished, number
+        if prediction is None:
+            unfinished += 1
+            return
+        writer.append(prediction)
+        failed, number = failed + (prediction.status == "failed"), number + 1
+        done(number)
+
+    run = out.with_suffix(".run")
+    with PredictionWriter(out) as writer:
+        if restart:
+            for kept in run.glob("journal.sqlite*"):
+                kept.unlink()
+        spent = asyncio.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
     return Predicted(failed, unfinished, spent.calls, spent.tokens, None if price is None else spent.cost)
 
 
+def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
+    """What a model behind a server says of some pictures; see `predict`."""
+    found: list[Prediction | None] = []
+    with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
+        asyncio.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
+    return [one for one in found if one is not None]
+
+
+async def _answer(
+    pictures: Pictures,
+    endpoint: Endpoint,
+    run: Path,
+    tasks: tuple[Task, ...],
+    keep: Callable[[Prediction | None], None],
+    settings: Settings = DIRECT,
+    limits: Limits = UNLIMITED,
+    price: Price | None = None,
+) -> Totals:
+    """Hand the predictions to `keep` in the pictures' order, twice as many under way as the server answers at once.
+
+    `None` stands for a picture that the budget does not suffice for; none is begun after it.
+    """
+    async with Journal(run) as journal:
+        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        services = Services(chat, journal, Budget(limits, price, journal.totals()))
+        waiting: deque[asyncio.Task[Prediction | None]] = deque()
+        source = enumerate(pictures)
+        ended = False
+        try:
+            while True:
+                room = 0 if ended else 2 * endpoint.concurrency - len(waiting)
+                for rank, (image_id, data) in islice(source, room):
+                    waiting.append(asyncio.create_task(_one(image_id, data, services, tasks, settings, rank)))
+                if not waiting:
+                    break
+                prediction = await waiting.popleft()
+                ended = ended or prediction is None
+                keep(prediction)
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await client.close()
+        return journal.totals()
+
+
 async def _one(
-    image_id: str, data: bytes, services: Services, settings: Settings, verdict: bool, rank: int
+    image_id: str, data: bytes, services: Services, tasks: tuple[Task, ...], settings: Settings, rank: int
 ) -> Prediction | None:
-    """A picture's prediction, or `None` if the budget does not suffice for it."""
     try:
         picture = await asyncio.to_thread(Picture.read, data, image_id)
     except PictureError as error:
-        return Prediction(image_id=image_id, status="failed", dropped=[Dropped("", str(error))])
+        return _lost(image_id, str(error))
     asker = Asker(picture, services, settings.stance, rank)
     try:
-        if not verdict:
-            return await _listed(asker, settings)
-        # A call of its own: the answer to the one question must not depend on the other.
-        prediction, label = await together(_listed(asker, settings), _verdict(picture, services, rank))
+        # A call each: the answer to one question must not depend on the other.
+        answers = await together(*(_asked(asker, task, settings) for task in tasks))
     except BudgetReached:
         return None
-    answered: Prediction = prediction.model_copy(update={"label": label})
-    return answered
-
-
-async def _listed(asker: Asker, settings: Settings) -> Prediction:
     if settings.plan == "direct":
-        return await _direct(asker)
-    annotation = await PLANS[settings.plan](asker, settings)
-    seconds, tokens = asker.services.journal.used_on(asker.picture.image_id)
-    return _from_annotation(annotation).model_copy(update={"seconds": seconds, "tokens": tokens})
+        seconds, tokens = sum(one.seconds or 0 for one in answers), sum(one.tokens or 0 for one in answers)
+    else:
+        seconds, tokens = services.journal.used_on(image_id)
+    spent = {"seconds": round(seconds, 4), "tokens": tokens}
+    prediction: Prediction = answers[-1].model_copy(update={"label": answers[0].label, **spent})
+    return prediction
 
 
-async def _direct(asker: Asker) -> Prediction:
+async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
+    """The prediction that one task's answer holds: a label after `verdict`, anomalies after the others."""
     image_id = asker.picture.image_id
-    attempts = await asker.put(question(asker.picture.url))
-    best = attempts[-1]
-    if not best.answer:
-        return Prediction(image_id=image_id, status="failed", dropped=[Dropped("", best.problem or "no answer")])
-    return Prediction.from_answer(
-        image_id,
-        best.answer,
-        finish_reason=best.finish_reason,
-        seconds=best.seconds,
-        tokens=best.completion_tokens,
+    if task != "verdict" and settings.plan != "direct":
+        return _from_annotation(await PLANS[settings.plan](asker, settings))
+    answer = best(await asker.put(question(asker.picture.url, task)))
+    label = parse_verdict(answer.answer) if task == "verdict" else None
+    if not answer.answer or (task == "verdict" and label is None):
+        prediction = _lost(image_id, answer.problem or "no answer", answer.answer)
+    elif task == "verdict":
+        prediction = Prediction(image_id=image_id, status="none", raw=answer.answer)
+    else:
+        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker.picture)
+    return prediction.model_copy(
+        update={
+            "label": label,
+            "finish_reason": answer.finish_reason or None,
+            "seconds": answer.seconds,
+            "tokens": answer.completion_tokens,
+        }
     )
+
+
+def _lost(image_id: str, reason: str, answer: str = "") -> Prediction:
+    return Prediction(image_id=image_id, status="failed", raw=answer or None, dropped=[Dropped(answer[:200], reason)])
+
+
+def _in_pixels(prediction: Prediction, picture: Picture) -> Prediction:
+    """A model gives boxes in the pixels it was shown; bring them to the picture's own."""
+    width, height = picture.image.size
+    across, down = width / picture.shown[0], height / picture.shown[1]
+    anomalies = []
+    for anomaly in prediction.anomalies:
+        if anomaly.bbox is not None:
+            x0, y0, x1, y1 = anomaly.bbox
+            box = (min(x0 * across, width), min(y0 * down, height), min(x1 * across, width), min(y1 * down, height))
+            anomaly = anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})
+        anomalies.append(anomaly)
+    return prediction.model_copy(update={"anomalies": anomalies})
 
 
 def _from_annotation(annotation: Annotation) -> Prediction:
@@ -183,20 +246,6 @@ def _from_annotation(annotation: Annotation) -> Prediction:
         anomalies=[candidate.model_dump(include=fields) for candidate in annotation.anomalies],  # type: ignore[misc]
         dropped=[Dropped("", f"{failure.stage}: {failure.reason}") for failure in annotation.failures],
     )
-
-
-async def _verdict(picture: Picture, services: Services, rank: int) -> Label | None:
-    content = [
-        {"type": "image_url", "image_url": {"url": picture.url}},
-        {"type": "text", "text": PROMPTS["verdict"]},
-    ]
-
-    def problem(answer: str) -> str | None:
-        return None if parse_verdict(answer) else "it says neither yes nor no"
-
-    asked = Question("verdict", "", 0, [{"role": "user", "content": content}], {"temperature": 0.0}, problem)
-    attempts = await Asker(picture, services, rank=rank).put(asked)
-    return parse_verdict(attempts[-1].answer)
 
 
 def dataset_pictures(

@@ -3,7 +3,7 @@
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -12,9 +12,9 @@ from agent.pictures import MAX_SIDE, image_tokens
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
-from agent.prompts import messages
+from agent.prompts import Stance, messages
 from agent.sources import open_source
-from agent.stages import ANSWERS
+from agent.stages import Stage
 from dataset_builder.prompts import PROMPTS
 
 __all__ = ["Forecast", "forecast"]
@@ -60,31 +60,31 @@ def forecast(
         tokens = [_tokens(listed.path) for listed in islice(opened.pictures, SAMPLE)]
         pictures = opened.total if opened.total is not None else len(tokens) + sum(1 for _ in opened.pictures)
     objects = min(OBJECTS, settings.max_objects or OBJECTS)
+    picture = round(sum(tokens) / max(len(tokens), 1))
     if settings.plan == "direct":
         calls, text = 1, len(PROMPTS["anomalies"]) // CHARACTERS
     else:
-        paper = settings.plan == "paper"
-        calls = paper_calls(settings, objects) if paper else efficient_calls(settings, objects, odd=True)
-        lengths = [sum(map(_length, messages(stage, settings.stance, []))) for stage in ANSWERS]
-        text = sum(lengths) // len(lengths) // CHARACTERS + INPUT_TOKENS
-    all_calls = calls * pictures
-    prompt = all_calls * (round(sum(tokens) / max(len(tokens), 1)) + text)
-    completion = all_calls * ANSWER_TOKENS
+        stages = (paper_calls if settings.plan == "paper" else efficient_calls)(settings, objects)
+        calls = sum(stages.values())
+        text = sum(count * _text_tokens(stage, settings.stance) for stage, count in stages.items())
+    prompt = pictures * (calls * picture + text)
+    completion = pictures * calls * ANSWER_TOKENS
     return Forecast(
         pictures,
-        all_calls,
+        pictures * calls,
         prompt,
         completion,
         None if price is None else price.of(prompt, completion),
-        all_calls * latency / concurrency,
+        pictures * calls * latency / concurrency,
         f"{objects} objects a picture, {ANSWER_TOKENS} tokens and {latency:g} s an answer, a token for 28 × 28 pixels, "
         f"{concurrency} calls at once",
     )
 
 
-def _length(message: dict[str, Any]) -> int:
-    content = message["content"]
-    return len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)
+def _text_tokens(stage: Stage, stance: Stance) -> int:
+    system, user = messages(stage, stance, [])
+    written = len(system["content"]) + len(user["content"][0]["text"])
+    return written // CHARACTERS + (0 if stage in ("discovery_draft", "scan") else INPUT_TOKENS)
 
 
 def _tokens(path: Path) -> int:

@@ -9,14 +9,16 @@ the call was given up. `results` has a row a finished picture under the settings
 """
 
 import asyncio
+import json
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
+from weakref import WeakValueDictionary
 
 from dataset_builder.errors import InputError, OutputError
 
@@ -92,21 +94,25 @@ class Journal:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / "journal.sqlite"
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._broken: OutputError | None = None
+        self._broken: str | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = journal_lock(self.directory)
-            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            self._guard = threading.Lock()
-            _prepare(self._db, self.path)
-            self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.OperationalError) as error:
-            if isinstance(error, OutputError):
-                raise
+            with ExitStack() as opened:
+                opened.enter_context(journal_lock(self.directory))
+                self._db, self._reader = (
+                    opened.enter_context(
+                        closing(sqlite3.connect(self.path, check_same_thread=False, isolation_level=None))
+                    )
+                    for _ in range(2)
+                )
+                _prepare(self._db, self.path)
+                self._reader.execute("PRAGMA busy_timeout = 10000")
+                self._opened = opened.pop_all()
+        except sqlite3.OperationalError as error:
             raise OutputError(f"{self.path}: cannot be written ({error}); give another place with --out") from None
         except sqlite3.DatabaseError as error:
             raise InputError(f"{self.path}: is no journal ({error}); remove it or choose another run") from None
@@ -121,9 +127,7 @@ class Journal:
                 await asyncio.shield(self._flushing)
         finally:
             self._writer.shutdown(wait=True)
-            self._reader.close()
-            self._db.close()
-            self._lock.close()
+            self._opened.close()
 
     def attempts(self, key: str) -> list[Attempt]:
         """What came of a call so far, since it was last given up: at most one readable answer, and that the last."""
@@ -134,6 +138,15 @@ class Journal:
             return answered[:1]
         last = max((index for index, attempt in enumerate(found) if attempt.gave_up), default=-1)
         return found[last + 1 :]
+
+    def turn(self, key: str) -> asyncio.Lock:
+        """To be held while asking under a key: the same picture under two names is asked about once."""
+        return self._asking.setdefault(key, asyncio.Lock())
+
+    def check(self) -> None:
+        """Raise `OutputError` if what would be paid for now could not be kept."""
+        if self._broken is not None:
+            raise OutputError(self._broken)
 
     def result(self, image_id: str, settings: str) -> tuple[str, str, str] | None:
         """A finished picture's stamp, status and row."""
@@ -158,12 +171,10 @@ class Journal:
         """Wait until all that was written is on the disk."""
         if self._flushing is not None:
             await asyncio.shield(self._flushing)
-        if self._broken is not None:
-            raise self._broken
+        self.check()
 
     async def _write(self, query: str, values: tuple[Any, ...], wait: bool) -> None:
-        if self._broken is not None:
-            raise self._broken
+        self.check()
         loop = asyncio.get_running_loop()
         future = loop.create_future() if wait else None
         self._pending.append((query, values, future))
@@ -178,11 +189,11 @@ class Journal:
             group, self._pending = self._pending, []
             try:
                 await loop.run_in_executor(self._writer, self._commit, [(query, row) for query, row, _ in group])
-            except sqlite3.Error as error:
-                self._broken = OutputError(f"{self.path}: cannot be written ({error}); make room there and run again")
+            except Exception as error:  # whatever it is, nobody may wait for ever
+                self._broken = f"{self.path}: cannot be written ({error}); make room there and run again"
             for _, _, future in group:
                 if future is not None and not future.done():
-                    future.set_exception(self._broken) if self._broken else future.set_result(None)
+                    future.set_exception(OutputError(self._broken)) if self._broken else future.set_result(None)
 
     def _commit(self, group: list[tuple[str, tuple[Any, ...]]]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -190,27 +201,40 @@ class Journal:
             for query, row in group:
                 self._db.execute(query, row)
             self._db.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             self._db.execute("ROLLBACK") if self._db.in_transaction else None
             raise
 
-    def absorb(self, path: Path) -> None:
+    def absorb(self, path: Path, image_ids: Sequence[str] | None = None) -> None:
         """Take over another journal's calls, those that are not here yet, and its results.
+
+        Args:
+            path (`Path`): the other journal's file.
+            image_ids (sequence of `str`, *optional*): those of these pictures alone.
 
         Raises:
             OutputError: if this journal cannot be written.
         """
         columns = f"{_FIELDS}, created"
+        wanted = (None if image_ids is None else json.dumps(image_ids),)
+        among = "(?1 IS NULL OR theirs.image_id IN (SELECT value FROM json_each(?1)))"
         try:
             self._db.execute("ATTACH DATABASE ? AS other", (str(path),))
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE NOT EXISTS (
-                SELECT 1 FROM calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)"""
-            )
-            self._db.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results")
-            self._db.execute("COMMIT")
-            self._db.execute("DETACH DATABASE other")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(
+                    f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE {among} AND NOT EXISTS (
+                    SELECT 1 FROM main.calls AS ours WHERE ours.key = theirs.key AND ours.created = theirs.created)
+                    ORDER BY id""",
+                    wanted,
+                )
+                self._db.execute(
+                    f"INSERT OR REPLACE INTO results SELECT * FROM other.results AS theirs WHERE {among}", wanted
+                )
+                self._db.execute("COMMIT")
+            finally:
+                self._db.execute("ROLLBACK") if self._db.in_transaction else None
+                self._db.execute("DETACH DATABASE other")
         except sqlite3.Error as error:
             raise OutputError(
                 f"{self.path}: cannot take over {path} ({error}); make room there and run again"
@@ -254,17 +278,27 @@ def journal_lock(directory: Path) -> IO[str]:
     """A lock on a run, held until the file is closed; the system takes it back when the process ends, however it ends.
 
     Raises:
-        OutputError: if another process holds it.
+        OutputError: if another process holds it, or the directory cannot be written.
     """
     import fcntl
 
-    file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
+    except OSError as error:
+        raise OutputError(
+            f"{directory}: cannot be written ({error.strerror or error}); give another place with --out"
+        ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         file.close()
+        if isinstance(error, BlockingIOError):
+            raise OutputError(
+                f"{directory}: another process is annotating into it; wait for it or choose another --out"
+            ) from None
         raise OutputError(
-            f"{directory}: another process is annotating into it; wait for it or choose another --out"
+            f"{directory}: cannot be locked ({error.strerror or error}); choose an --out on another file system"
         ) from None
     return file
 

@@ -42,10 +42,12 @@ def by_stage(run: Path) -> list[Spent]:
 
 
 def prune(run: Path) -> int:
-    """Remove what no further run would use: unusable answers, and results under other settings than `run.json`'s.
+    """Forget what no further run would use: the texts of unusable answers, and results under other settings than `run.json`'s.
+
+    What calls cost stays in the ledger, unusable ones included.
 
     Returns:
-        The number of rows removed.
+        The number of answers and results forgotten.
 
     Raises:
         InputError: if there is no such run.
@@ -64,7 +66,11 @@ def prune(run: Path) -> int:
         db = sqlite3.connect(run / "journal.sqlite", isolation_level=None)
         try:
             db.execute("BEGIN IMMEDIATE")
-            removed = db.execute("DELETE FROM calls WHERE problem IS NOT NULL").rowcount
+            # Given up, so that the next asking starts anew instead of quoting an answer that is no longer there.
+            removed = db.execute(
+                """UPDATE calls SET request = '', answer = '', gave_up = 1
+                WHERE problem IS NOT NULL AND (request != '' OR answer != '')"""
+            ).rowcount
             removed += db.execute("DELETE FROM results WHERE settings != ?", (fingerprint,)).rowcount
             db.execute("COMMIT")
             db.execute("VACUUM")

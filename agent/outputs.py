@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from agent.journal import Journal, Totals
 from agent.plans import Annotation, Settings
@@ -33,22 +32,13 @@ def begin(run: Path, settings: Settings, model: str, *, source: str, images: Pat
     content = {
         "version": 1,
         "model": model,
-        "server": _without_secrets(base_url),
+        "server": base_url,
         "simulated": model == "simulated",
         **settings.model_dump(),
         "source": source,
         "images": None if images is None else str(images),
     }
     atomic.write(run / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def _without_secrets(url: str | None) -> str | None:
-    """Scheme, host and path: user names, passwords and parameters of an address can be keys."""
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
 def write_outputs(

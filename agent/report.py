@@ -8,6 +8,7 @@ import base64
 import io
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from agent.journal import open_for_reading
+from agent.stages import ANSWERS
 from agent.timeline import lanes
 from dataset_builder import atomic, severity
 from dataset_builder.errors import PictureError
@@ -104,6 +106,7 @@ def write_report(run: Path) -> Path:
     template = environment.get_template("report.html.jinja")
     card = template.module.card  # type: ignore[attr-defined]
     cards: list[Markup] = []
+    statuses: Counter[str] = Counter()
     pictures = texts = silent = 0
     db = open_for_reading(run)
     try:
@@ -126,7 +129,8 @@ def write_report(run: Path) -> Path:
             texts += len(written) - (len(shown.url) if shown else 0)
             silent += not told
             cards.append(written)
-        stages = [dict(stage) for stage in db.execute(_STAGES)]
+            statuses[row.status] += 1
+        stages = sorted((dict(stage) for stage in db.execute(_STAGES)), key=lambda stage: _ORDER.get(stage["stage"], 99))
     finally:
         db.close()
     page = template.render(
@@ -135,6 +139,7 @@ def write_report(run: Path) -> Path:
         cards=cards,
         stages=stages,
         statuses=STATUSES,
+        shown=statuses,
         left_out=total - len(cards),
         silent=silent,
     )
@@ -203,6 +208,7 @@ def _boxes(row: _Row, shown: _Shown | None) -> Iterator[_Box]:
 
 _STAGES = """SELECT stage, count(*) AS calls, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
     sum(seconds) / count(*) AS seconds, sum(problem IS NOT NULL) AS problems FROM calls GROUP BY stage ORDER BY min(id)"""
+_ORDER = {stage: number for number, stage in enumerate(ANSWERS)}
 
 
 def _calls(db: sqlite3.Connection, image_id: str) -> list[dict[str, Any]]:

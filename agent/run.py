@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent import loops
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Limits, Price
 from agent.client import Chat, connect
@@ -66,7 +67,7 @@ def annotate(
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
-    return asyncio.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
+    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
 
 
 async def _annotate(
@@ -80,10 +81,10 @@ async def _annotate(
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
+    client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
     async with Journal(out) as journal:
-        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
         budget = Budget(limits, price, journal.totals())
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
         chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
         ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
         try:

@@ -7,8 +7,9 @@ was left half done takes up its committed answers from the journal.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from agent.asking import Asker, Services
 from agent.budget import BudgetReached
@@ -81,29 +82,22 @@ async def annotate_all(
         show()
 
     try:
-        for number, item in enumerate(listed):
+        async for item, mark in _ahead(listed, window):
+            number = len(progress.order)
             progress.order.append(item.image_id)
-            mark = stamp(item.path)
             kept = services.journal.result(item.image_id, fingerprint)
             if kept is not None and kept[0] == mark and kept[1] in ("anomalies", "none"):
                 progress.statuses[kept[1]] += 1
                 progress.kept += 1
-                if number % 256 == 0:
-                    await asyncio.sleep(0)
-                    show()
                 continue
             if progress.stopped:
                 progress.unfinished.append(item.image_id)
                 continue
             under_way.add(asyncio.create_task(one(item, mark, number)))
             if len(under_way) >= window:
-                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                under_way = await _some_done(under_way)
         while under_way:
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            under_way = await _some_done(under_way)
     except asyncio.CancelledError:
         for task in under_way:
             task.cancel()
@@ -112,6 +106,22 @@ async def annotate_all(
         # What the others have in flight is paid for: it is waited for and kept, unless they were cancelled.
         await asyncio.gather(*under_way, return_exceptions=True)
     await services.journal.settle()
+
+
+async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until a picture is done; the others. Raises the first error; the caller gathers all, so none is left unseen."""
+    done, others = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return others
+
+
+async def _ahead(listed: Iterable[Listed], count: int) -> AsyncIterator[tuple[Listed, str]]:
+    """The pictures with their stamps, a few at a time and in a thread: they may come over a network."""
+    rest = iter(listed)
+    while part := await asyncio.to_thread(lambda: [(item, stamp(item.path)) for item in islice(rest, count)]):
+        for item in part:
+            yield item
 
 
 async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:

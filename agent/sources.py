@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 from agent.pictures import SUFFIXES
 from dataset_builder import atomic
 from dataset_builder.built import is_dataset, stored_pictures
-from dataset_builder.errors import InputError, shorten
-from dataset_builder.official import ImageNames
+from dataset_builder.errors import InputError, OutputError, shorten
+from dataset_builder.records import Place, as_image_id
 
 __all__ = ["Listed", "Source", "open_source"]
 
@@ -30,7 +31,7 @@ class Source(NamedTuple):
     """The pictures of a run, in order.
 
     Attributes:
-        images (`Path`, *optional*): the directory the pictures are below; `None` if they are copied into the run.
+        images (`Path`, *optional*): the directory the pictures are below; `None` if it is the run's own `images/`.
         total (`int`, *optional*): how many, where that is known beforehand.
         pictures (iterator of `Listed`): read once.
     """
@@ -46,7 +47,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     Args:
         source (`str`): a directory (all pictures below it, sorted by path), a `.txt` file with a path a line, a picture, a
             built dataset's directory, or a Hub dataset's id.
-        run (`Path`): the run; pictures out of a dataset are copied into its `images/`.
+        run (`Path`): the run; pictures of a dataset are copied into its `images/`, those of a list linked there.
         limit (`int`, *optional*): only the first pictures.
 
     Raises:
@@ -54,56 +55,99 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     """
     path = Path(source)
     if path.is_dir() and is_dataset(path):
-        return _stored(stored_pictures(path), run / "images", limit)
+        return _stored(source, stored_pictures(path), run / "images", limit)
     if path.is_dir():
-        return _files(sorted(_below(path), key=lambda file: file.relative_to(path).as_posix()), path, limit)
-    if path.is_file() and path.suffix.lower() in _LISTS:
-        files = _list(path)
-        return _files(files, Path(os.path.commonpath([file.parent for file in files])) if files else path, limit)
+        return Source(path.absolute(), *_files(path, _below(str(path)), limit))
     if path.is_file():
-        return _files([path], path.parent, limit)
+        files = _list(path) if path.suffix.lower() in _LISTS else iter([os.path.split(path.absolute())])
+        total, pictures = _files(path, files, limit)
+        return Source(None, total, (_placed(listed, run / "images") for listed in pictures))
     if _HUB_ID.fullmatch(source) and not source.startswith("."):
-        return _stored(_hub(source), run / "images", limit)
+        return _stored(source, _hub(source), run / "images", limit)
     raise InputError(f"{shorten(source)}: does not exist; give a folder, a list of files, a dataset or a Hub id")
 
 
-def _files(files: list[Path], images: Path, limit: int | None) -> Source:
-    names = ImageNames(images)
-    listed = [Listed(names.add(file.absolute().as_posix()), file) for file in files]
-    if not listed:
-        raise InputError(f"{images}: holds no pictures; give a folder or a list with {', '.join(sorted(SUFFIXES))}")
-    listed = listed[:limit]
-    return Source(images.absolute(), len(listed), iter(listed))
+def _files(source: Path, files: Iterator[tuple[str, str]], limit: int | None) -> tuple[int, Iterator[Listed]]:
+    """How many pictures there are, and which, from files that are each given as its directory and its name.
+
+    Only names are kept, and each directory once: 15 MiB for a hundred thousand.
+    """
+    known: dict[str, str] = {}
+    for directory, name in files:
+        place = os.path.join(directory, name)
+        if as_image_id(name, Place(place)) != name:
+            raise InputError(f"{shorten(place, 200)}: has a backslash in its name; rename it")
+        other = known.setdefault(name, directory)
+        if other != directory:
+            raise InputError(
+                f"{shorten(place, 200)} and {shorten(os.path.join(other, name), 200)} have the same file name; rename one"
+            )
+    if not known:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise InputError(f"{source}: holds no pictures; give a folder or a list of files ({kinds})")
+    listed = (Listed(name, Path(directory, name)) for name, directory in known.items())
+    return len(known) if limit is None else min(limit, len(known)), islice(listed, limit)
 
 
-def _below(directory: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(directory, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
-                yield Path(place, name)
-
-
-def _unreadable(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be read ({error.strerror}); give a folder that can be")
-
-
-def _list(path: Path) -> list[Path]:
+def _placed(listed: Listed, images: Path) -> Listed:
+    """A listed picture in the run's own folder, whose other pictures are of the run too; linked where that can be."""
+    target = images / listed.image_id
     try:
-        lines = path.read_text().splitlines()
+        ours, theirs = target.stat() if target.exists() else None, listed.path.stat()
+        if ours is None or (ours.st_size, ours.st_mtime_ns) != (theirs.st_size, theirs.st_mtime_ns):
+            images.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            try:
+                os.link(listed.path.resolve(), target)
+            except OSError:  # another file system, or one without links
+                shutil.copy2(listed.path, target)
+    except FileNotFoundError:
+        return listed  # its row will say that it is not there
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error}); make room there") from None
+    return Listed(listed.image_id, target)
+
+
+def _below(directory: str) -> Iterator[tuple[str, str]]:
+    """All pictures below a directory, sorted by their paths; what is hidden is passed over, links to folders too."""
+    try:
+        with os.scandir(directory) as entries:
+            # A folder is sorted as its pictures' paths are: "a.png", "a/b.png", "a0.png".
+            found = sorted(
+                entry.name + "/" * entry.is_dir(follow_symlinks=False)
+                for entry in entries
+                if not entry.name.startswith(".")
+            )
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be read ({error.strerror}); give a folder that can be") from None
+    for name in found:
+        if name.endswith("/"):
+            yield from _below(os.path.join(directory, name[:-1]))
+        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+            yield directory, name
+
+
+def _list(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.strip():
+                    yield os.path.split(os.path.normpath(path.parent.absolute() / line.strip()))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list of files ({error})") from None
-    return [path.parent.absolute() / line.strip() for line in lines if line.strip()]
 
 
-def _stored(pictures: Iterator[tuple[str, bytes]], images: Path, limit: int | None) -> Source:
+def _stored(source: str, pictures: Iterator[tuple[str, bytes]], images: Path, limit: int | None) -> Source:
     def copied() -> Iterator[Listed]:
+        known: set[str] = set()
         for name, data in islice(pictures, limit):
             if Path(name).name != name or name in (".", ".."):
-                raise InputError(f"{shorten(name)}: is no file name; mend the dataset's image_id")
+                raise InputError(f"{source}: {shorten(name)} is no file name; mend the dataset's image_id")
+            if name in known:
+                raise InputError(f"{source}: {shorten(name)} stands more than once; mend the dataset's image_id")
+            known.add(name)
             path = images / name
-            # Written whole or not at all, so a file of the same size is the same picture, copied before.
-            if not path.is_file() or path.stat().st_size != len(data):
+            if not path.is_file() or path.read_bytes() != data:
                 atomic.write(path, data)
             yield Listed(name, path)
 
@@ -124,14 +168,14 @@ def _hub(dataset: str) -> Iterator[tuple[str, bytes]]:
 def _streamed(dataset: str, splits: Any) -> Iterator[tuple[str, bytes]]:
     import datasets
 
-    for rows in splits.values():
+    for split, rows in splits.items():
         if "image" not in (rows.column_names or []):
             raise InputError(f"{dataset}: has no column image; choose a dataset of pictures")
         undecoded = rows.cast_column("image", datasets.Image(decode=False))
         for number, row in enumerate(undecoded):
-            image = row["image"]
-            name = row.get("image_id") or os.path.basename(image.get("path") or "") or f"{number:06d}.png"
+            image = row["image"] or {}
+            name = row.get("image_id") or os.path.basename(image.get("path") or "") or f"{split}_{number:06d}.png"
             data = image.get("bytes")
             if data is None:
                 raise InputError(f"{dataset}: {shorten(name)} is stored as a path; embed the pictures")
-            yield name, data
+            yield str(name), data

@@ -2,8 +2,9 @@
 
 (Started as a module: a script of this name would hide the package `agent`.)
 
-quality   the plans on the same scenes at the same error rates: recall, precision, calls, tokens; scenes as rendered (168 pixels a
-          side) and enlarged to 1,008, where a picture costs more than the text around it
+quality   the plans on the same scenes at the same error rates, over several seeds: recall, precision, false alarms on clean pictures,
+          calls, tokens; also where half of the errors are repeated by every look, and on pictures enlarged from 168 pixels
+          a side to 1,008, which cost more than the text around them
 client    calls a second through client and journal, against the bare AsyncInferenceClient in the same process and the same
           minute; and against what the server can answer when its latency is the limit
 wall      20 pictures at 0.4 s an answer, against the same calls made as the official agent makes them: picture after picture,
@@ -49,6 +50,23 @@ class Quality(NamedTuple):
     alarms: int  # clean pictures with anything reported
     clean: int
 
+    def __add__(self, other: "Quality") -> "Quality":  # type: ignore[override]
+        return Quality(*(one + another for one, another in zip(self, other, strict=True)))
+
+
+class Case(NamedTuple):
+    """Under what the plans are compared: `seeds` directories of `pictures` scenes each, half of them clean."""
+
+    side: int
+    stubborn: float
+    seeds: int
+    pictures: int
+
+
+CASES = (Case(168, 0.0, 4, 100), Case(168, 0.5, 2, 100), Case(1008, 0.0, 1, 40))
+SUPPORT = {"paper": (1, 2), "efficient": (1, 4), "direct": (1,)}
+"""Where `--min-support` is put: nothing left out, and a stricter choice."""
+
 
 @contextlib.contextmanager
 def server(scenes: Path, **rates: float) -> Iterator[str]:
@@ -65,9 +83,12 @@ def server(scenes: Path, **rates: float) -> Iterator[str]:
             process.terminate()
 
 
-def judge(rows: list[SceneRow], annotations: list[Annotation]) -> Quality:
-    """Compare a run with the truth."""
-    answers = {annotation.image_id: annotation.anomalies for annotation in annotations}
+def judge(rows: list[SceneRow], annotations: list[Annotation], support: int) -> Quality:
+    """Compare a run with the truth, without anomalies of less support."""
+    answers = {
+        annotation.image_id: [one for one in annotation.anomalies if one.support >= support]
+        for annotation in annotations
+    }
     truths = found = reported = alarms = 0
     for row in rows:
         true = {(one.family, one.object) for one in row.anomalies}
@@ -84,33 +105,54 @@ def judge(rows: list[SceneRow], annotations: list[Annotation]) -> Quality:
 
 def quality() -> None:
     """The table of plans."""
-    for side in (168, 1008):
-        with tempfile.TemporaryDirectory() as place:
-            scenes = write_scenes(Path(place) / "scenes", 200, seed=77)
-            if side != 168:
-                for path in (scenes / "images").iterdir():
-                    Image.open(path).resize((side, side), Image.Resampling.LANCZOS).save(path)
-            rows = read_scenes(scenes)
-            print(f"\n{len(rows)} pictures of {side} × {side}, half of them clean; {RATES}")
+    print(f"error rates {RATES}")
+    for case in CASES:
+        found: dict[tuple[str, int], Quality] = {}
+        spent: dict[str, list[int]] = {}
+        for seed in range(case.seeds):
+            with tempfile.TemporaryDirectory() as place:
+                compare(case, seed, Path(place), found, spent)
+        print(
+            f"\n{case.seeds * case.pictures} pictures of {case.side} × {case.side}, half of them clean; "
+            f"{case.stubborn:.0%} of errors repeated by every look"
+        )
+        print(f"{'plan':<11}{'support':>8}{'recall':>8}{'precision':>11}{'false alarms':>14}", end="")
+        print(f"{'calls':>8}{'tokens':>12}{'share':>7}")
+        for (plan, support), q in found.items():
+            calls, tokens = spent[plan]
             print(
-                f"{'plan':<11}{'recall':>8}{'precision':>11}{'false alarms':>14}{'calls':>8}{'tokens':>12}{'share':>8}"
+                f"{plan:<11}{f'≥ {support}':>8}{q.found / q.truths:>8.3f}{q.found / max(q.reported, 1):>11.3f}"
+                f"{f'{q.alarms} of {q.clean}':>14}{calls:>8,}{tokens:>12,}{tokens / spent['paper'][1]:>7.2f}",
+                flush=True,
             )
-            base = 0
-            for plan in ("paper", "efficient", "direct"):
-                with server(scenes, **RATES) as url:
-                    out = Path(place) / plan
-                    settings = Settings(plan=plan)  # type: ignore[arg-type]
-                    summary = annotate(str(scenes / "images"), out, Endpoint("simulated", url, POOL), settings)
-                    served = httpx.get(url.replace("/v1", "/stats")).json()
-                tokens = served["prompt_tokens"] + served["completion_tokens"]
-                assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
-                base = base or tokens
-                lines = (out / "annotations.jsonl").read_text().splitlines()
-                q = judge(rows, [Annotation.model_validate_json(line) for line in lines])
-                print(
-                    f"{plan:<11}{q.found / q.truths:>8.3f}{q.found / max(q.reported, 1):>11.3f}"
-                    f"{f'{q.alarms} of {q.clean}':>14}{served['calls']:>8,}{tokens:>12,}{tokens / base:>8.2f}"
-                )
+
+
+def compare(
+    case: Case, seed: int, place: Path, found: dict[tuple[str, int], Quality], spent: dict[str, list[int]]
+) -> None:
+    """Run all plans over one directory of scenes and add up what came of it."""
+    scenes = write_scenes(place / "scenes", case.pictures, seed=seed)
+    images = scenes / "images"
+    if case.side != 168:
+        images = place / "images"
+        images.mkdir()
+        for path in (scenes / "images").iterdir():  # the server knows them at any size
+            Image.open(path).resize((case.side, case.side), Image.Resampling.LANCZOS).save(images / path.name)
+    rows = read_scenes(scenes)
+    for plan, supports in SUPPORT.items():
+        with server(scenes, **RATES, stubborn=case.stubborn, seed=seed) as url:
+            settings = Settings(plan=plan)  # type: ignore[arg-type]
+            summary = annotate(str(images), place / plan, Endpoint("simulated", url, POOL), settings)
+            served = httpx.get(url.replace("/v1", "/stats")).json()
+        tokens = served["prompt_tokens"] + served["completion_tokens"]
+        assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
+        before = spent.get(plan, [0, 0])
+        spent[plan] = [before[0] + served["calls"], before[1] + tokens]
+        lines = (place / plan / "annotations.jsonl").read_text().splitlines()
+        annotations = [Annotation.model_validate_json(line) for line in lines]
+        for support in supports:
+            q = judge(rows, annotations, support)
+            found[plan, support] = found[plan, support] + q if (plan, support) in found else q
 
 
 class Load(NamedTuple):

@@ -5,10 +5,11 @@
 
 (Started as a module: beside it lies a script that would hide the package `agent`.)
 
-"One at a time" is what one writes without this package: a model as transformers loads it, the processor and `model.generate` for each
-picture. "Batched" is `trainer.predict.predict`. Both run in fp32, greedily, on the same pictures and take turns, so that whatever else the machine does
-meets both; the ratio is the median over the rounds. Where two texts differ, the logits are computed again without a cache and the lead of
-the chosen token over the other is told: below about 1e-4 the two are a tie that rounding decides.
+"One at a time" is what one writes without this package: a model as transformers loads it, the processor and `model.generate` for
+each picture. "Batched" is `trainer.predict.predict`. Both run in fp32, greedily, on the same pictures, and take turns, so that
+whatever else the machine does meets both; the ratio is the median over the rounds. Where two texts differ, the logits are computed
+again without a cache, and the lead of the chosen token over the other is told: below about 1e-4 the two are a tie that rounding
+decides.
 
 Last, the same pictures through the client for endpoints (`predict --base-url`) to a server on loopback that knows the answers: what
 that path costs without a model.
@@ -115,7 +116,9 @@ def main() -> None:
             ratios.append(slow / fast)
             seconds = [seconds[0] + slow, seconds[1] + fast]
         other = [
-            (image, one, two) for ((_, image), one), two in zip(alone, together, strict=True) if one.strip() != two.strip()
+            (image, one, two)
+            for ((_, image), one), two in zip(alone, together, strict=True)
+            if one.strip() != two.strip()
         ]
         found = {
             "device": torch.cuda.get_device_name()

@@ -32,6 +32,9 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> P
     """`write` for what is too large to hold: the parts are written one after the other as they come."""
     path = Path(path)
     temporary = _beside(path)
+    if path.exists() and not path.is_file():
+        # A device, such as /dev/null, would be replaced by a file.
+        raise OutputError(f"{path}: cannot be written (it is no regular file); give another place")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:

@@ -9,11 +9,14 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from dataset_builder.errors import InputError
+from dataset_builder.features import FEATURES
 from dataset_builder.findings import Finding
 from dataset_builder.rows import Row, Split
 from dataset_builder.schema import Anomaly, Label
 
 __all__ = ["is_dataset", "read_built", "stored_pictures"]
+
+_LABELS: tuple[Label, ...] = get_args(Label)
 
 
 def is_dataset(path: Path) -> bool:
@@ -44,10 +47,15 @@ def _splits(shard: Path) -> tuple[Split | None, Split | None]:
 
 
 def _open(shard: Path) -> pq.ParquetFile:
+    if not shard.is_file():
+        raise InputError(f"{shard}: is no regular file; fetch or build it again")
     try:
-        return pq.ParquetFile(shard)
+        file = pq.ParquetFile(shard)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{shard}: cannot be read as Parquet ({error}); fetch or build it again") from None
+    if not any(file.schema_arrow.equals(FEATURES[config].arrow_schema) for config in ("default", "deepfake")):
+        raise InputError(f"{shard}: has other columns than a build has; build the dataset again")
+    return file
 
 
 def read_built(directory: Path) -> tuple[list[Row], list[Finding]]:
@@ -67,14 +75,16 @@ def read_built(directory: Path) -> tuple[list[Row], list[Finding]]:
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{shard}: cannot be read ({error}); fetch or build it again") from None
         for values in (values for batch in batches for values in batch.to_pylist()):
-            name = str(values["image_id"])
+            name = values["image_id"]
+            if name is None or values["label"] not in range(len(_LABELS)):
+                raise InputError(f"{shard}: a row lacks its image_id or label; build the dataset again")
             if name in rows:
                 findings.append(Finding("duplicate id", name, f"{name}: stands more than once; build it again", name))
                 continue
             rows[name] = Row(
                 image_id=name,
                 picture=None,
-                label=get_args(Label)[values["label"]],
+                label=_LABELS[values["label"]],
                 anomalies=_anomalies(values, name, findings),
                 generator=values["generator"],
                 caption=values.get("caption"),
@@ -90,11 +100,12 @@ def _anomalies(values: dict[str, Any], name: str, findings: list[Finding]) -> li
     anomalies = []
     for index, fields in enumerate(values["anomalies"]):
         try:
-            anomalies.append(Anomaly(**fields))
+            anomalies.append(Anomaly.model_validate(fields))
         except ValidationError as error:
             first = error.errors()[0]
-            kind = "severity out of range" if "severity" in first["loc"] else "unreadable record"
-            message = f"{name}[{index}]: {'.'.join(map(str, first['loc']))} {first['msg']}"
+            field = ".".join(map(str, first["loc"]))
+            kind = "severity out of range" if field == "severity" else "unreadable record"
+            message = f"{name}[{index}]: {field} {first['msg']}"
             findings.append(Finding(kind, f"{name}[{index}]", message, name, index))
     return anomalies
 
@@ -104,4 +115,4 @@ def stored_pictures(directory: Path) -> Iterator[tuple[str, bytes]]:
     for shard in _shards(directory):
         for batch in _open(shard).iter_batches(batch_size=64, columns=["image_id", "image"]):
             for name, picture in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
-                yield name, picture["bytes"].as_py() or b""
+                yield name, (picture.as_py() or {}).get("bytes") or b""

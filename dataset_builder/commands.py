@@ -166,17 +166,28 @@ def sft(
 @app.command()
 def validate(
     path: Annotated[Path, typer.Argument(help="A release, a run, scenes or a built dataset.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where everything found goes, as JSON.")] = Path("validation.json"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where everything found goes, as JSON; validation.json here, or in a built dataset.",
+            show_default=False,
+        ),
+    ] = None,
     label: Label = None,
     images: Images = None,
 ) -> None:
-    """Check pictures, records, texts and splits. Exit code 1 if there are errors; warnings alone are 0."""
+    """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
+    from dataset_builder.card_validation import write_validation
     from dataset_builder.validation import validate as run
 
     with pictures_done() as progress:
         report = run(path, label=_label(label), images=images, progress=progress)
     _print_report(report)
-    typer.echo(f"all of it: {report.write(out)}")
+    built = report.kind == "dataset"
+    typer.echo(f"all of it: {report.write(out or (path if built else Path()) / 'validation.json')}")
+    if built:
+        told = write_validation(path, report.findings, report.diversity, report.overlap)
+        typer.echo(f"{path / 'README.md'}: " + ("tells it" if told else "has no place for it; build again to have one"))
     raise typer.Exit(1 if report.has_errors else 0)
 
 

@@ -1,4 +1,4 @@
-"""Decodes one picture fully, within limits: whether it can be, what is odd about it, and its perceptual hash."""
+"""Decodes one picture, all of its data, within limits: whether it can be, what is odd about it, and its perceptual hash."""
 
 import io
 import warnings
@@ -31,6 +31,8 @@ def decode(data: bytes, image_id: str) -> tuple[list[Finding], npt.NDArray[np.ui
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width} × {picture.height}"
                     raise InputError(f"{image_id}: {size} pixels are more than {MAX_PIXELS:,}; make it smaller")
+                # Of a JPEG the brightness: all of its data is read and has to be right, and nobody looks at the colours.
+                picture.draft("L", picture.size)
                 picture.load()
                 return _odd(picture, image_id), _bits(picture)
     except InputError as error:

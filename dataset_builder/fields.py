@@ -67,8 +67,9 @@ def clean_name(text: str) -> str:
     # Twice, because a numbered name that was numbered again reads "@1. Name: @1. Name: Floating Book".
     for _ in range(2):
         match = _NAME_PREFIX.match(text)
-        if match:
-            text = text[match.end() :]
+        if not match:
+            break
+        text = text[match.end() :]
     return text
 
 

@@ -9,6 +9,7 @@ import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dataset_builder.errors import PictureError
+from dataset_builder.regular import open_regular
 
 pillow_heif.register_heif_opener()  # HEIC, what telephones photograph
 
@@ -29,15 +30,15 @@ def open_picture(path: str | os.PathLike[str], content: bytes | None = None) -> 
         PictureError: if it is missing, empty, no picture, truncated, or larger than `MAX_PIXELS`.
     """
     path = Path(path)
-    if content is None and path.is_dir():
-        raise PictureError(f"{path}: is a directory; give picture files")
     try:
-        with warnings.catch_warnings():
+        with open_regular(path) if content is None else io.BytesIO(content) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the limit here
-            with Image.open(path if content is None else io.BytesIO(content)) as picture:
+            with Image.open(file) as picture:
                 return upright(picture, str(path))
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file; give an existing picture") from None
+    except IsADirectoryError:
+        raise PictureError(f"{path}: is a directory; give picture files") from None
     except UnidentifiedImageError:
         raise PictureError(f"{path}: is no picture that can be read; give a PNG, JPEG, WebP or HEIC file") from None
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:

@@ -7,6 +7,7 @@ and nothing else, written at the end by rename. Every consumer reads either thro
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -142,6 +143,7 @@ class PredictionWriter:
             self._file = open(self.rows_path, "ab", buffering=0)
         except OSError as error:
             raise self._cannot(error) from error
+        self._refuse_devices()
         self._lock()
         try:
             if self.resume:
@@ -157,6 +159,12 @@ class PredictionWriter:
             self._file.close()
             raise self._cannot(error) from error
         return self
+
+    def _refuse_devices(self) -> None:
+        """A pipe or a device may be read for ever, and keeps nothing."""
+        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            self._file.close()
+            raise OutputError(f"{self.rows_path}: cannot be written (it is no regular file); give another name")
 
     def _lock(self) -> None:
         """Two writers would mix their rows; the lock goes with the process, however it ends."""

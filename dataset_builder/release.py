@@ -17,8 +17,9 @@ import csv
 import fnmatch
 import functools
 import io
+import operator
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -43,14 +44,20 @@ _CAPTIONS, _MANIFEST = "real_image_caption*.json", "manifest.csv"
 _FOLDERS: dict[str, Label] = {"1_fake": "fake", "0_real": "real"}
 
 
-def _matching(tree: Tree, pattern: str) -> list[File]:
-    return [file for file in tree.files if fnmatch.fnmatchcase(file.name.lower(), pattern)]
+def _matching(files: Iterable[File], pattern: str) -> list[File]:
+    return [file for file in files if fnmatch.fnmatchcase(file.name.lower(), pattern)]
+
+
+def _folder(file: File) -> Label | None:
+    """The label that a file's folder tells."""
+    return next((_FOLDERS[part] for part in file.path.split("/")[:-1] if part in _FOLDERS), None)
 
 
 def is_release(tree: Tree) -> bool:
     """Whether a source is laid out as the authors' release."""
-    folders = any(not _FOLDERS.keys().isdisjoint(file.path.split("/")[:-1]) for file in tree.files)
-    return folders or any(_matching(tree, pattern) for pattern in (_ACCEPTED, _MANIFEST))
+    return any(_folder(file) for file in tree.files) or any(
+        _matching(tree.files, pattern) for pattern in (_ACCEPTED, _MANIFEST)
+    )
 
 
 def read_release(tree: Tree) -> tuple[list[Row], list[Finding]]:
@@ -60,19 +67,19 @@ def read_release(tree: Tree) -> tuple[list[Row], list[Finding]]:
         InputError: if a whole file is not what its name says.
     """
     findings: list[Finding] = []
-    accepted = _annotations(_matching(tree, _ACCEPTED), findings, _accepted)
-    candidates = _annotations(_matching(tree, _CANDIDATES), findings, read_candidate)
-    captions = _captions(_matching(tree, _CAPTIONS), findings)
-    listed = _split_list(_matching(tree, _SPLITS))
-    deepfake = _deepfake_list(_matching(tree, _DEEPFAKE))
-    manifest = _manifest(_matching(tree, _MANIFEST), findings)
+    files = [file for file in tree.files if not is_picture(file.path)]
+    accepted = _annotations(_matching(files, _ACCEPTED), findings, _accepted)
+    candidates = _annotations(_matching(files, _CANDIDATES), findings, read_candidate)
+    captions = _captions(_matching(files, _CAPTIONS), findings)
+    listed = _split_list(_matching(files, _SPLITS))
+    deepfake = _deepfake_list(_matching(files, _DEEPFAKE))
+    manifest = _manifest(_matching(files, _MANIFEST), findings)
     pictures = picture_files(tree, findings)
 
     rows: list[Row] = []
     for name, file in pictures.items():
         stated = manifest.get(name, {})
-        folder = next((_FOLDERS[part] for part in file.path.split("/")[:-1] if part in _FOLDERS), None)
-        told = [label for label in (stated.get("label"), folder, deepfake.get(name)) if label]
+        told = [label for label in (stated.get("label"), _folder(file), deepfake.get(name)) if label]
         known: Label | None = "fake" if name in accepted or name in candidates else None
         label = told[0] if told else known or ("real" if name in captions else None)
         if label is None:
@@ -135,6 +142,7 @@ def picture_files(tree: Tree, findings: list[Finding]) -> dict[str, File]:
 _parse_severity = functools.lru_cache(maxsize=4096)(severity.parse)
 _KEYS = tuple(OFFICIAL_KEYS.values())
 _RELEASED = frozenset(_KEYS)
+_values = operator.itemgetter(*_KEYS)
 
 
 def _accepted(record: object, place: Place) -> Anomaly:
@@ -148,7 +156,7 @@ def _accepted(record: object, place: Place) -> Anomaly:
 
 def _as_released(record: dict[str, Any]) -> Anomaly | None:
     """A record under exactly the released keys, which is nearly every one, in a fifth of the time; `None` for any other."""
-    name, phenomenon, reasoning, level = (record[key] for key in _KEYS)
+    name, phenomenon, reasoning, level = _values(record)
     try:
         value, remark = _parse_severity(level)
         return Anomaly(

@@ -13,6 +13,8 @@ Verdict = Literal["accept", "reject", "unsure"]
 
 def _encodable(text: str) -> str:
     # A lone surrogate passes for a character until someone writes it to a file, far from where it came in.
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -71,7 +73,7 @@ class Candidate(Anomaly):
     Attributes:
         object (`str`): the object it concerns.
         stage (`str`): the stage that found it.
-        support (`int`): how many independent samples named it.
+        support (`int`): how many independent samples named or confirmed it.
         votes (`dict`): how many reviewers answered accept, reject and unsure.
         verdict (`str`, *optional*): the verdict those votes came to.
     """

@@ -112,8 +112,8 @@ def _scenes(root: Path) -> list[Row]:
             raise place.error("stands more than once; render the directory again with `anomreason scenes`")
         seen.add(row.image_id)
         path = root / "images" / row.image_id
-        if path.is_symlink():
-            raise place.error("is a link; put the picture itself in its place")
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise place.error("is a link or no regular file; put the picture itself in its place")
         size = path.stat().st_size if path.is_file() else 0
         split = split_of(row)
         rows.append(

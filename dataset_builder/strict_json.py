@@ -8,10 +8,10 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from dataset_builder.errors import InputError, shorten
+from dataset_builder.regular import read_regular
 
 __all__ = ["Repeated", "loads", "read_json", "read_rows"]
 
@@ -58,7 +58,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         reason = {FileNotFoundError: "does not exist", IsADirectoryError: "is a directory, not a file"}.get(type(error))
         raise InputError(

@@ -20,7 +20,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats taken. Pillow reads many more, with parsers nobody has looked at for years."""
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-_HEAD, _TAIL = 16_384, 4_096
+_HEAD, _TAIL = 4_096, 1_024
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -37,13 +37,17 @@ def is_picture(path: str) -> bool:
     return path.lower().endswith(_EXTENSIONS)
 
 
-def check_structure(file: File) -> Header:
+def check_structure(file: File, data: bytes | None = None) -> Header:
     """Check a picture file without decoding it.
+
+    Args:
+        file (`File`): the file.
+        data (`bytes`, *optional*): all of it, where it has been read.
 
     Raises:
         PictureError: if it is empty, no picture, cut off, or larger than `MAX_PIXELS`.
     """
-    head, tail = file.ends(_HEAD, _TAIL)
+    head, tail = file.ends(_HEAD, _TAIL) if data is None else (data[:_HEAD], data[-_TAIL:])
     if not head:
         raise PictureError(f"{file.path}: is empty; fetch it again")
     header = None

@@ -1,7 +1,6 @@
 """Checks a release, a run, scenes or a built dataset: decodes every picture, reads every text, compares the splits."""
 
 import hashlib
-import itertools
 import json
 import os
 from collections import deque
@@ -10,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataset_builder import atomic
 from dataset_builder.build import Progress
@@ -23,7 +22,7 @@ from dataset_builder.rows import Row
 from dataset_builder.schema import Label
 from dataset_builder.sources import open_source
 from dataset_builder.structure import check_structure
-from dataset_builder.texts import Texts
+from dataset_builder.texts import Reading, Texts, read_texts
 
 __all__ = ["Report", "validate"]
 
@@ -100,48 +99,56 @@ def validate(
         kind, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
-        pictures = ((by_name[name], partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name)
+        pictures = (
+            (by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name
+        )
     else:
         source = open_source(path, label=label, images=images)
         kind, rows, findings = source.kind, source.rows, list(source.findings)
         pictures = ((row, _read_and_examine) for row in rows)
     prints: list[Print] = []
     texts = Texts()
-    # The texts are read here while the pictures are decoded elsewhere.
-    unread = iter(rows)
-    for done, (found, seen) in enumerate(_decoded(pictures), 1):
-        findings += found
-        findings += [one for row in itertools.islice(unread, 1) for one in texts.add(row)]
-        if seen is not None:
-            prints.append(seen)
+    for done, one in enumerate(_examined(pictures), 1):
+        findings += one.findings
+        texts.add(one.texts)
+        if one.print is not None:
+            prints.append(one.print)
         if done % 64 == 0 or done == len(rows):
             progress("decode", done, len(rows))
-    findings += [one for row in unread for one in texts.add(row)]
     findings += [*texts.shared(), *leaks(prints)]
     anomalies = sum(len(row.anomalies or []) for row in rows)
     return Report(path, kind, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
 
 
-_Examined = tuple[list[Finding], Print | None]
+class _Examined(NamedTuple):
+    """What is known of a row once its picture was decoded and its texts were read."""
+
+    findings: list[Finding]
+    print: Print | None
+    texts: Reading
 
 
 def _read_and_examine(row: Row) -> _Examined:
     assert row.picture is not None
     try:
-        check_structure(row.picture)
         data = row.picture.read()
+        check_structure(row.picture, data)
     except InputError as error:
-        return [of_picture(error, row.image_id)], None
+        texts = read_texts(row)
+        return _Examined([of_picture(error, row.image_id), *texts.findings], None, texts)
     return _examine(data, row)
 
 
 def _examine(data: bytes, row: Row) -> _Examined:
     found, bits = decode(data, row.image_id)
+    # In the thread that decodes: one more thread of Python code would keep all decoders waiting for the lock.
+    texts = read_texts(row)
     split = row.split or row.deepfake or ""
-    return found, None if bits is None else Print(row.image_id, split, hashlib.sha256(data).digest(), bits)
+    seen = None if bits is None else Print(row.image_id, split, hashlib.sha256(data).digest(), bits)
+    return _Examined(found + texts.findings, seen, texts)
 
 
-def _decoded(pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]) -> Iterator[_Examined]:
+def _examined(pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]) -> Iterator[_Examined]:
     """In order, on all cores: decoders release the interpreter's lock. A few pictures wait, never all of them."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:

@@ -34,7 +34,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
         InputError: if settings do not fit together.
         OutputError: if the port is taken.
     """
-    from space.door import NoFetching, clear, own_folder, sweep
+    from space.door import NoFetching, clear, open_tools, own_folder, sweep
 
     uploads = own_folder()
     atexit.register(clear, uploads)
@@ -65,6 +65,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
         )
     except OSError as error:
         raise OutputError(f"--port {port}: cannot be served on ({error}); choose another one") from None
+    open_tools(page, uploads)
     print(f"{page.local_url}   Ctrl-C ends it.", flush=True)
     if block:
         page.block_thread()

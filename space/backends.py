@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dataset_builder.errors import UnavailableError
 from dataset_builder.schema import Anomaly
 from space.examination import Examination, Verdict
 from space.reading import Reading
 from space.settings import Settings
 from space.uploads import Picture
 
-__all__ = ["Backend", "Backends", "examine_text", "open_backends"]
+__all__ = ["Backend", "Backends", "examine_text", "open_backends", "placed"]
 
 STOPPED = "The model stopped in the middle of its answer. What it had said stands here; please try again."
 SILENT = "The model cannot be reached or gave up before it said anything; please try again."
@@ -37,7 +36,10 @@ class Backend(Protocol):
     at_once: int
 
     def examine(self, picture: Picture) -> Iterator[Examination]:
-        """Looks at a picture; the last examination given is the answer. Raises nothing for a model that fails."""
+        """Looks at a picture; the last examination given is the answer. Raises nothing for a model that fails.
+
+        The same examination is given again while nothing is new, so that whoever iterates can stop the model soon.
+        """
         ...
 
 
@@ -60,12 +62,7 @@ def open_backends(settings: Settings) -> Backends:
     first: Backend
     second: Backend | None = None
     if settings.base_url:
-        from huggingface_hub.constants import is_offline_mode
-
         from space.endpoint import Endpoint
-
-        if is_offline_mode():
-            raise UnavailableError("HF_HUB_OFFLINE: is set, and its client then reaches no endpoint at all; unset it")
 
         first = Endpoint(settings.base_url, settings.model, settings.boxes)
     else:
@@ -80,9 +77,11 @@ def open_backends(settings: Settings) -> Backends:
 
 
 def _thorough(settings: Settings) -> Backend | None:
-    if not settings.thorough:
+    if not settings.thorough or settings.base_url is None:
         return None
-    raise UnavailableError("--thorough: this build has no AnomAgent; leave it out")
+    from space.thorough import Thorough
+
+    return Thorough(settings.base_url, settings.model)
 
 
 def examine_text(
@@ -105,9 +104,10 @@ def examine_text(
         for piece in pieces:
             if not isinstance(piece, str):
                 found = replace(found, verdict=piece)
-            elif new := reading.feed(piece):
-                found = replace(found, anomalies=found.anomalies + [_placed(one, picture, shown) for one in new])
-                yield found
+            else:
+                new = [placed(one, picture, shown) for one in reading.feed(piece)]
+                found = replace(found, anomalies=found.anomalies + new) if new else found
+            yield found  # new or not: whoever has seen enough can leave here, and the model stops
             if reading.full:
                 break
     except ConnectionError:
@@ -117,7 +117,7 @@ def examine_text(
         if close is not None:
             close()
     parsed = reading.finish()
-    anomalies = [_placed(one, picture, shown) for one in parsed.anomalies]
+    anomalies = [placed(one, picture, shown) for one in parsed.anomalies]
     seconds = round(time.monotonic() - started, 2)
     if broken:
         ended = replace(found, status="partial" if anomalies else "failed", problem=STOPPED if anomalies else SILENT)
@@ -127,7 +127,7 @@ def examine_text(
     yield replace(ended, anomalies=anomalies, seconds=seconds)
 
 
-def _placed(anomaly: Anomaly, picture: Picture, shown: tuple[int, int] | None) -> Anomaly:
+def placed(anomaly: Anomaly, picture: Picture, shown: tuple[int, int] | None) -> Anomaly:
     """The anomaly with its box in pixels of the upright picture, or without a box."""
     if anomaly.bbox is None:
         return anomaly

@@ -86,22 +86,29 @@ def boxes(found: Examination, picture: Picture) -> list[dict[str, Any]]:
 def share_card(found: Examination, picture: Picture, model: str) -> str:
     """A page that stands alone: the picture, its boxes and the cards. It holds no script and fetches nothing."""
     return _PAGES.get_template("share.html.jinja").render(
-        found=found, picture=picture.data_uri(), boxes=boxes(found, picture), model=model
+        found=found, picture=picture.jpeg().uri, boxes=boxes(found, picture), model=model
     )
 
 
 def _downloads(found: Examination, picture: Picture, model: str) -> list[dict[str, str]]:
     stem = Path(found.image_id).stem or "picture"
     files = [
-        ("Card", "html", "text/html", share_card(found, picture, model)),
-        ("JSON", "json", "application/json", json.dumps(found.answer(), indent=2, ensure_ascii=False)),
-        ("Official JSON", "official.json", "application/json", dump_annotations({found.image_id: found.anomalies})),
+        ("Card", "A page to send to others", "html", "text/html", share_card(found, picture, model)),
+        ("JSON", "For programs", "json", "application/json", json.dumps(found.answer(), indent=2, ensure_ascii=False)),
+        (
+            "Official JSON",
+            "In the form of the AnomReason dataset",
+            "official.json",
+            "application/json",
+            dump_annotations({found.image_id: found.anomalies}),
+        ),
     ]
     return [
         {
             "label": label,
+            "about": about,
             "name": f"{stem}.{ending}",
             "address": f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode('utf-8', 'replace')).decode()}",
         }
-        for label, ending, kind, text in files
+        for label, about, ending, kind, text in files
     ]

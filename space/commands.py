@@ -17,7 +17,7 @@ def demo(
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter; it is compared with its base.")] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(help="An OpenAI-compatible endpoint; its key is read from ANOMREASON_API_KEY or HF_TOKEN."),
+        typer.Option(help="An OpenAI-compatible endpoint; its key is read from ANOMREASON_API_KEY."),
     ] = None,
     compare: Annotated[str | None, typer.Option(help="A second model: tiny, a directory or a Hub id.")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Offer AnomAgent too; needs --base-url.")] = False,

@@ -1,5 +1,8 @@
 """What the server lets in: pictures that were sent to it, never addresses to fetch or paths to read."""
 
+import base64
+import binascii
+import json
 import os
 import shutil
 import tempfile
@@ -7,13 +10,17 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+from uuid import uuid4
 
 import gradio as gr
+import gradio.route_utils
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["NoFetching", "Page", "clear", "own_folder", "sweep"]
+from space.uploads import MAX_BYTES
+
+__all__ = ["NoFetching", "Page", "clear", "open_tools", "own_folder", "sweep"]
 
 LEFT_BEHIND = 600
 """Seconds after which an upload that nobody asked about is deleted; one that was examined is deleted at once."""
@@ -22,11 +29,22 @@ _FILE = "/gradio_api/file="
 
 
 def own_folder() -> Path:
-    """A folder for uploads that no other process uses. Call it before gradio is imported, which reads the variable once."""
+    """A folder for uploads that no other process uses. Call it before the page is built: Gradio reads the variable then."""
     folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.mkdtemp(prefix="anomreason-space-"))
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
+
+
+class _OwnPlace(gradio.route_utils.GradioUploadFile):  # type: ignore[misc, unused-ignore]
+    """An upload with a folder of its own: Gradio puts the same file, sent twice, into one, and the first to read it deletes it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sha.update(uuid4().bytes)  # the folder's name
+
+
+gradio.route_utils.GradioUploadFile = _OwnPlace
 
 
 def clear(folder: Path) -> None:
@@ -35,15 +53,15 @@ def clear(folder: Path) -> None:
 
 
 def sweep(folder: Path, age: float = LEFT_BEHIND, every: float = 60) -> threading.Thread:
-    """Delete files older than `age` seconds, again and again, in a thread of its own."""
+    """Delete files and empty folders older than `age` seconds, again and again, in a thread of its own."""
 
     def forever() -> None:
         while True:
             for path in folder.rglob("*"):
                 try:
-                    if path.is_file() and time.time() - path.stat().st_mtime > age:
-                        path.unlink()
-                except OSError:  # somebody else was faster
+                    if time.time() - path.stat().st_mtime > age:
+                        path.rmdir() if path.is_dir() else path.unlink()
+                except OSError:  # somebody else was faster, or there is something newer in it
                     continue
             time.sleep(every)
 
@@ -91,3 +109,38 @@ def _local(value: Any) -> Any:
             raise gr.Error("This server fetches no web addresses; send the picture itself.", print_exception=False)
         path = unquote(upload)
     return {key: one for key, one in value.items() if key not in ("url", "path")} | {"path": path}
+
+
+def open_tools(page: Page, folder: Path) -> None:
+    """MCP as it should be: pictures come as data and are deleted like any upload, answers are JSON.
+
+    Gradio would keep each picture twice, of which we would see one, and answer with Python's `str`. Call it once the page is
+    being served.
+    """
+    server: Any = page.mcp_server_obj
+
+    def uploaded(arguments: dict[str, Any], positions: list[list[str]]) -> dict[str, Any]:
+        wanted = {position[0] for position in positions}
+        return {name: _upload(value, folder) if name in wanted else value for name, value in arguments.items()}
+
+    def told(answers: list[Any], _: str) -> list[Any]:
+        return [server.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False)) for one in answers]
+
+    server.convert_strings_to_filedata, server.postprocess_output_data = uploaded, told
+
+
+def _upload(data: Any, folder: Path) -> dict[str, Any]:
+    """A picture in a data: address as an upload, named by its address here, as `_local` takes it."""
+    head, comma, content = data.partition(",") if isinstance(data, str) else ("", "", "")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        raise ValueError("This server fetches no web addresses; send the picture itself, as data:image/png;base64,…")
+    if len(content) > MAX_BYTES * 4 / 3 + 4:
+        raise ValueError(f"This file is larger than {MAX_BYTES // 2**20} MB; please send a smaller one.")
+    try:
+        picture = base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("This data: address holds no base64; please send the picture again.") from None
+    place = folder / uuid4().hex / "picture"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(picture)
+    return {"path": f"http://uploads{_FILE}{quote(str(place))}", "meta": {"_type": "gradio.FileData"}}

@@ -1,20 +1,21 @@
 """A model behind any OpenAI-compatible endpoint: OpenAI, vLLM, `transformers serve`, Ollama, Inference Providers."""
 
+import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from huggingface_hub import InferenceClient
-
+from agent.client import connect
 from dataset_builder.prompts import PROMPTS, Task
 from space.backends import examine_text
 from space.examination import Examination, Verdict
 from space.settings import Settings
 from space.uploads import Picture
 
-__all__ = ["Endpoint"]
+__all__ = ["SENT", "TIMEOUT", "Endpoint"]
 
-_SENT = 1568  # pixels of the longer side of the picture that is sent
+SENT = 1568
+"""Pixels of the longer side of the picture that is sent."""
 
 TIMEOUT = 120.0
 """Seconds without a word after which a model counts as dead."""
@@ -35,25 +36,31 @@ class Endpoint:
     def __init__(self, base_url: str, model: str, boxes: bool = False) -> None:
         self.name = model.rsplit("/", 1)[-1]
         self._task: Task = "grounded" if boxes else "anomalies"
-        self._model = model
-        self._client = InferenceClient(base_url=base_url, api_key=Settings.key() or "none", timeout=TIMEOUT)
+        self._base_url, self._model = base_url, model
 
     def examine(self, picture: Picture) -> Iterator[Examination]:
-        sent = picture.image.copy()
-        sent.thumbnail((_SENT, _SENT))
-        yield from examine_text(picture, self._pieces(picture.data_uri(_SENT)), sent.size)
-
-    def _messages(self, task: Task, image: str) -> list[dict[str, Any]]:
-        content = [{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": PROMPTS[task]}]
-        return [{"role": "user", "content": content}]
+        sent = picture.jpeg(SENT)
+        yield from examine_text(picture, self._pieces(sent.uri), sent.size)
 
     def _pieces(self, image: str) -> Iterator[str | Verdict]:
+        # A client a picture, closed at its end: that hangs up on a model that is still writing.
+        with asyncio.Runner() as runner:
+            client: Any = connect(self._model, self._base_url, TIMEOUT, Settings.key(self._base_url))
+            try:
+                yield from self._answer(client, runner, image)
+                if verdict := self._verdict(client, runner, image):
+                    yield verdict
+            finally:
+                runner.run(client.close())
+
+    def _answer(self, client: Any, runner: asyncio.Runner, image: str) -> Iterator[str]:
         ended = False
         try:
-            stream = self._client.chat_completion(
-                self._messages(self._task, image), model=self._model, stream=True, max_tokens=2048, temperature=0
+            asked = client.chat_completion(
+                _messages(self._task, image), model=self._model, stream=True, max_tokens=2048, temperature=0
             )
-            for chunk in stream:
+            chunks = aiter(runner.run(asked))
+            while (chunk := runner.run(_next(chunks))) is not None:
                 for choice in chunk.choices[:1]:
                     ended = ended or choice.finish_reason is not None
                     yield choice.delta.content or ""
@@ -62,27 +69,29 @@ class Endpoint:
             raise ConnectionError("the endpoint failed") from None
         if not ended:  # the connection ended before the answer did
             raise ConnectionError("the endpoint fell silent")
-        if verdict := self._verdict(image):
-            yield verdict
 
-    def _verdict(self, image: str) -> Verdict | None:
+    def _verdict(self, client: Any, runner: asyncio.Runner, image: str) -> Verdict | None:
         """Whether it takes the picture for generated; with a probability if the endpoint tells probabilities."""
+        asked = client.chat_completion(
+            _messages("verdict", image), model=self._model, max_tokens=2, temperature=0, logprobs=True, top_logprobs=10
+        )
         try:
-            choice = self._client.chat_completion(
-                self._messages("verdict", image),
-                model=self._model,
-                max_tokens=2,
-                temperature=0,
-                logprobs=True,
-                top_logprobs=10,
-            ).choices[0]
+            choice = runner.run(asked).choices[0]
+            said = (choice.message.content or "").strip().lower()
         except Exception:
             return None
-        said = (choice.message.content or "").strip().lower()
         if not said.startswith(("yes", "no")):
             return None
-        p_fake = _probability(choice)
-        return {"label": "fake" if said.startswith("yes") else "real", "p_fake": p_fake}
+        return {"label": "fake" if said.startswith("yes") else "real", "p_fake": _probability(choice)}
+
+
+def _messages(task: Task, image: str) -> list[dict[str, Any]]:
+    content = [{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": PROMPTS[task]}]
+    return [{"role": "user", "content": content}]
+
+
+async def _next(chunks: AsyncIterator[Any]) -> Any:
+    return await anext(chunks, None)
 
 
 def _probability(choice: Any) -> float | None:

@@ -1,13 +1,13 @@
 """What one look at one picture has come to so far, and the forms it is given away in."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from dataset_builder.schema import Anomaly
 
-__all__ = ["Answer", "Examination", "Verdict"]
+__all__ = ["Answer", "Examination", "Step", "Verdict"]
 
-Status = Literal["looking", "anomalies", "none", "partial", "failed"]
+Status = Literal["waiting", "looking", "anomalies", "none", "partial", "failed"]
 
 
 class Verdict(TypedDict):
@@ -26,16 +26,25 @@ class Answer(TypedDict):
     anomalies: list[dict[str, Any]]
 
 
+class Step(NamedTuple):
+    """A step of an examination: what it does, and how many of its questions, as far as they are known, have an answer."""
+
+    label: str
+    answered: int
+    asked: int
+
+
 @dataclass(frozen=True)
 class Examination:
-    """A look at a picture, under way (`looking`) or ended.
+    """A look at a picture, waited for (`waiting`), under way (`looking`) or ended.
 
     Attributes:
         image_id (`str`): the picture's file name.
-        status (`str`): `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost) or `failed`.
+        status (`str`): `waiting`, `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost) or `failed`.
         anomalies (`list[Anomaly]`): complete so far; boxes in pixels of the upright picture.
         verdict (`Verdict`, *optional*): where the model can give one.
-        stage (`str`): what is being done, for models that work in stages.
+        before (`int`): how many others are served first, while `waiting`.
+        steps (`tuple[Step]`): how far it is, for models that ask themselves many questions.
         problem (`str`): one sentence for a person: what was lost, or why there is no answer.
         seconds (`float`, *optional*): how long it took.
     """
@@ -44,9 +53,15 @@ class Examination:
     status: Status = "looking"
     anomalies: list[Anomaly] = field(default_factory=list)
     verdict: Verdict | None = None
-    stage: str = ""
+    before: int = 0
+    steps: tuple[Step, ...] = ()
     problem: str = ""
     seconds: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status not in ("waiting", "looking")
 
     def answer(self) -> Answer:
         """The contract's form."""

@@ -7,6 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+try:
+    # Before a model is loaded: on ZeroGPU this is what makes torch say that there is a GPU.
+    import spaces
+except ImportError:
+    spaces = None
+
 import torch
 
 from dataset_builder.prompts import Task, chat
@@ -23,9 +29,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _on_gpu(function: _F) -> _F:
     """On ZeroGPU a GPU is lent for the time of a call; elsewhere nothing changes."""
-    try:
-        import spaces
-    except ImportError:
+    if spaces is None:
         return function
     decorated: _F = spaces.GPU(function)
     return decorated

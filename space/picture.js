@@ -38,7 +38,7 @@ image.addEventListener("load", () => {
   frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
   stage.dataset.state = "shown";
 });
-image.addEventListener("error", () => { stage.dataset.state = "unseen"; });
+image.addEventListener("error", () => { if (file) stage.dataset.state = "unseen"; });
 
 const take = (picture) => {
   if (!picture) return;
@@ -73,7 +73,7 @@ const start = async () => {
 const stop = () => {
   run += 1;
   busy(false);
-  say("Stopped.");
+  say("");
   trigger("cancel", {});
 };
 
@@ -110,5 +110,11 @@ for (const button of element.querySelectorAll("[data-scene]")) {
 }
 watch("boxes", () => draw(props.boxes));
 watch("preview", () => { if (props.preview && stage.dataset.state === "unseen") show(props.preview); });
-watch("state", () => { if (props.state.startsWith("ended")) busy(false); });
+watch("state", () => {
+  if (props.state === "refused") {  // no picture after all: back to the beginning
+    file = null;
+    stage.dataset.state = "empty";
+  }
+  if (["ended", "refused"].includes(props.state)) busy(false);
+});
 root.dataset.ready = "yes";

@@ -17,8 +17,8 @@ class Settings:
     Attributes:
         model (`str`): `tiny`, a directory or a Hub id; the model's name at an endpoint.
         adapter (`str`, *optional*): a LoRA adapter's directory or Hub id; it is compared with its base.
-        base_url (`str`, *optional*): an OpenAI-compatible endpoint. Its key comes from `ANOMREASON_API_KEY` or `HF_TOKEN`, never
-            from an option, where every process list would show it.
+        base_url (`str`, *optional*): an OpenAI-compatible endpoint. Its key comes from the environment, see `key`, never from an
+            option, where every process list would show it.
         compare (`str`, *optional*): a second model to compare with: `tiny`, a directory or a Hub id.
         thorough (`bool`): whether AnomAgent may be chosen; it needs an endpoint.
         run (`Path`, *optional*): a run to review.
@@ -70,6 +70,12 @@ class Settings:
         )
 
     @staticmethod
-    def key(variables: Mapping[str, str] = os.environ) -> str | None:
-        """The endpoint's key, read where it is used and kept nowhere else."""
-        return variables.get("ANOMREASON_API_KEY") or variables.get("HF_TOKEN") or None
+    def key(base_url: str) -> str | None:
+        """The endpoint's key, read where it is used and kept nowhere else.
+
+        It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` to Hugging Face alone,
+        `OPENAI_API_KEY` to others.
+        """
+        from agent.client import api_key
+
+        return os.environ.get("ANOMREASON_API_KEY") or api_key(base_url)

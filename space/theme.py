@@ -1,4 +1,4 @@
-"""How the page looks: one theme, light and dark, from one set of colours (`tokens.css`)."""
+"""How the page looks: one theme, light and dark, from one set of colours (`colours.light.css`, `colours.dark.css`)."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ _HERE = Path(__file__).parent
 
 def stylesheet() -> str:
     """The page's own CSS: colours, cards (which the shared card uses too), layout."""
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("tokens.css", "cards.css", "style.css"))
+
+    def text(name: str) -> str:
+        return (_HERE / name).read_text(encoding="utf-8")
+
+    # Gradio puts the class on the body, but what is left and right of it is the root's.
+    colours = f":root {{ {text('colours.light.css')} }}\n:root:has(.dark), .dark {{ {text('colours.dark.css')} }}"
+    return "\n".join((colours, text("cards.css"), text("style.css")))
 
 
 def theme() -> Any:

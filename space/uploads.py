@@ -7,9 +7,10 @@ import base64
 import io
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -17,11 +18,23 @@ from dataset_builder.errors import PictureError
 from dataset_builder.pictures import upright
 from dataset_builder.structure import FORMATS
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "read_picture", "take_upload"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Encoded", "Picture", "read_picture", "take_upload"]
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
 _SHOWN = 2048  # pixels of the longer side that models and readers get; more only costs time
+
+
+class Encoded(NamedTuple):
+    """A JPEG file, and its width and height."""
+
+    data: bytes
+    size: tuple[int, int]
+
+    @property
+    def uri(self) -> str:
+        """The file as a data URI."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.data).decode()
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,13 @@ class Picture:
     size: tuple[int, int]
     browsers_show: bool = True
 
-    def data_uri(self, longest: int = 1024) -> str:
-        """The picture as a JPEG in a data URI: pixels alone, no EXIF, no colour profile, no comment."""
+    def jpeg(self, longest: int = 1024) -> "Encoded":
+        """The picture with a longer side of at most so many pixels: pixels alone, no EXIF, no colour profile, no comment."""
         small = self.image.copy()
         small.thumbnail((longest, longest))
         out = io.BytesIO()
         small.save(out, "JPEG", quality=88)
-        return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+        return Encoded(out.getvalue(), small.size)
 
 
 def take_upload(file: Any, folder: Path) -> Picture:
@@ -71,6 +84,8 @@ def take_upload(file: Any, folder: Path) -> Picture:
         data = place.read_bytes()
     finally:
         place.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty, or the folder of uploads itself
+            place.parent.rmdir() if place.parent != Path(os.path.realpath(folder)) else None
     given = file.get("orig_name") or file.get("name")
     return read_picture(data, given if isinstance(given, str) and given else place.name)
 

@@ -9,7 +9,7 @@ __all__ = ["vendor"]
 _HERE = Path(__file__).resolve().parent
 _PACKAGES = ("agent", "dataset_builder", "space", "trainer")
 _ROOT_FILES = ("app.py", "README.md", "requirements.txt")
-_KEPT = {".py", ".jinja", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
+_KEPT = {".py", ".jinja", ".html", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
 
 
 def vendor(out: Path, repo_id: str | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Serves the Space in a process of its own, as users do."""
+"""Serves the Space, and models through `transformers serve`, in processes of their own, as users do."""
 
 import os
 import socket
@@ -60,3 +60,29 @@ def serve_space(work: Path, *options: str, command: list[str] | None = None, **v
     finally:
         server.terminate()
         server.wait(30)
+
+
+@contextmanager
+def serve_model(model: Path, log: Path, *options: str) -> Iterator[str]:
+    """A real `transformers serve` of a model's directory on loopback, until the block ends; its base URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(model), "--device", "cpu"]
+    command += ["--host", "127.0.0.1", "--port", str(port), *options]
+    with log.open("w") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)

@@ -13,10 +13,11 @@ class StubEndpoint:
     """What the endpoint says, and what it was asked.
 
     Attributes:
-        pieces (`list[str]`): the streamed answer.
+        pieces (`list[str | threading.Event]`): the streamed answer; an event holds it until the test sets it.
         delay (`float`): seconds before each piece.
         dies (`bool`): whether the connection ends before the answer does.
         asked (`list[dict]`): the bodies of the requests.
+        keys (`set[str]`): what they authorised themselves with.
         hung_up (`threading.Event`): set when a reader went away in the middle of an answer.
     """
 
@@ -25,8 +26,10 @@ class StubEndpoint:
         self.base_url = ""
 
     def reset(self) -> None:
-        self.pieces, self.delay, self.dies = ["[]"], 0.0, False
+        self.pieces: list[str | threading.Event] = ["[]"]
+        self.delay, self.dies = 0.0, False
         self.asked: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
         self.hung_up = threading.Event()
 
 
@@ -41,6 +44,7 @@ def serve_stub() -> Iterator[StubEndpoint]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             stub.asked.append(body)
+            stub.keys.add(self.headers["Authorization"])
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream" if body.get("stream") else "application/json")
             self.end_headers()
@@ -50,6 +54,9 @@ def serve_stub() -> Iterator[StubEndpoint]:
             try:
                 for piece in stub.pieces:
                     time.sleep(stub.delay)
+                    if isinstance(piece, threading.Event):
+                        piece.wait(60)
+                        continue
                     self._send(_completion({"role": "assistant", "content": piece}, "delta", None))
                 if not stub.dies:
                     self._send(_completion({"content": ""}, "delta", "stop"))

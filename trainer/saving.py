@@ -45,9 +45,9 @@ def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str,
         Its directory, `trainer.args.output_dir`; processes other than the first only return it.
     """
     out = Path(str(trainer.args.output_dir))
+    trainer.save_model(str(out))  # by all processes: shards are gathered
     if not trainer.is_world_process_zero():
         return out
-    trainer.save_model(str(out))
     processor.save_pretrained(str(out))
     (out / "training_args.bin").unlink(missing_ok=True)
     name_base(out, base)

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer

@@ -29,7 +29,7 @@ class Settings(BaseModel):
         drafts (`int`): T, the drafts of the list of objects.
         samples (`int`): S, the samples of what is sampled: verification in `efficient`, summaries in `paper`.
         max_objects (`int`, *optional*): only the first objects are examined.
-        min_support (`int`): anomalies that fewer samples named are left out.
+        min_support (`int`): anomalies that fewer samples named or confirmed are left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

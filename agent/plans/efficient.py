@@ -3,11 +3,12 @@
 - The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
 - Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
   whole picture go beside, because what nobody names is lost for good.
-- Only what somebody found is verified, by samples that vote, and only as long as a vote can decide something. A picture in
-  which nobody found anything is done before that.
+- The integrator is asked only where two findings could be one anomaly, before they are verified twice.
+- Only what somebody found is verified. A sample that named a finding is a vote for it, one that verifies it a vote for or
+  against; it is kept when `ENOUGH` more spoke for it than against and at least one that verified it did. Votes end as soon as
+  those left could change nothing. A picture in which nobody found anything is done before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
-- The integrator is asked only where two findings could be one anomaly. A finding that the formatter leaves out is lost only
-  if its verification was not of one mind.
+- A finding that the formatter leaves out is lost only if its verification was not of one mind.
 """
 
 import statistics
@@ -16,26 +17,36 @@ from typing import Any
 
 from agent.asking import Asker, together
 from agent.plans.annotation import Annotation, Evidence, Settings, candidate, conclude
-from agent.plans.objects import Seen, content_words, merge, same_text
+from agent.plans.objects import Seen, called, content_words, merge, same_text
 from agent.stages import AnomalyItem, Finding, Stage
 from dataset_builder.schema import Candidate
 
 __all__ = ["calls", "efficient"]
 
-GROUP = 6
+GROUP = 4
 """Objects examined in one call."""
-SCANS = 3
+SCANS = 2
 """Examinations of the whole picture."""
-FINDINGS = 8
+FINDINGS = 5
 """Findings verified in one call."""
 CROPS = 4
 """Close views in one call."""
+ENOUGH = 3
+"""Votes by which a finding is kept; one less where it is verified by one sample alone."""
 
 
-def calls(settings: Settings, objects: int, odd: bool) -> int:
-    """About the number of calls for a picture with so many objects, `odd` if something is found in it."""
+def calls(settings: Settings, objects: int) -> dict[Stage, int]:
+    """About the number of calls of each stage for a picture with so many objects in which something is found."""
     groups = -(-objects // GROUP)
-    return settings.drafts + 2 * groups + SCANS + (min(settings.samples, 2) + 1 if odd else 0)
+    return {
+        "discovery_draft": settings.drafts,
+        "attributes_broad": groups,
+        "relations_broad": groups,
+        "scan": SCANS,
+        "relations_verify": min(settings.samples, 2),
+        "integrate": 1,
+        "format": 1,
+    }
 
 
 async def efficient(asker: Asker, settings: Settings) -> Annotation:
@@ -55,12 +66,13 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
     scans = [_scan(asker, sample) for sample in range(SCANS)]
     for findings in await together(*looks, *scans):
         for stage, sample, finding in findings:
-            known.add(finding, stage, sample)
-    found = known.found
+            # A scan calls objects as it likes, and other stages do not always keep to the names they were given.
+            known.add(finding.model_copy(update={"object": called(finding.object, objects)}), stage, sample)
+    found = await _integrate(asker, known.found)
     if not found:
         return conclude(asker, settings, [])
     await _verify(asker, settings, found, objects)
-    held = await _integrate(asker, [evidence for evidence in found if _holds(evidence)])
+    held = [evidence for evidence in found if _holds(evidence, settings)]
     if not held:
         return conclude(asker, settings, [])
     items = await asker.ask("format", {"findings": [evidence.asked() for evidence in held]})
@@ -106,11 +118,24 @@ async def _scan(asker: Asker, sample: int) -> _Found:
     return [("scan", sample, Finding(**item.model_dump(include=set(Finding.model_fields)))) for item in items]
 
 
-def _holds(evidence: Evidence) -> bool:
-    """Whether the votes keep a finding: most of those that judged it, or half where several samples had named it."""
-    return 2 * evidence.confirmed > evidence.judged or (
-        len(evidence.named) > 1 and evidence.confirmed > 0 and 2 * evidence.confirmed >= evidence.judged
-    )
+def _balance(evidence: Evidence) -> int:
+    """Votes for a finding less votes against it; a sample that named it is a vote for it."""
+    return len(evidence.named) + 2 * evidence.confirmed - evidence.judged
+
+
+def _holds(evidence: Evidence, settings: Settings) -> bool:
+    """Whether the votes keep a finding: a look at it confirmed it, and enough spoke for it."""
+    return evidence.confirmed > 0 and _balance(evidence) >= _needed(settings)
+
+
+def _needed(settings: Settings) -> int:
+    return min(ENOUGH, 1 + settings.samples)
+
+
+def _decided(evidence: Evidence, settings: Settings) -> bool:
+    """Whether the votes that are left could not change what becomes of a finding."""
+    left = settings.samples - evidence.judged
+    return _holds(evidence, settings) or _balance(evidence) + left < _needed(settings)
 
 
 async def _verify(asker: Asker, settings: Settings, found: list[Evidence], objects: Sequence[Seen]) -> None:
@@ -123,21 +148,10 @@ async def _verify(asker: Asker, settings: Settings, found: list[Evidence], objec
 
 async def _vote(asker: Asker, settings: Settings, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen]) -> None:
     for sample in range(settings.samples):
-        undecided = [evidence for evidence in chunk if not _decided(evidence)]
+        undecided = [evidence for evidence in chunk if not _decided(evidence, settings)]
         if not undecided:
             return
         await _judge(asker, stage, undecided, objects, sample)
-
-
-def _decided(evidence: Evidence) -> bool:
-    """Whether another vote would be wasted.
-
-    One is enough where it agrees with the samples that named the finding: it holds and three had named it, or it does not and
-    one alone had. Two of one mind are enough anywhere.
-    """
-    if evidence.judged == 1:
-        return len(evidence.named) >= 3 if evidence.confirmed else len(evidence.named) == 1
-    return evidence.judged > 1 and (2 * evidence.confirmed != evidence.judged or _holds(evidence))
 
 
 async def _judge(asker: Asker, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen], sample: int) -> None:
@@ -172,11 +186,11 @@ def _alike(one: Evidence, other: Evidence) -> bool:
     return one.object == other.object and bool(ours & theirs)
 
 
-async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
+async def _integrate(asker: Asker, found: list[Evidence]) -> list[Evidence]:
     """Findings that are one anomaly become one; asked only where two could be."""
-    doubtful = [one for one in held if any(one is not other and _alike(one, other) for other in held)]
+    doubtful = [one for one in found if any(one is not other and _alike(one, other) for other in found)]
     if not doubtful:
-        return held
+        return found
     groups = await asker.ask("integrate", {"findings": [evidence.asked() for evidence in doubtful]})
     by_id = {evidence.id: evidence for evidence in doubtful}
     merged: set[str] = set()
@@ -184,12 +198,11 @@ async def _integrate(asker: Asker, held: list[Evidence]) -> list[Evidence]:
         ids = [id for id in dict.fromkeys(group.ids) if id in by_id and id not in merged]
         if len(ids) < 2:
             continue
-        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-evidence.confirmed, int(evidence.id)))
+        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-len(evidence.named), int(evidence.id)))
         for evidence in rest:
             first.named |= evidence.named
-            first.severities += evidence.severities
             merged.add(evidence.id)
-    return [evidence for evidence in held if evidence.id not in merged]
+    return [evidence for evidence in found if evidence.id not in merged]
 
 
 def _candidates(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from agent.pictures import common_box, overlap
 from agent.stages import ObjectItem
 
-__all__ = ["Seen", "content_words", "merge", "same_text"]
+__all__ = ["Seen", "called", "content_words", "merge", "same_text"]
 
 _ARTICLES = re.compile(r"^(?:a|an|the|one|another)\s+", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -79,6 +79,21 @@ def _known(item: ObjectItem, number: int, found: list[Seen]) -> Seen | None:
         if head and item.bbox is not None and seen.boxes and overlap(item.bbox, seen.boxes[0]) > 0.5:
             return seen
     return None
+
+
+def called(name: str, objects: Sequence[Seen]) -> str:
+    """The object that a name means, under the name it has here; the name itself where it means none or could mean several.
+
+    >>> called("The mug", [Seen("red mug", "A mug."), Seen("table", "A table.")])
+    'red mug'
+    """
+    words = frozenset(_plain(name).split())
+    for seen in objects:
+        if _plain(seen.name) == _plain(name):
+            return seen.name
+    meant = [seen.name for seen in objects if words and words <= frozenset(_plain(seen.name).split())]
+    meant = meant or [seen.name for seen in objects if words >= frozenset(_plain(seen.name).split())]
+    return meant[0] if len(meant) == 1 else name
 
 
 def _plain(name: str) -> str:

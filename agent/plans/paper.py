@@ -12,10 +12,20 @@ from dataset_builder.schema import Candidate
 __all__ = ["calls", "paper"]
 
 
-def calls(settings: Settings, objects: int) -> int:
-    """The number of calls for a picture with so many objects."""
-    t, s = settings.drafts, settings.samples
-    return t + (t > 1) + 5 * objects + 2 * s + 1
+def calls(settings: Settings, objects: int) -> dict[Stage, int]:
+    """The number of calls of each stage for a picture with so many objects, in the official order."""
+    return {
+        "discovery_draft": settings.drafts,
+        "discovery_merge": int(settings.drafts > 1),
+        "attributes_broad": objects,
+        "attributes_verify": objects,
+        "relations_broad": objects,
+        "relations_verify": objects,
+        "summary_object": objects,
+        "summary_image": settings.samples,
+        "scan": settings.samples,
+        "format": 1,
+    }
 
 
 async def paper(asker: Asker, settings: Settings) -> Annotation:
@@ -25,6 +35,7 @@ async def paper(asker: Asker, settings: Settings) -> Annotation:
     if objects is None and not any(scans):
         return _nothing(asker)
     names = list(dict.fromkeys(item.name for item in objects or []))[: settings.max_objects]
+    expected = sum(calls(settings, len(names)).values())
     chains = await together(*(_examine(asker, name, names) for name in names))
     pool = [finding for chain in chains for finding in chain or []]
     numbered = [{"id": f"o{number}", **finding.model_dump()} for number, finding in enumerate(pool, 1)]
@@ -39,10 +50,8 @@ async def paper(asker: Asker, settings: Settings) -> Annotation:
                 evidence[id] = Evidence.of(id, finding, stage, f"{stage}#{sample}")
     given = {"findings": [known.asked() for known in evidence.values()]}
     final = await asker.ask("format", given)
-    if not asker.failures:
-        expected = calls(settings, len(names))
-        assert asker.asked == expected, f"{asker.asked} calls instead of {expected}"
-    elif final is None:
+    assert asker.failures or asker.asked == expected, f"{asker.asked} calls instead of {expected}"
+    if final is None:
         return _nothing(asker)
 
     boxes = {item.name: item.bbox for item in objects or []}
@@ -75,14 +84,14 @@ async def _examine(asker: Asker, name: str, names: list[str]) -> list[Finding] |
     noticed = await asker.ask("attributes_broad", {"objects": [name]}, about=name)
     if noticed is None:
         return None
-    attributes = await _verified(asker, "attributes_verify", name, "a", noticed)
+    attributes = await _verified(asker, "attributes_verify", {"objects": [name]}, "a", noticed)
     if attributes is None:
         return None
     given = {"objects": [name], "others": others, "findings": attributes}
     noticed = await asker.ask("relations_broad", given, about=name)
     if noticed is None:
         return None
-    relations = await _verified(asker, "relations_verify", name, "r", noticed)
+    relations = await _verified(asker, "relations_verify", {"objects": [name], "others": others}, "r", noticed)
     if relations is None:
         return None
     given = {"objects": [name], "findings": attributes + relations}
@@ -90,11 +99,11 @@ async def _examine(asker: Asker, name: str, names: list[str]) -> list[Finding] |
 
 
 async def _verified(
-    asker: Asker, stage: Stage, name: str, prefix: str, findings: list[Finding]
+    asker: Asker, stage: Stage, given: dict[str, list[str]], prefix: str, findings: list[Finding]
 ) -> list[dict[str, str]] | None:
     numbered = {f"{prefix}{number}": finding for number, finding in enumerate(findings, 1)}
-    given = {"objects": [name], "findings": [{"id": id, **known.model_dump()} for id, known in numbered.items()]}
-    verdicts: list[Verdict] | None = await asker.ask(stage, given, about=name)
+    listed = [{"id": id, **known.model_dump()} for id, known in numbered.items()]
+    verdicts: list[Verdict] | None = await asker.ask(stage, {**given, "findings": listed}, about=given["objects"][0])
     if verdicts is None:
         return None
     holding = [verdict.id for verdict in verdicts if verdict.holds]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, shorten
+from dataset_builder.regular import read_regular
 
 __all__ = ["Accounts", "add_account", "check_host"]
 
@@ -31,7 +32,7 @@ class Accounts:
     def __init__(self, path: Path) -> None:
         self._known: dict[str, tuple[bytes, bytes]] = {}
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_regular(path, 2**20).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({error}); make one with `anomreason verdicts account`") from None
         for number, line in enumerate(lines, 1):

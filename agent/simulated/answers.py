@@ -91,11 +91,12 @@ def _broad(families: tuple[str, ...]) -> Callable[[Given, Scene, Rates, Dice], V
     def look(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
         names = [str(name) for name in _list(given.get("objects"))]
         known = {read_fact(finding) for finding in _dicts(given.get("findings"))}
+        miss = min(1.0, rates.miss * (2 - 1 / max(len(names), 1)))
         found = [
             Fact(name, family)
             for name in names
             for family in scene.of(name)
-            if family in families and not dice.happens(rates.miss, "misses", name, family)
+            if family in families and not dice.happens(miss, "misses", name, family)
         ]
         found += invent(names, scene, families, rates.hallucinate, dice)
         return {"findings": [tell(fact, dice) for fact in dict.fromkeys(found) if fact not in known]}
@@ -104,10 +105,11 @@ def _broad(families: tuple[str, ...]) -> Callable[[Given, Scene, Rates, Dice], V
 
 
 def _verify(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
-    verdicts = []
-    for finding in _dicts(given.get("findings")):
+    verdicts, findings = [], _dicts(given.get("findings"))
+    catch = rates.catch * (1 + 1 / max(len(findings), 1)) / 2
+    for finding in findings:
         fact, at = read_fact(finding), str(finding.get("id", ""))
-        holds = _kept(fact, scene, rates.catch, rates.doubt, dice, at)
+        holds = _kept(fact, scene, catch, rates.doubt, dice, fact or at)
         verdicts.append(
             {
                 "id": at,
@@ -126,8 +128,9 @@ def _summary(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
 def _integrate(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
     groups: dict[object, list[str]] = {}
     for finding in _dicts(given.get("findings")):
-        at = str(finding.get("id", ""))
-        groups.setdefault(read_fact(finding) or at, []).append(at)
+        fact, at = read_fact(finding), str(finding.get("id", ""))
+        mistaken = groups and dice.happens(rates.doubt, "mistakes", fact or at)
+        groups.setdefault(next(iter(groups)) if mistaken else fact or at, []).append(at)
     return {"groups": [{"ids": ids} for ids in groups.values()]}
 
 
@@ -173,12 +176,12 @@ def _summed(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Iterable[tu
     for finding in _dicts(given.get("findings")):
         fact, at = read_fact(finding), str(finding.get("id", ""))
         sums.setdefault(fact or at, (fact, finding, []))[2].append(at)
-    return [one for key, one in sums.items() if _kept(one[0], scene, rates.catch / 2, rates.doubt / 2, dice, repr(key))]
+    return [one for key, one in sums.items() if _kept(one[0], scene, rates.catch / 2, rates.doubt / 2, dice, key)]
 
 
-def _kept(fact: Fact | None, scene: Scene, catch: float, doubt: float, dice: Dice, at: str) -> bool:
+def _kept(fact: Fact | None, scene: Scene, catch: float, doubt: float, dice: Dice, of: object) -> bool:
     true = fact in scene.facts
-    return not dice.happens(doubt if true else catch, "drops", at)
+    return not dice.happens(doubt if true else catch, "drops", of)
 
 
 def _told(finding: Value, fact: Fact | None, dice: Dice) -> dict[str, str]:

@@ -19,6 +19,7 @@ def simulate_vlm(
     hallucinate: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it finds what is not.")] = 0.0,
     catch: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often verifying tells so.")] = 0.8,
     doubt: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it drops what is there.")] = 0.0,
+    stubborn: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of errors that every look repeats.")] = 0.0,
     malformed: Rate = 0.0,
     truncated: Rate = 0.0,
     refused: Rate = 0.0,

@@ -26,11 +26,16 @@ class Rates:
 
     Attributes:
         seed (`int`): of everything drawn.
-        miss (`float`): how often one look at an object misses an object or an anomaly. A look at the whole picture misses
-            anomalies twice as often, and a glance while listing objects sees half of what a look would.
-        hallucinate (`float`): how often a look at an object finds something that is not there.
-        catch (`float`): how often a look at one finding tells that it is not there; summaries catch half as often.
-        doubt (`float`): how often such a look drops a finding that is there; summaries doubt half as often.
+        miss (`float`): how often a look at one object misses the object or an anomaly of it. A look at the whole picture
+            misses anomalies twice as often, one at k objects at once (2 - 1/k) times, and a glance while listing objects
+            sees half of what a look would.
+        hallucinate (`float`): how often a look finds something about an object that is not there.
+        catch (`float`): how often a look at one finding tells that it is not there. Summaries catch half as often, a look at k
+            findings at once (1 + 1/k) / 2 times as often.
+        doubt (`float`): how often such a look drops a finding that is there, or takes it for another; summaries doubt half as
+            often.
+        stubborn (`float`): the share of these errors that every look at the same thing repeats, whatever is asked; the others
+            are independent. The rates themselves stay as they are.
         malformed, truncated, refused, hostile (`float`): see `ANSWER_FAULTS`.
         busy, broken, hang, cut (`float`): see `SERVER_FAULTS`.
         retry_after (`float`): seconds that a 429 asks to wait.
@@ -45,6 +50,7 @@ class Rates:
     hallucinate: float = 0.0
     catch: float = 0.8
     doubt: float = 0.0
+    stubborn: float = 0.0
     malformed: float = 0.0
     truncated: float = 0.0
     refused: float = 0.0
@@ -59,7 +65,7 @@ class Rates:
     schemas: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("miss", "hallucinate", "catch", "doubt", *SERVER_FAULTS, *ANSWER_FAULTS):
+        for name in ("miss", "hallucinate", "catch", "doubt", "stubborn", *SERVER_FAULTS, *ANSWER_FAULTS):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name)}: is no rate; give a number from 0 to 1")
         for name in ("retry_after", "latency", "slots"):
@@ -92,20 +98,39 @@ class Rates:
 
 
 class Dice:
-    """Draws that depend on what is asked alone: the same question gives the same draws, in any order and process."""
+    """Draws that depend on what is asked alone: the same question gives the same draws, in any order and process.
 
-    def __init__(self, *identity: object) -> None:
-        self._root = hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
+    Args:
+        identity: of the question.
+        picture: of what it is about: errors that are repeated are drawn from that.
+        stubborn (`float`, defaults to 0): their share.
+    """
+
+    def __init__(self, *identity: object, picture: object = None, stubborn: float = 0.0) -> None:
+        self._root, self._picture, self._stubborn = _digest(identity), _digest(("picture", picture)), stubborn
 
     def __call__(self, *what: object) -> float:
         """A number from 0 up to 1."""
-        drawn = hashlib.blake2b(repr(what).encode(errors="surrogatepass"), key=self._root, digest_size=8).digest()
-        return int.from_bytes(drawn) / 2**64
+        return _draw(self._root, what)
+
+    def error(self, *what: object) -> float:
+        """A number from 0 up to 1 for an error, which the model may make whatever it is asked."""
+        repeated = self._stubborn > 0 and _draw(self._picture, ("repeated", *what)) < self._stubborn
+        return _draw(self._picture if repeated else self._root, what)
 
     def happens(self, rate: float, *what: object) -> bool:
         """True with the probability `rate`."""
-        return self(*what) < rate
+        return self.error(*what) < rate
 
     def one(self, options: Sequence[_T], *what: object) -> _T:
         """One of several, each as likely."""
         return options[int(self(*what) * len(options))]
+
+
+def _digest(identity: object) -> bytes:
+    return hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
+
+
+def _draw(root: bytes, what: tuple[object, ...]) -> float:
+    drawn = hashlib.blake2b(repr(what).encode(errors="surrogatepass"), key=root, digest_size=8).digest()
+    return int.from_bytes(drawn) / 2**64

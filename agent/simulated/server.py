@@ -33,6 +33,7 @@ __all__ = ["MODEL", "SimulatedVLM", "listen", "serve"]
 MODEL = "simulated"
 PATCH = 28  # pixels a side of what is billed as one token, as Qwen2.5-VL's merged patches
 CHARACTERS = 4  # of text, billed as one token
+PIECE = 16  # characters of a streamed answer that are sent at a time
 _STAGES: frozenset[str] = frozenset(get_args(Stage))
 _INPUT = re.compile(r"Input:\s*```json\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 
@@ -46,13 +47,14 @@ class _RequestError(Exception):
 
 
 class _Question(NamedTuple):
-    """What a request asks: the text of its first user message, its pictures, and which sample of the answer it wants."""
+    """What a request asks: the text of its first user message, its pictures, which sample of the answer, and whether in pieces."""
 
     text: str
     pictures: list[Seen]
     sample: int
     prompt_tokens: int
     limit: int | None
+    stream: bool
 
     @property
     def scene(self) -> str | None:
@@ -120,7 +122,7 @@ class SimulatedVLM:
     async def _answer(self, request: Request) -> Response:
         question = self._read(await request.body())
         identity = (self.rates.seed, question.scene, question.text, question.sample)
-        dice = Dice(*identity)
+        dice = Dice(*identity, picture=(self.rates.seed, question.scene), stubborn=self.rates.stubborn)
         key = hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
         self._attempts[key] += 1
         attempt = self._attempts[key]
@@ -141,6 +143,8 @@ class SimulatedVLM:
             stage, text = self._text(question, dice)
         self._by["stages"][stage] += 1
         answer = self._finished(question, text, fault, dice, attempt)
+        if question.stream:
+            return StreamingResponse(_streamed(answer, cut=fault == "cut"), media_type="text/event-stream")
         if fault == "cut":
             whole = json.dumps(answer).encode()
             return StreamingResponse(
@@ -157,8 +161,10 @@ class SimulatedVLM:
                 )
             if not self.rates.schemas and asked.get("response_format"):
                 raise _RequestError(400, "response_format is not supported by this server.")
-            if asked.get("stream") or asked.get("n") not in (None, 1):
-                raise _RequestError(400, "stream and n above 1 are not supported by this server.")
+            if "response_format" in asked and not _is_known(asked["response_format"]):
+                raise _RequestError(400, "response_format is of no form of OpenAI's protocol.")
+            if asked.get("n") not in (None, 1):
+                raise _RequestError(400, "n above 1 is not supported by this server.")
             first = next(message for message in asked["messages"] if message["role"] == "user")
             pictures = [self._pictures.see(part["image_url"]["url"]) for part in _parts(first) if "image_url" in part]
             text = "\n".join(part["text"] for part in _parts(first) if "text" in part)
@@ -170,6 +176,7 @@ class SimulatedVLM:
                 int(asked.get("seed") or 0),
                 _tokens(written) + sum(-(-seen.width // PATCH) * -(-seen.height // PATCH) for seen in pictures),
                 None if limit is None else int(limit),
+                bool(asked.get("stream")),
             )
         except _RequestError:
             raise
@@ -292,6 +299,13 @@ def listen(port: int) -> socket.socket:
     return taken
 
 
+def _is_known(form: Any) -> bool:
+    """Whether a `response_format` is one of OpenAI's protocol, with nothing else in it."""
+    if form is None or form in ({"type": "text"}, {"type": "json_object"}):
+        return True
+    return form.keys() == {"type", "json_schema"} and form["type"] == "json_schema" and "schema" in form["json_schema"]
+
+
 def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
     content = message.get("content") or []
     return [{"text": content}] if isinstance(content, str) else content
@@ -309,6 +323,28 @@ def _tokens(characters: int) -> int:
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": {"message": message, "type": "simulated", "code": status}}, status, headers)
+
+
+async def _streamed(answer: dict[str, Any], *, cut: bool) -> AsyncIterator[str]:
+    """The same answer as server-sent events, a few words at a time; of one that is cut, the first half."""
+    choice = answer["choices"][0]
+    text, refusal = choice["message"]["content"] or "", choice["message"]["refusal"]
+    deltas = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": text[start : start + PIECE]} for start in range(0, len(text), PIECE)]
+    if refusal:
+        deltas.append({"refusal": refusal})
+    shaped = answer | {"object": "chat.completion.chunk", "usage": None}
+    for number, delta in enumerate(deltas):
+        if cut and 2 * number >= len(deltas):
+            raise ConnectionAbortedError("cut, as it was told to")
+        yield _event(shaped | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+    ended = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+    yield _event(shaped | {"choices": [ended], "usage": answer["usage"]})
+    yield "data: [DONE]\n\n"
+
+
+def _event(chunk: dict[str, Any]) -> str:
+    return f"data: {json.dumps(chunk)}\n\n"
 
 
 async def _gone(request: Request) -> None:

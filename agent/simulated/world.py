@@ -100,8 +100,9 @@ def tell(fact: Fact, dice: Dice) -> dict[str, str]:
 
 def invent(objects: Iterable[str], scene: Scene, families: tuple[str, ...], rate: float, dice: Dice) -> list[Fact]:
     """What a look at these objects finds that is not there."""
-    return [
-        Fact(name, dice.one([family for family in families if family not in scene.of(name)], "invented", name))
-        for name in objects
-        if dice.happens(rate, "invents", name)
-    ]
+    found = []
+    for name in objects:
+        at, free = dice.error("invents", name), [family for family in families if family not in scene.of(name)]
+        if at < rate:  # what is invented follows from the same draw, or it would be another thing each time
+            found.append(Fact(name, free[int(at / rate * len(free))]))
+    return found

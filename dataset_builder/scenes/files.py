@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, RecordError
+from dataset_builder.regular import read_regular
 from dataset_builder.scenes.canvas import Extent
 from dataset_builder.scenes.draw import draw
 from dataset_builder.scenes.families import FAMILIES, TRAINED
@@ -158,8 +159,12 @@ def read_scenes(directory: Path) -> list[SceneRow]:
     path = Path(directory) / "scenes.jsonl"
     if not path.is_file():
         raise InputError(f"{directory}: holds no scenes.jsonl; make a scenes directory with `anomreason scenes`")
+    try:
+        lines = read_regular(path).removesuffix(b"\n").split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); render the directory again") from None
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines if lines != [b""] else [], 1):
         try:
             rows.append(SceneRow.model_validate_json(line))
         except ValidationError as error:

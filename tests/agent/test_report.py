@@ -3,12 +3,10 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import LAUNCH, find_chromium
 
 from agent import report as reporting
 from agent.report import write_report
@@ -43,17 +41,6 @@ def unreadable(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with serve(scenes) as base_url:
         annotate(str(place / "photos"), place / "run", Endpoint("simulated", base_url), Settings())
     return place / "run"
-
-
-@pytest.fixture(scope="module")
-def browser(run: Path, unreadable: Path) -> Iterator[Any]:
-    """A Chromium; it comes after the runs, since Playwright keeps an event loop of its own in this thread."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
-        yield opened
-        opened.close()
 
 
 _DECODED = "picture => { picture.loading = 'eager'; return picture.decode().then(() => picture.naturalWidth) }"

@@ -6,9 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dataset_builder.findings import by_kind
+import datasets
+from huggingface_hub import DatasetCard
+from typer.testing import CliRunner
+
+from dataset_builder.build import build
+from dataset_builder.commands import app
+from dataset_builder.findings import WARNINGS, by_kind
 from dataset_builder.sources import open_source
-from dataset_builder.texts import Texts, looks_english, remark_contradicts
+from dataset_builder.texts import Texts, looks_english, read_texts, remark_contradicts
 from dataset_builder.validation import validate
 from tests.synthetic_release import ERROR_KINDS, WARNING_KINDS
 
@@ -64,7 +70,28 @@ def test_scenes_tell_their_families_and_english_is_recognised(scenes: Path) -> N
     rows = open_source(scenes).rows
     texts = Texts()
     for row in rows:
-        texts.add(row)
+        texts.add(read_texts(row))
     families = texts.diversity()["train"]["families"]
     assert sum(families.values()) == sum(len(row.anomalies or []) for row in rows if row.split == "train")
     assert all(looks_english(a.reasoning) for row in rows for a in row.anomalies or [])
+
+
+def test_the_card_of_a_built_dataset_tells_what_validation_found(damaged: Path, tmp_path: Path) -> None:
+    """Leakage and decoding stand on the card by kind with their counts; validating again replaces them; it still loads."""
+    dataset = tmp_path / "anomreason"
+    build(damaged, dataset, skip_invalid=True, recipe=None)
+    assert "Not validated yet" in (dataset / "README.md").read_text()
+
+    def run() -> str:
+        assert CliRunner().invoke(app, ["validate", str(dataset)]).exit_code == 0
+        return (dataset / "README.md").read_text()
+
+    card = run()
+    told = json.loads((dataset / "validation.json").read_text())["warnings"]
+    assert {"near-duplicate across splits", "same text across splits", "animated picture", "empty field"} <= set(told)
+    assert all(f"| {kind} | {count} | {WARNINGS[kind]} |" in card for kind, count in told.items())
+    assert "truncated picture, **left out**" in card  # what was found while building stays
+    assert "Not validated yet" not in card
+    assert run() == card
+    assert DatasetCard.load(dataset / "README.md").data.to_dict()["configs"]
+    assert datasets.load_dataset(str(dataset), split="test", cache_dir=str(tmp_path / "cache")).num_rows

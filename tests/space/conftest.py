@@ -1,4 +1,4 @@
-"""Two servers: the tiny model with an adapter, and an endpoint that says what a test tells it to."""
+"""Three servers: the tiny model with an adapter, an endpoint that says what a test tells it to, AnomAgent with a run to review."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from agent import simulated
+from tests.reviewing import write_run
 from tests.serving import Served, serve_space
 from tests.stub_endpoint import StubEndpoint, serve_stub
 
@@ -35,8 +37,8 @@ def tiny(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 @pytest.fixture(scope="session")
 def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, StubEndpoint]]:
     with serve_stub() as stub:
-        options = ("--base-url", stub.base_url, "--model", "stub")
-        variables = {"ANOMREASON_API_KEY": "secret-key-7", "HF_HUB_OFFLINE": "0"}
+        options = ("--base-url", stub.base_url, "--model", "stub", "--boxes")
+        variables = {"ANOMREASON_API_KEY": "secret-key-7", "HF_TOKEN": "secret-token-8"}
         with serve_space(tmp_path_factory.mktemp("endpoint"), *options, **variables) as served:
             yield served, stub
 
@@ -54,15 +56,31 @@ def stub(_endpoint: tuple[Served, StubEndpoint]) -> StubEndpoint:
     return _endpoint[1]
 
 
+@pytest.fixture(scope="session")
+def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over `scenes`, to review."""
+    return write_run(tmp_path_factory.mktemp("annotated") / "run", scenes)
+
+
+@pytest.fixture(scope="session")
+def thorough(scenes: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """AnomAgent in front of the simulated model, which takes its time, with `run` mounted."""
+    with simulated.serve(scenes, latency=0.25) as base_url:
+        options = ("--base-url", base_url, "--model", "simulated", "--thorough", "--run", str(run))
+        with serve_space(tmp_path_factory.mktemp("thorough"), *options) as served:
+            yield served
+
+
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Any]:
     """Opens a server's page at a width, ready to be used."""
     contexts = []
 
-    def opened(served: Served, width: int = 1440) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True))
+    def opened(served: Served, width: int = 1440, **options: Any) -> Any:
+        options = {"viewport": {"width": width, "height": 900}, "accept_downloads": True} | options
+        contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # a hang guard: machines that test are busy
         page.goto(served.url)
         page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
         return page

@@ -1,8 +1,8 @@
 """The API and the MCP tool on scenes, clean and broken pictures; what the server refuses to fetch or read."""
 
-import ast
 import asyncio
 import base64
+import json
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +14,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from dataset_builder.scenes import read_scenes
 from tests.serving import Served
 from tests.space.conftest import EXAMPLES
 from tests.stub_endpoint import StubEndpoint
@@ -88,15 +89,45 @@ def test_a_path_of_the_server_is_no_upload(client: Client, tiny: Served, file: d
     assert Path("/etc/passwd").exists()
 
 
-def test_a_key_is_neither_logged_nor_sent_back(endpoint: Served, stub: StubEndpoint) -> None:
-    """The endpoint's key appears in no page, no configuration and no log."""
+def test_a_key_is_sent_to_the_model_alone(endpoint: Served, stub: StubEndpoint) -> None:
+    """The endpoint's key appears in no page, no configuration and no log; a token for Hugging Face goes nowhere else."""
+    Client(endpoint.url, verbose=False).predict(handle_file(EXAMPLES / "clean.png"), api_name="/examine")
+    assert stub.keys == {"Bearer secret-key-7"}
     for path in ("", "config", "gradio_api/info"):
-        assert b"secret-key-7" not in urllib.request.urlopen(endpoint.url + path).read()
-    assert "secret-key-7" not in endpoint.log.read_text()
+        page = urllib.request.urlopen(endpoint.url + path).read()
+        assert b"secret-key-7" not in page
+        assert b"secret-token-8" not in page
+    assert "secret-" not in endpoint.log.read_text()
+
+
+def test_the_same_picture_sent_at_once_is_examined_as_often(client: Client, tiny: Served) -> None:
+    """Nobody's upload is another's: the first to be read deletes its own alone."""
+    picture = handle_file(EXAMPLES / "mirror.png")
+    answers = [job.result() for job in [client.submit(picture, api_name="/examine") for _ in range(5)]]
+    assert all(answer == answers[0] for answer in answers)
+    assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]
+
+
+def test_comparing_and_being_thorough_are_calls_too(client: Client, thorough: Served, scenes: Path) -> None:
+    """An answer by model; AnomAgent's answer in the same form, with boxes inside the picture."""
+    both = client.predict(handle_file(EXAMPLES / "clock.png"), api_name="/compare")
+    assert list(both) == ["tiny + adapter", "tiny (base)"]
+    assert both["tiny + adapter"] == both["tiny (base)"]
+    row = next(row for row in read_scenes(scenes) if row.anomalies)
+    picture = handle_file(scenes / "images" / row.image_id)
+    answer = Client(thorough.url, verbose=False).predict(picture, api_name="/thorough")
+    assert answer["image_id"] == row.image_id
+    assert answer["status"] == "anomalies"
+    assert len(answer["anomalies"]) == len(row.anomalies)
+    for anomaly in answer["anomalies"]:
+        x0, y0, x1, y1 = anomaly["bbox"]
+        assert 0 <= x0 < x1 <= 168
+        assert 0 <= y0 < y1 <= 168
+    assert not [path for path in thorough.uploads.rglob("*") if path.is_file()]
 
 
 def test_the_mcp_tool_examines(tiny: Served) -> None:
-    """A picture goes in as data, an answer comes out; addresses and rubbish are errors in words."""
+    """A picture goes in as data, JSON comes out, nothing is left; addresses and rubbish are errors in words."""
 
     def data(content: bytes) -> str:
         return "data:image/png;base64," + base64.b64encode(content).decode()
@@ -106,13 +137,18 @@ def test_the_mcp_tool_examines(tiny: Served) -> None:
         async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as session:
             await session.initialize()
             tools = (await session.list_tools()).tools
-            pictures = (data((EXAMPLES / "clock.png").read_bytes()), data(b"rubbish"), "http://127.0.0.1:9/x.png")
+            scene = data((EXAMPLES / "clock.png").read_bytes())
+            pictures = (scene, scene, data(b"rubbish"), "data:image/png;base64,!", "http://127.0.0.1:9/x.png")
             return [tools, *[await session.call_tool("examine", {"image": picture}) for picture in pictures]]
 
-    tools, good, rubbish, address = asyncio.run(call())
-    assert [tool.name for tool in tools] == ["examine"]
-    assert ast.literal_eval(good.content[0].text)["status"] in ("anomalies", "none", "partial")
-    assert rubbish.isError
-    assert "no picture" in rubbish.content[0].text
-    assert address.isError
-    assert "fetches no web addresses" in address.content[0].text
+    tools, good, again, rubbish, no_base64, address = asyncio.run(call())
+    assert [tool.name for tool in tools] == ["examine", "compare"]
+    assert "data:" in tools[0].inputSchema["properties"]["image"]["description"]
+    answer = json.loads(good.content[0].text)
+    assert answer["status"] in ("anomalies", "none", "partial")
+    assert set(answer) == {"image_id", "status", "verdict", "anomalies"}
+    assert json.loads(again.content[0].text) == answer
+    for refused, words in ((rubbish, "no picture"), (no_base64, "no base64"), (address, "fetches no web addresses")):
+        assert refused.isError
+        assert words in refused.content[0].text
+    assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]

@@ -33,7 +33,7 @@ def test_an_exif_rotated_picture_stands_upright_and_says_nothing_of_its_maker() 
     assert picture.image_id == "me.jpg"
     assert not picture.image.getexif()
     assert "exif" not in picture.image.info
-    assert "Maker" not in picture.data_uri()
+    assert "Maker" not in picture.jpeg().uri
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "RGBA", "P", "I;16", "1"])

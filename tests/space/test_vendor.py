@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+import venv
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -17,64 +17,79 @@ from tests.loopback_hub import LoopbackHub
 from tests.serving import ROOT, serve_space
 from tests.space.conftest import EXAMPLES
 
-# Isolated, without this repository, on whatever way it was installed; asked, it tells which files of ours it has loaded.
-_ALONE = """
-import runpy, sys, threading, time
-from pathlib import Path
-sys.path[:] = ["", *(place for place in sys.path if {root!r} not in place)]
-sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+OURS = {"agent", "dataset_builder", "space", "trainer"}
 
-def tell():
-    while not Path("tell").exists():
-        time.sleep(0.05)
-    ours = {{"agent", "dataset_builder", "space", "trainer", "metric_semap", "anomreason"}}
-    loaded = [m.__file__ for name, m in list(sys.modules.items()) if name.partition(".")[0] in ours and m.__file__]
-    Path("loaded.new").write_text(chr(10).join(loaded))
-    Path("loaded.new").rename("loaded")
 
-threading.Thread(target=tell, daemon=True).start()
-runpy.run_path("app.py", run_name="__main__")
-"""
+def empty_venv(place: Path) -> Path:
+    """A virtual environment's Python. It sees the packages installed here, and no way to this repository."""
+    venv.create(place, with_pip=False)
+    (packages,) = place.glob("lib/python*/site-packages")
+    # A .pth names folders to look in; the .pth files there, by which an editable install works, are not followed.
+    (packages / "installed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    return place / "bin" / "python"
 
 
 def imported(file: Path) -> set[str]:
-    """The packages that a file imports: the Space's anywhere in it, others' when they are loaded."""
+    """The modules that a file imports: the Space's anywhere in it, others' when they are loaded."""
     found: set[str] = set()
     tree = ast.parse(file.read_text())
     # In the other packages an import inside a function is that of another use than the Space's.
     for node in ast.walk(tree) if file.parent.name == "space" else tree.body:
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names)
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def reached(folder: Path) -> tuple[set[Path], set[str]]:
+    """The files of ours that the Space can come to load, and the names of others' packages that these import."""
+    files, others = set[Path](), set[str]()
+    ahead = [folder / "app.py", *(folder / "space").glob("*.py")]
+    while ahead:
+        file = ahead.pop()
+        if file in files:
+            continue
+        files.add(file)
+        for name in imported(file):
+            first = name.partition(".")[0]
+            if first in OURS:
+                place = folder / name.replace(".", "/")
+                ahead += [one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()]
+            elif first not in sys.stdlib_module_names:
+                others.add(first)
+    return files, others
 
 
 def test_the_vendored_folder_serves_alone(tmp_path: Path) -> None:
-    """Started where only it is, it examines a scene with its own packages, and its requirements name all that they import."""
+    """In an environment that knows nothing of this repository, started from elsewhere, it examines a scene."""
     space = vendor(tmp_path / "space")
-    command = [sys.executable, "-I", "-c", _ALONE.format(root=str(ROOT))]
-    with serve_space(space, command=command) as served:
+    python = empty_venv(tmp_path / "venv")
+    work = tmp_path / "elsewhere"
+    work.mkdir()
+    for package in sorted(OURS | {"anomreason", "metric_semap"}):
+        found = subprocess.run([python, "-I", "-c", f"import {package}"], cwd=work, capture_output=True, text=True)
+        assert "No module named" in found.stderr, f"{package} is not alone"
+    with serve_space(work, command=[str(python), str(space / "app.py")], PYTHONPATH="") as served:
         answer = Client(served.url, verbose=False).predict(handle_file(EXAMPLES / "clock.png"), api_name="/examine")
-        (space / "tell").touch()
-        deadline = time.monotonic() + 20
-        while not (space / "loaded").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
     assert answer["status"] in ("anomalies", "none", "partial")
-    loaded = [Path(line) for line in (space / "loaded").read_text().splitlines()]
-    assert loaded
-    assert all(file.is_relative_to(space) for file in loaded)
+
+
+def test_the_requirements_name_what_the_vendored_files_import(tmp_path: Path) -> None:
+    """Those of every backend and of the review too; and the files that these read are there."""
+    space = vendor(tmp_path / "space")
+    files, others = reached(space)
+    assert {space / "agent" / "agent.py", space / "agent" / "review" / "app.py"} <= files
+    for name in ("page.html", "page.css", "page.js"):
+        assert (space / "agent" / "review" / name).is_file()
     lines = [line for line in (space / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     # gradio comes from the card's sdk_version, spaces from the Hub's GPU machines.
     named = {re.split("[^A-Za-z0-9._-]", line)[0].lower() for line in lines} | {"gradio", "spaces"}
     packages = packages_distributions()
-    ours = {"agent", "dataset_builder", "space", "trainer"}
-    for file in loaded:
-        wanted = imported(file) - ours
-        missing = {
-            one for one in wanted if not {name.lower().replace("_", "-") for name in packages.get(one, [one])} & named
-        }
-        assert not missing, f"{file.name} imports {missing}"
+    missing = {
+        one for one in others if not {name.lower().replace("_", "-") for name in packages.get(one, [one])} & named
+    }
+    assert not missing
 
 
 def test_the_card_is_one_that_the_hub_takes() -> None:
@@ -86,6 +101,9 @@ def test_the_card_is_one_that_the_hub_takes() -> None:
     assert card["sdk_version"] == gradio.__version__
     assert len(card["short_description"]) <= 60
     assert (ROOT / "space" / card["app_file"]).is_file()
+    assert card["python_version"] == "3.12"  # the Hub's own default is older than what the packages need
+    assert card["license"] == "apache-2.0"
+    assert {"title", "emoji", "colorFrom", "colorTo"} <= set(card)
     assert card["models"]
     assert card["datasets"]
     assert card["tags"]

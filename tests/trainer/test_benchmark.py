@@ -1,4 +1,4 @@
-"""`anomreason benchmark`: several predictors over one split, ranked; killed and run again; within a budget; bad files told in one line."""
+"""`anomreason benchmark`: predictors of every kind, ranked; killed and run again; within a budget; bad files told in one line."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def whole(place: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: Path) -> None:
-    """Scores with intervals and chance, best first, tests between neighbours, what was lost, what it took, and the published rows."""
+    """Scores with intervals and chance, best first, tests between neighbours, losses, what it took, and the published rows."""
     found = board(whole)
     for title, published, score in (("explained", ANOMREASON, "SemAP_Full"), ("judged", DEEPFAKE, "CSemAP_Full")):
         rows = found[title]["rows"]
@@ -114,7 +115,7 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
         for row in rows:
             assert row["scores"][score]["low"] <= row["scores"][score]["value"] <= row["scores"][score]["high"]
             assert "chance" in row["scores"][score]
-        neighbours = [(a["name"], b["name"]) for a, b in zip(rows, rows[1:], strict=False)]
+        neighbours = [(a["name"], b["name"]) for a, b in pairwise(rows)]
         assert [(c["first"], c["second"]) for c in found[title]["comparisons"] if c["score"] == score] == neighbours
         assert all(0 <= c["p"] <= 1 and c["low"] <= c["difference"] <= c["high"] for c in found[title]["comparisons"])
         assert found[title]["published"] == list(published)

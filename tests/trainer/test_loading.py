@@ -55,7 +55,7 @@ def test_pictures_come_in_the_adapter_s_pixels(adapter: Path, tmp_path: Path) ->
 def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path) -> None:
     """Matrices of other shapes, of a deeper model, and of modules that the base lacks: each names the adapter and its base."""
     weights = load_file(adapter / "adapter_model.safetensors")
-    deeper = {name.replace("layers.3", "layers.9"): matrix for name, matrix in weights.items()} | weights
+    deeper = {name.replace("layers.3", "layers.9"): matrix.clone() for name, matrix in weights.items()} | weights
     wider = {name: torch.zeros(matrix.shape[0] * 2, matrix.shape[1] * 2) for name, matrix in weights.items()}
     for name, changed in (("deeper", deeper), ("wider", wider)):
         copy = shutil.copytree(adapter, tmp_path / name)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -59,31 +60,35 @@ def test_merging_keeps_the_base_s_dtype_and_overwrites_nothing(adapter: Path, tm
     assert not (tmp_path / "other").exists()
 
 
-def test_transformers_serve_answers_with_the_merged_model(merged: Path, tmp_path: Path) -> None:
-    """A real OpenAI-compatible server gives, through chat completions, the answer `predict` gives."""
-    picture = pair(41, 1)[0]
-    (expected,) = predict([("picture", picture.image)], *loading.load(str(merged)))
+def test_transformers_serve_answers_with_the_adapter(adapter: Path, merged: Path, tmp_path: Path) -> None:
+    """A real server gives the answer of `predict`: merged, and as a copy of the base with the adapter's files in it."""
+    beside = tmp_path / "beside"
+    shutil.copytree(adapter, beside)
+    shutil.copytree(loading.TINY, beside, dirs_exist_ok=True)
+    pictures = [(str(index), pair(41, index)[0]) for index in range(4)]
+    shown = [(name, picture.image) for name, picture in pictures]
+    base, tuned = (
+        [answer.raw for answer in predict(shown, *loading.load(None, name))] for name in (None, str(adapter))
+    )
+    at = next(index for index in range(4) if base[index] != tuned[index])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(merged), "--device", "cpu"]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", "--device", "cpu"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    url = f"data:image/png;base64,{base64.b64encode(picture.png()).decode()}"
+    url = f"data:image/png;base64,{base64.b64encode(pictures[at][1].png()).decode()}"
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": PROMPTS["anomalies"]}]
-    asked = {
-        "model": str(merged),
-        "messages": [{"role": "user", "content": content}],
-        "max_tokens": 200,
-        "temperature": 0,
-    }
+    asked = {"messages": [{"role": "user", "content": content}], "max_tokens": 200, "temperature": 0}
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            answer = _post(f"http://127.0.0.1:{port}/v1/chat/completions", asked, server, tmp_path / "log")
+            for model in (merged, beside):
+                body = asked | {"model": str(model)}
+                answer = _post(f"http://127.0.0.1:{port}/v1/chat/completions", body, server, tmp_path / "log")
+                assert answer["choices"][0]["message"]["content"] == tuned[at], model.name
         finally:
             server.terminate()
             server.wait(timeout=60)
-    assert answer["choices"][0]["message"]["content"] == expected.raw
 
 
 def _post(url: str, asked: object, server: subprocess.Popen[bytes], log: Path) -> dict:  # type: ignore[type-arg]

@@ -269,7 +269,7 @@ def test_a_gated_model_without_a_token_says_how_to_get_in() -> None:
 
 
 def test_push_to_hub_publishes_the_adapter(dataset: Path, tmp_path: Path) -> None:
-    """Run as a user would, against a Hub on loopback: the card with the base's id; no checkpoint, pickle or path of this machine."""
+    """As a user would, against a Hub on loopback: a card with the base's id; no checkpoint, pickle or path of this machine."""
     with LoopbackHub() as hub:
         line = arguments(dataset, tmp_path / "out", max_steps=2, save_strategy="steps", save_steps=1)
         line += ["--push_to_hub", "true", "--hub_model_id", "org/adapter", "--base_id", "org/tiny"]

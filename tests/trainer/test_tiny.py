@@ -2,15 +2,8 @@
 
 import base64
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +11,7 @@ import torch
 from dataset_builder.prompts import PROMPTS, chat
 from dataset_builder.scenes import pair
 from dataset_builder.textform import parse_answer, write_answer
+from tests.serving import serve_model
 from trainer.loading import TINY
 from trainer.tiny.evaluate import evaluate_scenes
 from trainer.tiny.train import Samples, Trainee
@@ -91,35 +85,8 @@ def test_the_tokenizer_writes_and_reads_every_answer() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real `transformers serve` of the tiny model on loopback; its base URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log.txt"
-    command = [
-        str(Path(sys.executable).with_name("transformers")),
-        "serve",
-        str(TINY),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with log.open("w") as output:
-        process = subprocess.Popen([*command, "--device", "cpu"], stdout=output, stderr=output, env=os.environ)
-        try:
-            deadline = time.monotonic() + 120
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                    break
-                except (urllib.error.URLError, OSError):
-                    assert process.poll() is None, log.read_text()
-                    assert time.monotonic() < deadline, log.read_text()
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait(30)
+    with serve_model(TINY, tmp_path_factory.mktemp("serve") / "log.txt") as base_url:
+        yield base_url
 
 
 def test_it_answers_through_transformers_serve(server: str) -> None:

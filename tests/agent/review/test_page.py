@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import LAUNCH, find_chromium
 
 from agent.review.store import FILE
 from dataset_builder.scenes import write_scenes
@@ -38,17 +37,6 @@ CONTRAST = """() => {
 UNNAMED = """() => [...document.querySelectorAll("#review :is(button, input, textarea, img, progress, [role=group])")]
   .filter((node) => !(node.getAttribute("aria-label") || node.getAttribute("aria-labelledby") || node.alt || node.innerText?.trim()
     || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real, headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,100 @@
+"""AnomAgent behind the page: many questions about one picture, and how far they are."""
+
+import queue
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+
+from agent.agent import AnomAgent
+from agent.client import connect
+from agent.plans import Annotation
+from dataset_builder.errors import AnomReasonError
+from dataset_builder.schema import Anomaly
+from space.backends import SILENT, placed
+from space.endpoint import SENT, TIMEOUT
+from space.examination import Examination, Step
+from space.settings import Settings
+from space.uploads import Picture
+
+__all__ = ["Thorough"]
+
+UNANSWERED = "Some questions about this picture got no answer. What is known stands here; please try again."
+
+_STEPS = {
+    "List what is in the picture": ("discovery_draft", "discovery_merge"),
+    "Look closely at each thing, and at all of them together": ("attributes_broad", "relations_broad", "scan"),
+    "Check what looked wrong": ("attributes_verify", "relations_verify"),
+    "Write down what holds": ("summary_object", "summary_image", "integrate", "format"),
+}
+_STEP_OF = {stage: label for label, stages in _STEPS.items() for stage in stages}
+
+
+class Thorough:
+    """AnomAgent at an OpenAI-compatible endpoint, with its plan `efficient`.
+
+    Each picture has an agent of its own, whose journal is deleted with it: nothing of a picture outlives the answer.
+
+    Args:
+        base_url (`str`): where the model is, up to `/v1`.
+        model (`str`): its name there.
+    """
+
+    knows_scenes_alone = False
+    at_once = 4
+
+    def __init__(self, base_url: str, model: str) -> None:
+        self.name = f"{model.rsplit('/', 1)[-1]}, thorough"
+        self._base_url, self._model = base_url, model
+
+    def examine(self, picture: Picture) -> Iterator[Examination]:
+        started = time.monotonic()
+        told: queue.Queue[tuple[str, bool] | None] = queue.Queue()
+        progress = _Progress()
+        yield Examination(picture.image_id, steps=progress.steps())
+        client = connect(self._model, self._base_url, TIMEOUT, Settings.key(self._base_url))
+        sent = picture.jpeg(SENT)
+        with AnomAgent(client, model=self._model, concurrency=8, timeout=TIMEOUT) as agent:
+            annotating = agent.begin(sent.data, picture.image_id, lambda stage, ended: told.put((stage, ended)))
+            annotating.add_done_callback(lambda _: told.put(None))
+            try:
+                while not annotating.done() or not told.empty():
+                    try:
+                        news = told.get(timeout=0.5)
+                    except queue.Empty:
+                        news = None  # nothing is new, but whoever asked may have left
+                    if news is not None:
+                        progress.take(*news)
+                    yield Examination(picture.image_id, steps=progress.steps())
+            finally:
+                annotating.cancel()
+            seconds = round(time.monotonic() - started, 2)
+            try:
+                annotation = annotating.result()
+            except (AnomReasonError, CancelledError):
+                yield Examination(picture.image_id, "failed", problem=SILENT, seconds=seconds)
+                return
+        yield _ended(annotation, picture, sent.size, seconds)
+
+
+class _Progress:
+    """Counts the questions of each step."""
+
+    def __init__(self) -> None:
+        self._asked: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+
+    def take(self, stage: str, ended: bool) -> None:
+        (self._answered if ended else self._asked)[_STEP_OF[stage]] += 1
+
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(Step(label, self._answered[label], self._asked[label]) for label in _STEPS)
+
+
+def _ended(annotation: Annotation, picture: Picture, shown: tuple[int, int], seconds: float) -> Examination:
+    fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
+    anomalies = [
+        placed(Anomaly(**candidate.model_dump(include=fields)), picture, shown) for candidate in annotation.anomalies
+    ]
+    problem = {"partial": UNANSWERED, "failed": SILENT}.get(annotation.status, "")
+    return Examination(picture.image_id, annotation.status, anomalies, problem=problem, seconds=seconds)

@@ -1,0 +1,69 @@
+"""The engine `ray`: over a local Ray of two CPUs, the same bytes as the plain engine."""
+
+from pathlib import Path
+
+from agent.ledger import by_stage
+from agent.plans import Settings
+from agent.run import Endpoint, annotate
+from agent.simulated import serve
+from tests.annotating import outputs, stats
+from tests.processes import run_command, run_python
+
+RATES = {"miss": 0.2, "hallucinate": 0.1, "doubt": 0.05}
+
+OVER_RAY = """
+import asyncio, json
+from pathlib import Path
+import ray
+from agent import cluster
+from agent.journal import Journal
+from agent.plans import Settings
+from agent.run import Endpoint
+
+ray.init(num_cpus=2, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
+cluster.SHARD = 10
+told = []
+for limit in (6, 20, 20):
+    summary = cluster.annotate({source!r}, Path({out!r}), Endpoint("simulated", {url!r}, 4), Settings(), limit=limit)
+    told.append([summary["pictures"], summary["calls"], summary["unfinished"]])
+
+async def taken():
+    async with Journal(Path({out!r})):
+        try:
+            await asyncio.to_thread(
+                cluster.annotate, {source!r}, Path({out!r}), Endpoint("simulated", {url!r}), Settings(), limit=5
+            )
+        except OSError as error:
+            return str(error)
+
+told.append(asyncio.run(taken()))
+print(json.dumps(told))
+"""
+
+
+def test_ray_merges_to_the_bytes_of_the_plain_engine(scenes: Path, tmp_path: Path) -> None:
+    """Begun by the plain engine, gone on with over Ray in two goes: same files, same ledger, and no call made twice."""
+    source, out = str(scenes / "images"), tmp_path / "ray"
+    with serve(scenes, **RATES) as url:
+        annotate(source, tmp_path / "plain", Endpoint("simulated", url), Settings(), limit=20)
+        whole = stats(url)["calls"]
+    with serve(scenes, **RATES) as url:
+        annotate(source, out, Endpoint("simulated", url), Settings(), limit=4)
+        six, twenty, again, taken = run_python(OVER_RAY.format(source=source, out=str(out), url=url), tmp_path)
+        served = stats(url)["calls"]
+    assert six[0] == 6
+    assert twenty == again == [20, whole, 0]
+    assert served == whole
+    assert outputs(out) == outputs(tmp_path / "plain")
+    assert [row[:5] for row in by_stage(out)][-1] == [row[:5] for row in by_stage(tmp_path / "plain")][-1]
+    assert "another process is annotating into it" in taken
+    assert len(list((out / "shards").iterdir())) == 2
+
+
+def test_a_budget_is_refused_over_ray(scenes: Path, tmp_path: Path) -> None:
+    """No worker knows what others spend, so a limit is an error before anything starts."""
+    options = ("--simulate", "--engine", "ray", "--budget-calls", 5)
+    refused = run_command("annotate", scenes, "--out", tmp_path / "run", *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "takes no budget" in refused.stderr
+    assert not (tmp_path / "run").exists()

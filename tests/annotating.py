@@ -1,0 +1,104 @@
+"""Runs of `anomreason annotate` in processes of their own, and what they leave behind; killed, where a test wants it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+__all__ = ["Killed", "annotate", "kill_and_resume", "outputs", "rows", "start", "stats", "summary"]
+
+POOL = 8
+HANG = 300  # seconds after which a process that should have ended is a failure
+
+
+def start(
+    source: Path,
+    out: Path,
+    base_url: str,
+    *options: object,
+    before: Callable[[], object] | None = None,
+    **environment: str,
+) -> subprocess.Popen[str]:
+    """Begin `anomreason annotate` with the simulated model at a server, and a pool of `POOL` calls.
+
+    `before` is called in the new process before the command begins; the variables are added to the environment.
+    """
+    command = [sys.executable, "-m", "anomreason", "annotate", str(source), "--out", str(out), "--model", "simulated"]
+    command += ["--base-url", base_url, "--concurrency", str(POOL), *map(str, options)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | environment,
+        preexec_fn=before,
+    )
+
+
+def annotate(source: Path, out: Path, base_url: str, *options: object, **more: Any) -> tuple[int, str]:
+    """The same, to its end: exit code, and what it printed."""
+    process = start(source, out, base_url, *options, **more)
+    printed, _ = process.communicate(timeout=HANG)
+    return process.returncode, printed
+
+
+def outputs(run: Path) -> tuple[bytes, bytes]:
+    """The two files that depend on the answers alone."""
+    return (run / "candidates.json").read_bytes(), (run / "annotations.jsonl").read_bytes()
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "annotations.jsonl").read_text().splitlines()]
+
+
+def summary(run: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return content
+
+
+def stats(base_url: str) -> dict[str, Any]:
+    """What the simulated server served and billed."""
+    content: dict[str, Any] = httpx.get(base_url.replace("/v1", "/stats"), timeout=60).json()
+    return content
+
+
+class Killed(NamedTuple):
+    """How often a run was killed, and how often of these before the first call after a start."""
+
+    kills: int
+    early: int
+
+
+def kill_and_resume(source: Path, out: Path, base_url: str, kills: int, seed: int, calls: int) -> Killed:
+    """Kill a run `kills` times with SIGKILL, start it again each time, and let it end.
+
+    A moment is drawn as a number of calls that the server gets after the start (about `calls` in all, over all starts) and some
+    milliseconds; a quarter of the kills falls anywhere within the first second instead, whatever is being done then.
+    """
+    dice = random.Random(seed)
+    done = early = 0
+    while done < kills:
+        before = stats(base_url)["calls"]
+        wanted = before + dice.randrange(1, max(2, 2 * calls // (kills + 1)))
+        started, blind = time.monotonic(), dice.random() < 0.25
+        process = start(source, out, base_url)
+        until = started + dice.uniform(0.0, 2.0)
+        while process.poll() is None and (time.monotonic() < until if blind else stats(base_url)["calls"] < wanted):
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0.0, 0.03))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            done += 1
+            early += stats(base_url)["calls"] == before
+        process.communicate(timeout=HANG)
+    code, printed = annotate(source, out, base_url)
+    assert code == 0, printed
+    return Killed(done, early)
