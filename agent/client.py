@@ -183,7 +183,9 @@ class Chat:
         except Exception as error:
             # Not `from error`: its text may quote the key, and would stand in a traceback.
             raise self._judge(error, profile) from None
-        return _read(output, time.monotonic() - started)
+        reply = _read(output, time.monotonic() - started)
+        declined = reply.refusal and self._without_keys(reply.refusal)
+        return reply._replace(text=self._without_keys(reply.text), refusal=declined)
 
     def _judge(self, error: Exception, profile: _Profile) -> Exception:
         """What an attempt's error means for the call and for the run."""
@@ -193,8 +195,12 @@ class Chat:
         status = getattr(response, "status_code", None)
         if response is None or status is None:
             unreachable = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-            return _Passing(_reason(error), unreachable=unreachable, silent=isinstance(error, httpx2.TransportError))
-        text = _without_keys(repair(response.text[:2000]))
+            return _Passing(
+                _reason(error, self._without_keys(str(error))),
+                unreachable=unreachable,
+                silent=isinstance(error, httpx2.TransportError),
+            )
+        text = self._without_keys(repair(response.text[:2000]))
         reason = f"{status}: {shorten(_message(text), 300)}"
         if status == 429 and "insufficient_quota" in text:
             return self._stop(f"the server refuses the request ({reason}); {_MENDS[402]}")
@@ -211,6 +217,15 @@ class Chat:
         if status in _MENDS:
             return self._stop(f"the server refuses the request ({reason}); {_MENDS[status]}")
         return CallFailed(f"the server refuses the request ({reason})")
+
+    def _without_keys(self, text: str) -> str:
+        """What came back from a server without a key: some quote what they were sent."""
+        named = {name: os.environ.get(name, "").strip() for name in _KEYS}
+        named["key"] = getattr(self.client, "token", None) or ""
+        for name, key in named.items():
+            if len(key) >= 8:  # a shorter one is a placeholder such as EMPTY
+                text = text.replace(key, f"[{name}]")
+        return text
 
     def _stop(self, reason: str) -> UnavailableError:
         self._stopped = self._stopped or f"{self.model}: {reason}"
@@ -258,9 +273,9 @@ def _read(output: Any, seconds: float) -> Reply:
     if not isinstance(text, str):
         raise _Passing("the reply's content is no text")
     reason = choice.finish_reason if isinstance(choice.finish_reason, str) else "stop"
-    declined = _without_keys(repair(str(refusal)[:500])) if refusal else None
-    billed = (_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens"))
-    return Reply(_without_keys(repair(text)), repair(reason[:100]), declined, *billed, seconds)
+    declined = repair(str(refusal)[:500]) if refusal else None
+    asked, answered = _count(getattr(usage, "prompt_tokens", 0)), _count(getattr(usage, "completion_tokens", 0))
+    return Reply(repair(text), repair(reason[:100]), declined, asked, answered, seconds)
 
 
 def _count(value: object) -> int:
@@ -274,21 +289,12 @@ def _message(text: str) -> str:
     return found[1] if found else text.strip()
 
 
-def _reason(error: Exception) -> str:
-    detail = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + shorten(_without_keys(detail[0]), 160) if detail else ''}"
+def _reason(error: Exception, said: str) -> str:
+    detail = said.strip().splitlines()
+    return f"{type(error).__name__}{': ' + shorten(detail[0], 160) if detail else ''}"
 
 
-_KEYS = ("OPENAI_API_KEY", "HF_TOKEN")
-
-
-def _without_keys(text: str) -> str:
-    """What came back from a server without the keys in the environment: some servers quote what they were sent."""
-    for name in _KEYS:
-        key = os.environ.get(name, "").strip()
-        if len(key) >= 8:  # a shorter one is a placeholder such as EMPTY
-            text = text.replace(key, f"[{name}]")
-    return text
+_KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "ANOMREASON_API_KEY")
 
 
 def api_key(base_url: str | None) -> str | None:

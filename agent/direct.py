@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from agent import loops
 from agent.asking import Asker, Services, together
 from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price
 from agent.client import Chat, connect
@@ -124,7 +125,7 @@ def predict_within(
         if restart:
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
-        spent = asyncio.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
+        spent = loops.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
     return Predicted(failed, unfinished, spent.calls, spent.tokens, None if price is None else spent.cost)
 
 
@@ -132,7 +133,7 @@ def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -
     """What a model behind a server says of some pictures; see `predict`."""
     found: list[Prediction | None] = []
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
-        asyncio.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
+        loops.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
     return [one for one in found if one is not None]
 
 

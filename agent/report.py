@@ -130,7 +130,9 @@ def write_report(run: Path) -> Path:
             silent += not told
             cards.append(written)
             statuses[row.status] += 1
-        stages = sorted((dict(stage) for stage in db.execute(_STAGES)), key=lambda stage: _ORDER.get(stage["stage"], 99))
+        stages = sorted(
+            (dict(stage) for stage in db.execute(_STAGES)), key=lambda stage: _ORDER.get(stage["stage"], 99)
+        )
     finally:
         db.close()
     page = template.render(

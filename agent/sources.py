@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from agent.pictures import SUFFIXES
 from dataset_builder import atomic
 from dataset_builder.built import is_dataset, stored_pictures
-from dataset_builder.errors import InputError, OutputError, shorten
+from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
 from dataset_builder.records import Place, as_image_id
 
 __all__ = ["Listed", "Source", "open_source"]
@@ -52,6 +52,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
 
     Raises:
         InputError: if it holds no picture, or two with the same file name.
+        UnavailableError: while its pictures are read, if a dataset on the Hub stops answering.
     """
     path = Path(source)
     if path.is_dir() and is_dataset(path):
@@ -160,8 +161,9 @@ def _hub(dataset: str) -> Iterator[tuple[str, bytes]]:
     try:
         splits: Any = datasets.load_dataset(dataset, streaming=True)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{dataset}: is no directory, and no dataset of that name is in reach ({reason})") from None
+        raise InputError(
+            f"{dataset}: is no directory, and no dataset of that name is in reach ({_reason(error)})"
+        ) from None
     return _streamed(dataset, splits)
 
 
@@ -172,10 +174,25 @@ def _streamed(dataset: str, splits: Any) -> Iterator[tuple[str, bytes]]:
         if "image" not in (rows.column_names or []):
             raise InputError(f"{dataset}: has no column image; choose a dataset of pictures")
         undecoded = rows.cast_column("image", datasets.Image(decode=False))
-        for number, row in enumerate(undecoded):
+        for number, row in enumerate(_read(dataset, iter(undecoded))):
             image = row["image"] or {}
             name = row.get("image_id") or os.path.basename(image.get("path") or "") or f"{split}_{number:06d}.png"
             data = image.get("bytes")
             if data is None:
                 raise InputError(f"{dataset}: {shorten(name)} is stored as a path; embed the pictures")
             yield str(name), data
+
+
+def _read(dataset: str, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except Exception as error:  # whatever a network, a file format and three libraries make of it
+            raise UnavailableError(f"{dataset}: cannot be read on ({_reason(error)}); run again to go on") from None
+        yield row
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,6 +4,7 @@ import asyncio
 import email.utils
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,26 @@ def test_servers_that_quote_the_key_do_not_spread_it(monkeypatch: pytest.MonkeyP
         (reply,) = ask(endpoint.base_url)
     assert reply.text == "You sent [OPENAI_API_KEY]"
     assert KEY not in str(reply)
+
+
+def test_a_key_that_is_in_no_variable_is_kept_as_well() -> None:
+    """Also where the caller handed it to the client; a traceback does not have it either."""
+
+    async def refused(base_url: str) -> None:
+        client = connect("scripted", base_url, key=KEY)
+        try:
+            await Chat(client, "scripted").ask([{"role": "user", "content": "x"}], {}, 50)
+        finally:
+            await client.close()
+
+    quoting = Said(401, {"error": {"message": f"no such key: {KEY}"}})
+    with (
+        serve_scripted(lambda asked, number: quoting) as endpoint,
+        pytest.raises(UnavailableError, match=r"no such key: \[key\]") as raised,
+    ):
+        asyncio.run(refused(endpoint.base_url))
+    assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(

@@ -296,8 +296,10 @@ def test_hostile_texts_reach_nothing_but_their_field(whole: Whole, tmp_path: Pat
     ended = rows(tmp_path / "run")
     assert [row["status"] for row in ended][-1] == "failed"
     texts = [anomaly[field] for row in ended for anomaly in row["anomalies"] for field in ("phenomenon", "reasoning")]
-    signs = ("<script>", "\x1b[2J", "Ignore your instructions", "<svg onload")
-    assert sum(any(sign in text for text in texts) for sign in signs) >= 3
+    signs = ("<script>", "\\u001b[2J", "Ignore your instructions", "<svg onload", "so very long so very long")
+    answered = " ".join(row[0] for row in open_for_reading(tmp_path / "run").execute("SELECT answer FROM calls"))
+    assert all(sign in answered for sign in signs)
+    assert any(sign in text for text in texts for sign in (*signs, "\x1b[2J"))
     assert max(map(len, texts)) <= 4000
     for name in ("annotations.jsonl", "candidates.json", "summary.json", "run.json", "report.html"):
         content = (tmp_path / "run" / name).read_bytes()

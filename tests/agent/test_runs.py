@@ -17,6 +17,7 @@ from PIL import Image
 
 from agent import Annotation, AnomAgent
 from agent.plans import Settings
+from agent.plans.efficient import SCANS
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from dataset_builder.build import build
@@ -27,6 +28,8 @@ from tests.processes import run_command
 from tests.scripted_endpoint import Said, completion, serve_scripted, stage_of
 
 LIMIT = 8
+NOTHING = 3 + SCANS
+"""Calls for a picture in which no draft lists anything."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def test_only_the_prompt_that_changed_is_asked_again(run: Path, base_url: str, m
     changed = prompts._ASK["scan"].replace("Examine the whole picture", "Look at the whole picture with care")
     monkeypatch.setitem(prompts._ASK, "scan", changed)
     asked = again(run, base_url)
-    assert asked["scan"] == 3 * LIMIT
+    assert asked["scan"] == SCANS * LIMIT
     assert asked["discovery_draft"] == asked["attributes_broad"] == asked["relations_broad"] == 0
     monkeypatch.undo()
     assert again(run, base_url) == {}
@@ -109,8 +112,8 @@ def test_another_model_is_asked_everything(tmp_path: Path) -> None:
             annotate(str(tmp_path / "a.png"), tmp_path / "run", Endpoint(model, endpoint.base_url), Settings())
             return len(endpoint.asked) - before
 
-        assert calls("one") == 6
-        assert calls("two") == 6
+        assert calls("one") == NOTHING
+        assert calls("two") == NOTHING
         assert calls("one") == calls("two") == 0
 
 
@@ -146,7 +149,7 @@ def test_what_was_lost_is_asked_for_by_the_next_start(scenes: Path, tmp_path: Pa
         broken, before = False, len(endpoint.asked)
         summary = annotate(source, out, Endpoint("scripted", endpoint.base_url), Settings(), limit=3)
         assert (summary["partial"], summary["none"]) == (0, 3)
-        assert [stage_of(asked) for asked in endpoint.asked[before:]] == ["scan"] * 9
+        assert [stage_of(asked) for asked in endpoint.asked[before:]] == ["scan"] * 3 * SCANS
 
 
 def test_a_server_that_refuses_keeps_what_was_paid_for(scenes: Path, tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_a_server_that_refuses_keeps_what_was_paid_for(scenes: Path, tmp_path: P
         expired, before = False, len(endpoint.asked)
         summary = annotate(source, out, Endpoint("scripted", endpoint.base_url, 4), Settings(), limit=10)
     assert summary["none"] == 10
-    assert len(endpoint.asked) - before == 10 * 6 - 15
+    assert len(endpoint.asked) - before == 10 * NOTHING - 15
 
 
 def test_a_run_becomes_a_dataset(run: Path, base_url: str, dataset: Path, tmp_path: Path) -> None:

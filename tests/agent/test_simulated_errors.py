@@ -54,7 +54,10 @@ def test_a_look_at_more_findings_catches_fewer_false_ones(scenes: Path, together
 def test_stubborn_errors_come_again_at_the_same_rate(stubborn: float) -> None:
     """Whatever its share of repeated errors, a rate stays; what is repeated is the same in every look at a picture."""
     pictures = [
-        [Dice("look", look, picture, picture=picture, stubborn=stubborn).happens(0.3, "misses", "cup") for look in (0, 1)]
+        [
+            Dice("look", look, picture, picture=picture, stubborn=stubborn).happens(0.3, "misses", "cup")
+            for look in (0, 1)
+        ]
         for picture in range(LOOKS)
     ]
     first = sum(one for one, _ in pictures) / LOOKS

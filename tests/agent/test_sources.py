@@ -1,13 +1,16 @@
 """Sources: folders, lists, datasets built here and on the Hub, and a hundred thousand names."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import datasets
 import pytest
 from PIL import Image
 
-from agent.sources import Listed, open_source
-from dataset_builder.errors import InputError
+from agent.sources import Listed, _streamed, open_source
+from dataset_builder.errors import InputError, UnavailableError
 from tests.loopback_hub import LoopbackHub
 from tests.processes import run_python
 
@@ -137,7 +140,8 @@ plain = [item.image_id for item in open_source("me/plain", Path("plain"), None).
 try:
     open_source("me/none", Path("run"), None)
 except ValueError as error:
-    print(json.dumps([listed, plain, str(error)]))
+    none = str(error)
+print(json.dumps([listed, plain, none]))
 """,
             tmp_path,
             **hub.environment,
@@ -173,3 +177,20 @@ print(json.dumps([opened.total, time.process_time() - started, peak() - before])
     assert total == 100_000
     assert seconds < 20
     assert mebibytes < 40
+
+
+def test_a_dataset_that_breaks_off_is_told(tmp_path: Path) -> None:
+    """What goes wrong while rows are streamed, whatever it is, becomes one sentence that says how to go on."""
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield {"image": {"bytes": b"x", "path": "a.png"}}
+        raise ConnectionResetError("reset by peer")
+
+    features = datasets.Features(image=datasets.Image(decode=False))
+    stream = datasets.IterableDatasetDict(train=datasets.IterableDataset.from_generator(rows, features=features))
+    pictures = _streamed("me/photos", stream)
+    assert next(pictures) == ("a.png", b"x")
+    with pytest.raises(
+        UnavailableError, match=r"me/photos: cannot be read on \(.*reset by peer.*\); run again to go on"
+    ):
+        next(pictures)
