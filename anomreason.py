@@ -322,7 +322,9 @@ def audit(
                 return b""  # no picture: it is counted as failed, like one that cannot be decoded
 
         pictures = ((image_id, content(image_id)) for image_id in shown.ids)
-        return _ask(checked.reviewer, pictures, len(shown.ids), shown.path, steps, shown.budget, checked.prices)
+        count, path = len(shown.ids), shown.path
+        outcome: Outcome = _ask(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
+        return outcome
 
     here = local_reviewer(checked.reviewer, steps)
 

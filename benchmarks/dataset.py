@@ -146,7 +146,7 @@ else:
     timed("decoded rows/s", lambda: decode(rows))
     times["decoded rows/s"] = len(rows) / times["decoded rows/s"]
 print(json.dumps(times), flush=True)
-os._exit(0)  # an unfinished stream can wait for its own reading threads for ever when it is torn down
+os._exit(0)  # an unfinished stream can keep Python from ending: huggingface/datasets#7467, apache/arrow#45214
 """
 
 

@@ -53,7 +53,7 @@ class Result:
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{config}: " + ", ".join(f"{count} {split}" for split, count in splits.items())
+            f"{config}: " + ", ".join(f"{splits[split]} {split}" for split in SPLITS if split in splits)
             for config, splits in self.rows.items()
         )
 

@@ -111,6 +111,7 @@ def write_card(directory: Path, built: Built) -> None:
         warnings=[(kind, count, WARNINGS[kind]) for kind, count in by_kind(built.source.findings).items()],
         skipped=[(kind, count, ERRORS[kind]) for kind, count in by_kind(built.skipped).items()],
         pictures=len(rows),
+        annotated=len(annotated),
         anomalies=sum(len(row.anomalies or []) for row in annotated),
         candidates=sum(len(row.candidates or []) for row in rows),
         captions=sum(row.caption is not None for row in rows),

@@ -201,7 +201,7 @@ def _print_report(report: Any) -> None:
     for column in ("", "kind", "count", "the first"):
         table.add_column(column, justify="right" if column == "count" else "left", no_wrap=column == "kind")
     for level, kind, count, first in report.table():
-        shown = Text(printable(first), overflow="ellipsis", no_wrap=True)
+        shown = Text(printable(first), overflow="fold")
         table.add_row(Text(level, style="red" if level == "error" else "yellow"), kind, f"{count:,}", shown)
     typer.echo(f"{report.kind}: {report.pictures:,} pictures, {report.anomalies:,} anomalies")
     if report.findings:

@@ -3,12 +3,15 @@
 python metric_semap/app.py
 """
 
+import contextlib
 import html
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +151,19 @@ def score(
             None,
             None,
         )
-    directory = Path(tempfile.mkdtemp(prefix="semap-"))
+    directory = _new_directory()
     write_results(board, directory)
     report, metrics = directory / "report.html", directory / "metrics.json"
     return _scores(board), _plots(board), _matches(board), str(report), str(metrics)
+
+
+def _new_directory() -> Path:
+    """A directory for one result; those of an hour ago, which gradio has long copied, go."""
+    for old in Path(tempfile.gettempdir()).glob("semap-page-*"):
+        with contextlib.suppress(OSError):
+            if old.stat().st_mtime < time.time() - 3600:
+                shutil.rmtree(old)
+    return Path(tempfile.mkdtemp(prefix="semap-page-"))
 
 
 def _board(
@@ -291,7 +303,7 @@ def build_page() -> gr.Blocks:
         scores = gr.HTML(elem_id="scores")
         plots = gr.HTML(elem_id="plots")
         matches = gr.HTML(elem_id="matches")
-        with gr.Row():
+        with gr.Row(visible=False) as files:
             report = gr.File(label="report.html", interactive=False)
             metrics = gr.File(label="metrics.json", interactive=False)
         run.click(
@@ -299,6 +311,12 @@ def build_page() -> gr.Blocks:
             [sides["Predictions"], sides["References"], encoder, configuration, thresholds, matching, clean],
             [scores, plots, matches, report, metrics],
             api_name="score",
+        ).then(
+            lambda path: gr.Row(visible=path is not None),
+            report,
+            files,
+            api_visibility="private",
+            show_progress="hidden",
         )
         filled = [json.dumps(value, indent=2) for value in (EXAMPLE_PREDICTIONS, EXAMPLE_REFERENCES)]
         example.click(lambda: filled, None, [sides["Predictions"], sides["References"]], api_visibility="private")

@@ -39,7 +39,7 @@ class ReviewServer:
 
     def wait(self) -> "ReviewServer":
         """Wait until the page can be opened."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300  # Gradio alone takes minutes to import where everything waits for a core
         while "open http" not in self.log:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log

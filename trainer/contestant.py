@@ -115,6 +115,6 @@ def rest(budget: Budget, outcome: Outcome) -> Budget:
     """What is left of a budget."""
     used = Budget(outcome.usd, outcome.tokens, outcome.calls)
     # At 0, answers that are already paid for are still read.
-    return Budget(
-        *(None if limit is None else max(limit - (spent or 0), 0) for limit, spent in zip(budget, used, strict=True))
+    return Budget._make(
+        None if limit is None else max(limit - (spent or 0), 0) for limit, spent in zip(budget, used, strict=True)
     )

@@ -5,8 +5,9 @@
   whole picture go beside, because what nobody names is lost for good.
 - The integrator is asked only where two findings could be one anomaly, before they are verified twice.
 - Only what somebody found is verified. A sample that named a finding is a vote for it, one that verifies it a vote for or
-  against; it is kept when `ENOUGH` more spoke for it than against and at least one that verified it did. Votes end as soon as
-  those left could change nothing. A picture in which nobody found anything is done before that.
+  against; it is kept when `ENOUGH` more spoke for it than against, `min_support` if that is more, and at least one that
+  verified it did. Votes end as soon as those left could change nothing. A picture in which nobody found anything is done
+  before that.
 - What is verified comes with a close view where the picture has more detail than the whole shows.
 - A finding that the formatter leaves out is lost only if its verification was not of one mind.
 """
@@ -32,7 +33,7 @@ FINDINGS = 5
 CROPS = 4
 """Close views in one call."""
 ENOUGH = 3
-"""Votes by which a finding is kept; one less where it is verified by one sample alone."""
+"""Votes by which a finding is kept: one less where it is verified by one sample alone, more where more support is asked for."""
 
 
 def calls(settings: Settings, objects: int) -> dict[Stage, int]:
@@ -129,7 +130,7 @@ def _holds(evidence: Evidence, settings: Settings) -> bool:
 
 
 def _needed(settings: Settings) -> int:
-    return min(ENOUGH, 1 + settings.samples)
+    return max(min(ENOUGH, 1 + settings.samples), settings.min_support)
 
 
 def _decided(evidence: Evidence, settings: Settings) -> bool:

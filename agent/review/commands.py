@@ -41,8 +41,10 @@ def review(
     from agent.review.serve import serve  # Gradio takes seconds; what is wrong has been told by now
 
     def tell() -> None:
-        finished, total = desk.store.finished()
-        typer.echo(f"{total} items, {finished} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)")
+        finished = desk.store.finished()
+        typer.echo(
+            f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)"
+        )
 
     serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
 
@@ -54,10 +56,10 @@ def status(run: Run) -> None:
     from agent.review.export import open_store
 
     store = open_store(run)
-    finished, total = store.finished()
+    finished = store.finished()
     overlap, review = store.overlap, measure(store.items(), store.standing())
     store.close()
-    typer.echo(f"{finished} of {total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
+    typer.echo(f"{finished.items} of {finished.total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
     _print_reviewers(review)
     _print_agreement(review)
 
@@ -90,13 +92,14 @@ def export(
 def account(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="For `review --auth-file`.", show_default=False)],
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
-    password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for unless given.")
-    ],
 ) -> None:
-    """Add a reviewer who may log in, or change their password; only its hash is kept."""
+    """Add a reviewer who may log in, or change their password, which is asked for (or in REVIEW_PASSWORD); a hash is kept."""
+    import os
+
     from agent.review.accounts import add_account
 
+    # Not an option: everybody on this machine can read the command line, and the shell keeps it.
+    password = os.environ.get("REVIEW_PASSWORD") or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     add_account(file, name, password)
     typer.echo(f"{file}: {printable(name)} may log in")
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from agent.review import claims
 from agent.review.items import Item, gold_items, pictures_in, run_items
-from agent.review.store import FILE, Answer, Store, append, item_of, overlap_in, take_back
+from agent.review.store import FILE, Answer, Finished, Store, append, item_of, overlap_in, take_back
 from dataset_builder import severity
 from dataset_builder.errors import InputError, PictureError, shorten
 from dataset_builder.pictures import open_picture
@@ -58,7 +58,7 @@ class Desk:
         self.store.register(items, overlap=overlap)
         self._run = run
         self._pictures = pictures_in(run, self.store.items())
-        self._finished: tuple[float, tuple[int, int]] = (0.0, (0, 0))
+        self._finished = 0.0, Finished(0, 0, 0.0)
 
     def next(self, reviewer: str) -> dict[str, Any]:
         """The reviewer's items, first the one to show, and how far the review is."""
@@ -132,16 +132,22 @@ class Desk:
 
     def _answer(self, reviewer: str, held: list[Any]) -> dict[str, Any]:
         count, seconds, last = self.store.progress(reviewer)
-        at, (finished, total) = self._finished
+        at, finished = self._finished
         # Counting over everything costs as much as the answer itself, and nobody sees two seconds of it.
         if time.monotonic() - at > _STALE or not held:
-            finished, total = self.store.finished()
-            self._finished = time.monotonic(), (finished, total)
+            finished = self.store.finished()
+            self._finished = time.monotonic(), finished
         pace = statistics.median(seconds) if seconds else None
         return {
             "reviewer": reviewer,
             "items": [_shown(item_of(row)) for row in held],
-            "progress": {"yours": count, "finished": finished, "total": total, "seconds": pace},
+            "progress": {
+                "yours": count,
+                "finished": finished.items,
+                "total": finished.total,
+                "share": finished.share,
+                "seconds": pace,
+            },
             "last": last and last.verdict,
         }
 

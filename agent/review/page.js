@@ -117,13 +117,12 @@ function enable() {
 function take(state) {
   items = state.items;
   reviewer = state.reviewer;
-  const { yours, finished, total, seconds } = state.progress;
+  const { yours, finished, total, share, seconds } = state.progress;
   at(".count").textContent = `${finished} of ${total} done · ${yours} by you, ${reviewer}`;
-  at("progress").max = total;
-  at("progress").value = finished;
+  at("progress").value = share;
   at(".pace").textContent = seconds ? `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s each` : "";
-  at("[data-do=undo]").disabled = !state.last;
-  at(".done").textContent = finished === total
+  for (const button of element.querySelectorAll("[data-do=undo]")) button.disabled = !state.last;
+  at(".told").textContent = finished === total
     ? "Everything has been reviewed. Thank you."
     : "Nothing is left for you: others have the rest. Reload later, in case they leave some of it.";
   at(".desk").hidden = false;

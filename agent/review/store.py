@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -20,7 +21,7 @@ from agent.review.migrations import MIGRATIONS, VERSION
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.schema import Candidate, Verdict
 
-__all__ = ["FILE", "Answer", "Standing", "Store"]
+__all__ = ["FILE", "Answer", "Finished", "Standing", "Store"]
 
 FILE = "verdicts.sqlite"
 """The name of the file in a run."""
@@ -60,6 +61,14 @@ class Standing:
     edit: dict[str, str | int]
     note: str
     seconds: float
+
+
+class Finished(NamedTuple):
+    """How many items have as many answers as are asked for, how many there are, and the share of the answers that is in."""
+
+    items: int
+    total: int
+    share: float
 
 
 class Store:
@@ -176,17 +185,18 @@ class Store:
             ).fetchall()
         return count, [row["seconds"] for row in last], _standing_of(last[0]) if last else None
 
-    def finished(self) -> tuple[int, int]:
-        """How many items of the run have as many answers as are asked for, and how many items there are."""
+    def finished(self) -> Finished:
+        """How far the review of the run's items is; gold ones are not counted."""
         with self.read() as db:
             overlap = overlap_in(db)
-            (total,) = db.execute("SELECT count(*) FROM items WHERE gold IS NULL AND position IS NOT NULL").fetchone()
-            (finished,) = db.execute(
-                "SELECT count(*) FROM items WHERE gold IS NULL AND position IS NOT NULL AND "
-                "(SELECT count(*) FROM claims WHERE claims.item = items.item AND answered) >= ?",
-                (overlap,),
+            row = db.execute(
+                "SELECT count(*), total(answers >= :overlap), total(min(answers, :overlap)) FROM (SELECT (SELECT count(*) "
+                "FROM claims WHERE claims.item = items.item AND answered) AS answers FROM items "
+                "WHERE gold IS NULL AND position IS NOT NULL)",
+                {"overlap": overlap},
             ).fetchone()
-        return finished, total
+        total, finished, answers = map(int, row)
+        return Finished(finished, total, answers / max(1, total * overlap))
 
 
 def overlap_in(db: sqlite3.Connection) -> int:

@@ -91,7 +91,7 @@ for config in ("default", "candidates", "deepfake", "sft"):
     streamed = load_dataset("anomreason", config, split="test", streaming=True)
     assert whole.features == streamed.features, config
     name = next(name for name in whole.features if name.startswith("image"))
-    assert whole[0][name] and next(iter(streamed))[name]
+    assert whole[0][name] and all(row[name] for row in streamed)  # to the end: apache/arrow#45214
     column = list(whole.features)[1]
     assert load_dataset("anomreason", config, split="test", columns=[column]).column_names == [column]
 """

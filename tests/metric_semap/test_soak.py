@@ -48,7 +48,7 @@ def test_an_audits_intervals_hold_and_equal_generators_share_a_tier() -> None:
 
 
 def test_what_the_scores_tell_apart() -> None:
-    """Paraphrases score above chance; a wrong object, a wrong reason and a denial below them in what they corrupt."""
+    """Paraphrases score above chance, wrong phenomena and reasons below them; a wrong object and a denial, as the card says, do not."""
     spec = importlib.util.spec_from_file_location("meta_evaluation", BENCHMARKS / "meta_evaluation.py")
     assert spec is not None
     assert spec.loader is not None
@@ -60,6 +60,14 @@ def test_what_the_scores_tell_apart() -> None:
     scores = result["scores"]
     assert scores["the truth itself"]["SemAP_Full"] == 1
     assert scores["paraphrase"]["SemAP_Full"] > scores["paraphrase"]["chance_SemAP_Full"]
-    assert scores["wrong reason"]["SemAP_Rea"] < scores["paraphrase"]["SemAP_Rea"]
+    assert scores["wrong reason"]["SemAP_Full"] < scores["paraphrase"]["SemAP_Full"]
     assert scores["wrong phenomenon"]["SemAP_Phe"] < scores["paraphrase"]["SemAP_Phe"]
     assert scores["paraphrase, each item twice"]["SemAP_Full"] < scores["paraphrase"]["SemAP_Full"]
+    similar = result["similarities"]
+    assert similar["wrong reason"]["median Rea"] < similar["paraphrase"]["median Rea"]
+    assert similar["negation"]["median"] > 0.95 * similar["paraphrase"]["median"]
+    assert scores["wrong object"]["SemAP_Full"] > 0.95 * scores["paraphrase"]["SemAP_Full"]
+    card = (BENCHMARKS.parent / "metric_semap" / "README.md").read_text()
+    shown = {name: row for name, row in similar.items() if "," not in name}
+    for table in (meta.markdown(scores, "", {"severity_error": 1}), meta.markdown(shown, "", {})):
+        assert [row for row in table.splitlines()[2:] if row not in card] == []

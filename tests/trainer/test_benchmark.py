@@ -49,8 +49,12 @@ def endpoint(place: Path) -> Iterator[str]:
 
 def _constant(dataset: Path, path: Path) -> Path:
     """Predictions that say the same of every picture."""
+    return _answers(path, _names(dataset))
+
+
+def _answers(path: Path, names: list[str]) -> Path:
     said = {"name": "Odd", "phenomenon": "The red ball hangs in the air.", "reasoning": "Things fall.", "severity": 20}
-    rows = [{"image_id": name, "status": "anomalies", "label": "fake", "anomalies": [said]} for name in _names(dataset)]
+    rows = [{"image_id": name, "status": "anomalies", "label": "fake", "anomalies": [said]} for name in names]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
@@ -244,6 +248,25 @@ def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, tmp
             CliRunner().invoke(
                 anomreason.app, ["benchmark", str(bench), "--out", str(tmp_path)], catch_exceptions=False
             )
+
+
+def test_photographs_count_as_clean_and_unannotated_generated_pictures_do_not(official: Path, tmp_path: Path) -> None:
+    """The configuration `deepfake` of a release: photographs have no annotations, and are what false alarms are counted on."""
+    import datasets
+
+    rows = datasets.load_dataset(str(official), "deepfake", split="test")
+    fakes = rows.filter(lambda row: row["label"] == 1)["image_id"]
+    unknown = rows.map(lambda row: {"anomalies": None if row["image_id"] == fakes[0] else row["anomalies"]})
+    unknown.to_parquet(tmp_path / "data" / "test-00000.parquet")
+    said = _answers(tmp_path / "said.jsonl", rows["image_id"])
+    bench = {"dataset": str(tmp_path / "data"), "encoder": "minilm", "bootstrap": 0}
+    bench["models"] = {"said": {"predictions": said.name}}
+    (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
+    done = benchmark(tmp_path / "bench.yaml", tmp_path)
+    assert done.exit_code == 0, done.output
+    (explained,), (judged,) = (board(tmp_path)[title]["rows"] for title in ("explained", "judged"))
+    assert (explained["pictures"], explained["clean"]) == (len(fakes) - 1, len(rows) - len(fakes))
+    assert judged["verdicts"] == len(rows) - 1
 
 
 def test_the_results_hold_no_address_and_no_folder(place: Path, endpoint: str, whole: Path) -> None:

@@ -93,7 +93,8 @@ def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
                 from trainer.predict import predict
 
                 loaded[:] = loaded or load(settings.model, settings.adapter)
-                for prediction in predict(pending(), *loaded, batch_size=BATCH):
+                model, processor = loaded
+                for prediction in predict(pending(), model, processor, batch_size=BATCH):
                     writer.append(prediction)
                     done(len(writer.done))
         return Outcome()

@@ -19,7 +19,7 @@ from metric_semap.records import Picture, read_records
 from metric_semap.similarity import BertScoreSimilarity
 from trainer.benchmark.bench import Bench
 from trainer.contestant import Budget, Contestant, Outcome, claim, rest
-from trainer.examples import evenly
+from trainer.examples import evenly, questions
 from trainer.loading import load_split
 from trainer.names import file_name
 from trainer.predict import Progress, predict_dataset
@@ -145,13 +145,14 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
 
 
 def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
-    """The split's pictures as the metric reads them, kept beside the results."""
+    """The split's pictures as the metric reads them, kept beside the results; without generated ones that nobody annotated."""
     rows = load_split(bench.dataset, bench.split, {"image_id", "label", "anomalies"}, bench.config)
     rows = rows.select_columns(["image_id", "label", "anomalies"])
     label = rows.features["label"]
+    rows = rows.select([at for at, row in enumerate(rows) if questions(row, ["anomalies"])])
     if bench.limit is not None:
         rows = evenly(rows, bench.limit)  # a build has all generated pictures first
-    named = (row | {"label": label.int2str(row["label"])} for row in rows)
+    named = (row | {"label": label.int2str(row["label"]), "anomalies": row["anomalies"] or []} for row in rows)
     atomic.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named))
     return read_records(path, "reference")
 

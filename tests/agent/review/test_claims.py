@@ -41,11 +41,11 @@ def test_people_at_once_are_asked_different_items(desk: Desk) -> None:
 def test_overlap_asks_every_item_of_so_many_people(run: Path) -> None:
     """Each answers it once; a third has nothing to do when two are asked."""
     desk = Desk(run, overlap=2)
-    total = desk.store.finished()[1]
+    total = desk.store.finished().total
     asked = [item for name in ("ann", "bob", "eve") for item in answer_all(desk, name)]
     assert set(Counter(asked).values()) == {2}
     assert len(asked) == 2 * total
-    assert desk.store.finished() == (total, total)
+    assert desk.store.finished() == (total, total, 1.0)
     desk.store.close()
 
 
@@ -97,7 +97,7 @@ def test_two_processes_agree_on_the_overlap(run: Path) -> None:
     one, two = Desk(run, overlap=2), Desk(run)
     assert two.store.overlap == 2
     answer_all(two, "ann")
-    assert len(answer_all(one, "bob")) == one.store.finished()[1]
+    assert len(answer_all(one, "bob")) == one.store.finished().total
     one.store.close()
     two.store.close()
     with pytest.raises(InputError, match="--overlap 0"):

@@ -193,6 +193,23 @@ def test_passwords_are_kept_as_hashes(tmp_path: Path) -> None:
         add_account(path, "a:b", "long enough")
 
 
+def test_the_command_asks_for_the_password_and_takes_it_from_nowhere_visible(tmp_path: Path) -> None:
+    """It is typed twice, unseen, or in the environment; as an option, which everybody could read, there is none."""
+    from typer.testing import CliRunner
+
+    from agent.review.commands import app
+
+    path = tmp_path / "accounts"
+    command = ["verdicts", "account", str(path), "ann"]
+    asked = CliRunner().invoke(app, command, input="correct horse\ncorrect horse\n")
+    assert asked.exit_code == 0
+    assert "horse" not in asked.output
+    assert Accounts(path).admits("ann", "correct horse")
+    assert CliRunner().invoke(app, command, env={"REVIEW_PASSWORD": "battery staple"}).exit_code == 0
+    assert Accounts(path).admits("ann", "battery staple")
+    assert CliRunner().invoke(app, [*command, "--password", "correct horse"]).exit_code == 2
+
+
 def test_the_page_can_be_a_tab_of_another_app(place: Path) -> None:
     """Its events keep their names there, and work without a file being allowed."""
     import gradio as gr

@@ -129,12 +129,12 @@ def test_a_candidate_that_changed_is_asked_anew(run: Path) -> None:
     """Verdicts are on what was said. Those on what a run no longer says stay, and count no more."""
     desk = Desk(run)
     desk.verdict("ann", first(desk), "accept", "1")
-    total = desk.store.finished()[1]
+    total = desk.store.finished().total
     desk.store.close()
     path = run / "annotations.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0].replace("hands", "fingers") + "".join(lines[1:]))
     desk = Desk(run)
-    assert desk.store.finished() == (0, total)
+    assert desk.store.finished() == (0, total, 0.0)
     assert len(desk.store.standing()) == 1
     desk.store.close()
