@@ -68,7 +68,10 @@ def official(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """A real, headless Chromium: one for all tests, since Playwright runs once in a process."""
+    """A real, headless Chromium: one for all tests, since Playwright runs once in a process.
+
+    From then on an event loop runs in this thread, so tests say `agent.loops.run` where they would say `asyncio.run`.
+    """
     from playwright.sync_api import sync_playwright
 
     from tests.chromium import LAUNCH, find_chromium

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from agent import loops
 from agent.asking import Asker, Services
 from agent.budget import UNLIMITED, Budget
 from agent.client import Chat, connect
@@ -46,7 +47,7 @@ def ask(
                 await client.close()
 
     with serve_scripted(script) as endpoint:
-        items, asker = asyncio.run(asked(endpoint.base_url))
+        items, asker = loops.run(asked(endpoint.base_url))
         return items, asker, endpoint
 
 
@@ -227,7 +228,7 @@ def test_what_cannot_be_kept_is_not_asked(tmp_path: Path) -> None:
             await client.close()
 
     with serve_scripted(in_turn(completion('{"anomalies": []}'))) as endpoint:
-        asyncio.run(asked(endpoint.base_url))
+        loops.run(asked(endpoint.base_url))
     assert len(endpoint.asked) == 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent import loops
 from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price, read_prices
 from agent.forecast import forecast
 from agent.journal import Totals
@@ -66,7 +67,7 @@ def test_no_limit_is_passed_by_calls_at_once(limits: Limits) -> None:
         assert {type(result) for result in results} == {type(None), BudgetReached}
         return budget, done
 
-    budget, done = asyncio.run(spend())
+    budget, done = loops.run(spend())
     assert 0 < done < 20
     assert budget.calls == done
     assert limits.calls is None or budget.calls == limits.calls
@@ -81,7 +82,7 @@ def test_earlier_spending_counts() -> None:
         with pytest.raises(BudgetReached):
             await Budget(Limits(calls=3), None, Totals(3, 0, 0, 0.0, 0)).reserve(1, 1)
 
-    asyncio.run(reserve())
+    loops.run(reserve())
 
 
 @pytest.mark.parametrize("option", ["calls", "tokens", "usd"])

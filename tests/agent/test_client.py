@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agent import loops
 from agent.client import CallFailed, Chat, Reply, api_key, connect
 from agent.simulated import serve
 from dataset_builder.errors import UnavailableError
@@ -51,7 +52,7 @@ def ask(
         finally:
             await client.close()
 
-    return asyncio.run(calls())
+    return loops.run(calls())
 
 
 def first(bad: Said, count: int = 1) -> Callable[[Asked, int], Said]:
@@ -151,7 +152,7 @@ def test_a_server_that_goes_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) 
             await chat.ask([{"role": "user", "content": "x"}], {}, 50)
         await client.close()
 
-    asyncio.run(calls())
+    loops.run(calls())
 
 
 def test_a_call_that_stays_without_answer_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +283,7 @@ def test_a_key_that_is_in_no_variable_is_kept_as_well() -> None:
         serve_scripted(lambda asked, number: quoting) as endpoint,
         pytest.raises(UnavailableError, match=r"no such key: \[key\]") as raised,
     ):
-        asyncio.run(refused(endpoint.base_url))
+        loops.run(refused(endpoint.base_url))
     assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
     assert KEY not in "".join(traceback.format_exception(raised.value))
 

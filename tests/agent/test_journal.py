@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent import journal as journals
+from agent import loops
 from agent.journal import Attempt, Journal, open_for_reading
 from agent.ledger import by_stage, prune
 from agent.outputs import begin
@@ -41,7 +42,7 @@ def within(directory: Path, work: Callable[[Journal], Coroutine[Any, Any, Any]])
         async with Journal(directory) as journal:
             return await work(journal)
 
-    return asyncio.run(opened())
+    return loops.run(opened())
 
 
 def test_what_is_recorded_is_flushed_to_the_disk(tmp_path: Path) -> None:

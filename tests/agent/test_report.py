@@ -24,7 +24,7 @@ def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from agent.plans import Settings
 
     out = tmp_path_factory.mktemp("runs") / "run"
-    with serve(scenes, miss=0.1, hallucinate=0.2, malformed=0.1, refused=0.03, hostile=0.1) as base_url:
+    with serve(scenes, miss=0.1, hallucinate=0.2, malformed=0.05, refused=0.02, hostile=0.1) as base_url:
         annotate(str(scenes / "images"), out, Endpoint("simulated", base_url), Settings(), limit=16)
     write_report(out)
     return out

@@ -15,7 +15,7 @@ import datasets
 import pytest
 from PIL import Image
 
-from agent import Annotation, AnomAgent
+from agent import Annotation, AnomAgent, loops
 from agent.plans import Settings
 from agent.plans.efficient import SCANS
 from agent.run import Endpoint, annotate
@@ -222,7 +222,7 @@ def test_the_agent_answers_inside_a_running_loop(scenes: Path, base_url: str, tm
             threads = [asyncio.to_thread(agent.annotate, path, f"{number}.png") for number in range(3)]
             return [one, *others, *await asyncio.gather(*threads)]
 
-    annotations = asyncio.run(cell())
+    annotations = loops.run(cell())
     assert [one.image_id for one in annotations[:3]] == [row.image_id, "b.png", "c.png"]
     for one in annotations:
         assert one.status == "anomalies"
@@ -246,7 +246,7 @@ def test_a_whole_run_starts_inside_a_running_loop(run: Path, base_url: str) -> N
     async def cell() -> None:
         again(run, base_url)
 
-    asyncio.run(cell())
+    loops.run(cell())
     assert outputs(run) == before
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+from agent import loops
 from agent.slots import Slots
 
 
@@ -20,7 +21,7 @@ def test_an_earlier_picture_goes_first() -> None:
         await asyncio.gather(*(call(rank, number) for number, rank in enumerate((5, 3, 3, 0, 4))))
         return served
 
-    assert asyncio.run(work()) == [(5, 0), (0, 3), (3, 1), (3, 2), (4, 4)]
+    assert loops.run(work()) == [(5, 0), (0, 3), (3, 1), (3, 2), (4, 4)]
 
 
 def test_no_more_are_served_than_there_is_room_for() -> None:
@@ -52,7 +53,7 @@ def test_no_more_are_served_than_there_is_room_for() -> None:
             pass
         return most, served
 
-    most, served = asyncio.run(asyncio.wait_for(work(), 30))
+    most, served = loops.run(asyncio.wait_for(work(), 30))
     assert most == 3
     assert served >= 85
 
@@ -79,4 +80,4 @@ def test_a_slot_given_in_the_moment_of_cancelling_is_passed_on() -> None:
         await asyncio.wait_for(waiting, 10)
         return reached
 
-    assert asyncio.run(work())
+    assert loops.run(work())
