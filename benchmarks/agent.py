@@ -137,21 +137,21 @@ def compare(case: Case, seed: int, place: Path, outcomes: Outcomes) -> None:
         for path in (scenes / "images").iterdir():  # the server knows them at any size
             Image.open(path).resize((case.side, case.side), Image.Resampling.LANCZOS).save(images / path.name)
     rows = read_scenes(scenes)
-    for plan, supports in SUPPORT.items():
+    for plan, support in ((plan, support) for plan, supports in SUPPORT.items() for support in supports):
+        out = place / f"{plan}{support}"
         with server(scenes, **RATES, stubborn=case.stubborn, seed=seed) as url:
-            for support in supports:  # in one run directory: what both need is asked once and counted in both
-                settings = Settings(plan=plan, min_support=support)  # type: ignore[arg-type]
-                summary = annotate(str(images), place / plan, Endpoint("simulated", url, POOL), settings)
-                served = httpx.get(url.replace("/v1", "/stats")).json()
-                tokens = served["prompt_tokens"] + served["completion_tokens"]
-                assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
-                lines = (place / plan / "annotations.jsonl").read_text().splitlines()
-                q = judge(rows, [Annotation.model_validate_json(line) for line in lines])
-                if (plan, support) in outcomes:
-                    before = outcomes[plan, support]
-                    outcomes[plan, support] = (before[0] + q, before[1] + served["calls"], before[2] + tokens)
-                else:
-                    outcomes[plan, support] = (q, served["calls"], tokens)
+            settings = Settings(plan=plan, min_support=support)  # type: ignore[arg-type]
+            summary = annotate(str(images), out, Endpoint("simulated", url, POOL), settings)
+            served = httpx.get(url.replace("/v1", "/stats")).json()
+        tokens = served["prompt_tokens"] + served["completion_tokens"]
+        assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
+        lines = (out / "annotations.jsonl").read_text().splitlines()
+        q = judge(rows, [Annotation.model_validate_json(line) for line in lines])
+        if (plan, support) in outcomes:
+            before = outcomes[plan, support]
+            outcomes[plan, support] = (before[0] + q, before[1] + served["calls"], before[2] + tokens)
+        else:
+            outcomes[plan, support] = (q, served["calls"], tokens)
 
 
 class Load(NamedTuple):
@@ -173,8 +173,8 @@ def client() -> None:
         size = sum(len(picture.url) for picture in pictures) / len(pictures) / 1000
         with server(scenes) as url:
             for name, load in (
-                ("text only", Load([picture._replace(url=_TINY) for picture in pictures], 4_000)),
-                (f"pictures of {size:.0f} kB", Load(pictures, 2_000)),
+                ("text only", Load([picture._replace(url=_TINY) for picture in pictures], 2_000)),
+                (f"pictures of {size:.0f} kB", Load(pictures, 600)),
             ):
                 bare, ours = [], []
                 for turn in range(4):
@@ -183,11 +183,12 @@ def client() -> None:
                 best, own = max(bare), max(ours)
                 print(
                     f"{name}: bare client {best:,.0f} calls/s, with ours and the journal {own:,.0f}: {own / best:.0%}"
-                    f" (each turn: {', '.join(f'{o / b:.0%}' for o, b in zip(ours, bare, strict=True))})"
+                    f" (each turn: {', '.join(f'{o / b:.0%}' for o, b in zip(ours, bare, strict=True))})",
+                    flush=True,
                 )
         latency, slots = 0.2, POOL
         with server(scenes, latency=latency, slots=slots) as url:
-            rate = asyncio.run(_ours(url, Load(pictures, 1_600), Path(place) / "limited"))
+            rate = asyncio.run(_ours(url, Load(pictures, 800), Path(place) / "limited"))
             capacity = slots / latency
             print(f"server of {slots} slots at {latency} s = {capacity:.0f} calls/s: {rate:.0f}, {rate / capacity:.0%}")
 
@@ -257,7 +258,8 @@ def wall() -> None:
                 took = time.perf_counter() - started
                 serial, calls = asyncio.run(_serial(url, out, scenes))
                 print(
-                    f"{plan}: {calls} calls, {took:.1f} s; image after image with barriers {serial:.1f} s: {serial / took:.1f}×"
+                    f"{plan}: {calls} calls, {took:.1f} s; image after image with barriers {serial:.1f} s: {serial / took:.1f}×",
+                    flush=True,
                 )
 
 
