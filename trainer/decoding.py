@@ -81,6 +81,8 @@ class _Roomy(DynamicLayer):  # type: ignore[misc]
     """A layer's keys and values, [batch, heads, length, dimensions], as the filled part of larger tensors."""
 
     ROOM = 64
+    keys: Any
+    values: Any
     _held: list[Tensor] | None = None
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
