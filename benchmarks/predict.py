@@ -7,7 +7,7 @@
 
 "One at a time" is what one writes without this package: a model as transformers loads it, the processor and `model.generate` for
 each picture. "Batched" is `trainer.predict.predict`. Both run in fp32, greedily, on the same pictures, and take turns, so that
-whatever else the machine does meets both; the ratio is the median over the rounds. Where two texts differ, the logits are computed
+whatever else the machine does meets both; ratios are medians over the rounds. Where two texts differ, the logits are computed
 again without a cache, and the lead of the chosen token over the other is told: below about 1e-4 the two are a tie that rounding
 decides.
 
@@ -58,10 +58,11 @@ def one_at_a_time(pictures: Pictures, model: Any, processor: Any) -> list[str]:
     return answers
 
 
-def timed(work: Callable[[], list[str]]) -> tuple[float, list[str]]:
-    started = time.perf_counter()
+def timed(work: Callable[[], list[str]]) -> tuple[float, float, list[str]]:
+    """Seconds on the clock and of the processor, and the answers."""
+    started, spent = time.perf_counter(), time.process_time()
     answers = work()
-    return time.perf_counter() - started, answers
+    return time.perf_counter() - started, time.process_time() - spent, answers
 
 
 @torch.inference_mode()
@@ -99,21 +100,22 @@ def main() -> None:
         names = [row.image_id for row in read_scenes(scenes)]
         pictures: Pictures = [(name, Image.open(scenes / "images" / name).convert("RGB")) for name in names]
         model, processor = load(arguments.model, dtype=torch.float32)
-        ratios, alone, together, seconds = [], [], [], [0.0, 0.0]
+        ratios, spent, alone, together, seconds = [], [], [], [], [0.0, 0.0]
         plain = AutoModelForImageTextToText.from_pretrained(resolve(arguments.model), dtype=torch.float32)
         plain = plain.to(model.device).eval()
         one_at_a_time(pictures[:2], plain, processor)  # what is slow only once
         for turn in range(arguments.rounds):
             part = pictures[turn :: arguments.rounds]
-            slow, texts = timed(lambda part=part: one_at_a_time(part, plain, processor))  # type: ignore[misc]
+            slow, slow_cpu, texts = timed(lambda part=part: one_at_a_time(part, plain, processor))  # type: ignore[misc]
             alone += zip(part, texts, strict=True)
-            fast, texts = timed(
+            fast, fast_cpu, texts = timed(
                 lambda part=part: [  # type: ignore[misc]
                     str(answer.raw) for answer in predict(part, model, processor, batch_size=arguments.batch_size)
                 ]
             )
             together += texts
             ratios.append(slow / fast)
+            spent.append(slow_cpu / fast_cpu)
             seconds = [seconds[0] + slow, seconds[1] + fast]
         other = [
             (image, one, two)
@@ -131,6 +133,7 @@ def main() -> None:
             "batched, pictures a second": round(len(pictures) / seconds[1], 2),
             "ratio, median of rounds": round(statistics.median(ratios), 2),
             "ratio, all rounds": [round(ratio, 2) for ratio in ratios],
+            "ratio of processor time, median": round(statistics.median(spent), 2),
             "same text": f"{len(pictures) - len(other)} of {len(pictures)}",
             "lead where texts part, logits": [round(lead(*one, plain, processor), 7) for one in other],
             "endpoint that answers at once, pictures a second": round(served(scenes, Path(directory)), 1),

@@ -3,6 +3,8 @@
 `model.generate` goes on with every row until the longest answer ends. Here it is stopped whenever half of the rows are done, and
 goes on with the others, their key–value cache cut down to them. The tokens are those of one call of `generate`, whatever the
 model's generation configuration asks for; only rows without use are no longer computed.
+
+The cache has room to grow, where transformers' own is copied whole at every token.
 """
 
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.cache_utils import Cache, DynamicLayer
 
 __all__ = ["ends", "generate"]
 
@@ -34,6 +37,8 @@ def generate(model: Any, inputs: Mapping[str, Tensor], limit: int) -> list[list[
     rows = list(range(inputs["input_ids"].shape[0]))
     answers: list[list[int]] = [[] for _ in rows]
     state: dict[str, Any] = dict(inputs)
+    if set(getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]) == {"full_attention"}:
+        state["past_key_values"] = Cache(layer_class_to_replicate=_Roomy)
     while rows:
         made = model.generate(
             **state,
@@ -70,6 +75,40 @@ def _only(left: Tensor, model: Any, mask: Tensor, made: Any) -> dict[str, Any]:
         "attention_mask": torch.cat([mask[left], fresh], dim=1),
         "past_key_values": cache,
     }
+
+
+class _Roomy(DynamicLayer):  # type: ignore[misc]
+    """A layer's keys and values, [batch, heads, length, dimensions], as the filled part of larger tensors."""
+
+    ROOM = 64
+    keys: Any
+    values: Any
+    _held: list[Tensor] | None = None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        filled = self.get_seq_length()
+        length = filled + key_states.shape[-2]
+        if self._held is None or length > self._held[0].shape[-2]:
+            before = (self.keys, self.values) if filled else (None, None)
+            self._held = [self._larger(new, old) for new, old in zip((key_states, value_states), before, strict=True)]
+        for tensor, new in zip(self._held, (key_states, value_states), strict=True):
+            tensor[..., filled:length, :] = new
+        self.keys, self.values = (tensor[..., :length, :] for tensor in self._held)
+        return self.keys, self.values
+
+    def _larger(self, new: Tensor, old: Tensor | None) -> Tensor:
+        filled = 0 if old is None else old.shape[-2]
+        batch, heads, more, size = new.shape
+        tensor = new.new_empty(batch, heads, filled + more + self.ROOM, size)
+        if old is not None:
+            tensor[..., :filled, :] = old
+        return tensor
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self._held = None
 
 
 class _HalfAnswered(StoppingCriteria):  # type: ignore[misc]
