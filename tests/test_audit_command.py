@@ -181,7 +181,7 @@ def test_the_agent_is_the_reviewer(pictures: Path, tmp_path: Path) -> None:
         calls = asked(base_url)
         rows = tmp_path / "out" / "predictions" / "odd.jsonl"
         process = subprocess.Popen([*COMMAND, path, "--out", tmp_path / "out"], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 900
         while not rows.is_file() or rows.read_bytes().count(b"\n") < 2:
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
