@@ -210,7 +210,7 @@ def asked(base_url: str) -> int:
 
 
 def test_a_budget_stops_the_audit_before_it_is_spent(pictures: Path, tmp_path: Path) -> None:
-    """What is left goes from source to source; then nothing is ranked, the exit code is 3; with more, it goes on where it stopped."""
+    """What is left goes from source to source; then nothing is ranked, and the exit code is 3. With more, the audit goes on."""
     path = tmp_path / "generators.yaml"
     with serve(pictures / "scenes") as base_url:
         plan: dict[str, Any] = {
