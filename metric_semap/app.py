@@ -303,7 +303,7 @@ def build_page() -> gr.Blocks:
         scores = gr.HTML(elem_id="scores")
         plots = gr.HTML(elem_id="plots")
         matches = gr.HTML(elem_id="matches")
-        with gr.Row(visible=False) as files:
+        with gr.Row():
             report = gr.File(label="report.html", interactive=False)
             metrics = gr.File(label="metrics.json", interactive=False)
         run.click(
@@ -311,12 +311,6 @@ def build_page() -> gr.Blocks:
             [sides["Predictions"], sides["References"], encoder, configuration, thresholds, matching, clean],
             [scores, plots, matches, report, metrics],
             api_name="score",
-        ).then(
-            lambda path: gr.Row(visible=path is not None),
-            report,
-            files,
-            api_visibility="private",
-            show_progress="hidden",
         )
         filled = [json.dumps(value, indent=2) for value in (EXAMPLE_PREDICTIONS, EXAMPLE_REFERENCES)]
         example.click(lambda: filled, None, [sides["Predictions"], sides["References"]], api_visibility="private")
