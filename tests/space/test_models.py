@@ -23,7 +23,7 @@ def test_a_process_loads_a_model_once(monkeypatch: pytest.MonkeyPatch, adapter: 
     monkeypatch.setattr(space.local, "load", lambda model: loads.append(model) or load(model))
     tuned, base = space.local.open_local("tiny", str(adapter))
     alone, _ = space.local.open_local("tiny", None)
-    assert loads == ["tiny"]
+    assert len(loads) == 1
     assert base is not None
     assert tuned._weights is base._weights is alone._weights
     space.local._weights.cache_clear()
