@@ -53,7 +53,7 @@ def serve_space(work: Path, *options: str, command: list[str] | None = None, **v
                 urllib.request.urlopen(url, timeout=5).read()
                 break
             except OSError:
-                if server.poll() is not None or time.monotonic() - started > 300:  # a hang guard
+                if server.poll() is not None or time.monotonic() - started > 300:
                     raise AssertionError(log.read_text()) from None
                 time.sleep(0.1)
         yield Served(url, server.pid, work / "uploads", log, time.monotonic() - started)
