@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from gradio_client import Client, handle_file  # noqa: E402
+from gradio_client.utils import Status  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from agent import simulated  # noqa: E402
@@ -70,6 +71,8 @@ def crowd(served: Served, browser: Any) -> None:
         job = client.submit(handle_file(SCENE), api_name="/examine")
         job.add_done_callback(partial(_note, done, number, time.monotonic()))
         jobs.append(job)
+    while sum(job.status().code == Status.PROCESSING or job.done() for job in jobs) < VISITORS // 2:
+        time.sleep(0.01)  # so that the page comes in the middle of them
     asked = time.monotonic()
     page.locator("#picture [data-scene]").nth(2).click()
     shown: list[int] = []

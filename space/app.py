@@ -34,7 +34,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
         InputError: if settings do not fit together.
         OutputError: if the port is taken.
     """
-    from space.door import NoFetching, clear, open_tools, own_folder, sweep
+    from space.door import Door, clear, open_tools, own_folder, sweep
 
     uploads = own_folder()
     atexit.register(clear, uploads)
@@ -57,11 +57,12 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
             mcp_server=True,
             max_file_size=MAX_BYTES,
             footer_links=["api"],
+            run_history=False,  # it would keep pictures and answers in the visitor's browser
             ssr_mode=False,
             share=False,
             quiet=True,
             prevent_thread_lock=True,
-            app_kwargs={"middleware": [Middleware(NoFetching)]},
+            app_kwargs={"middleware": [Middleware(Door)]},
         )
     except OSError as error:
         raise OutputError(f"--port {port}: cannot be served on ({error}); choose another one") from None

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from space.uploads import MAX_BYTES
 
-__all__ = ["NoFetching", "Page", "clear", "open_tools", "own_folder", "sweep"]
+__all__ = ["Door", "Page", "clear", "open_tools", "own_folder", "sweep"]
 
 LEFT_BEHIND = 600
 """Seconds after which an upload that nobody asked about is deleted; one that was examined is deleted at once."""
@@ -70,20 +70,30 @@ def sweep(folder: Path, age: float = LEFT_BEHIND, every: float = 60) -> threadin
     return thread
 
 
-class NoFetching:
-    """Gradio fetches web addresses for its visitors (`/file=https://…`, `/proxy=…`); this server does not."""
+class Door:
+    """Refuses what Gradio would do for anyone and this page has no use for.
+
+    That is fetching web addresses (`/file=https://…`, `/proxy=…`), keeping a visitor's page on the disk (`/deep_link`), running a
+    video converter on what is sent to it, editing the app, and telling who did what (`/monitoring`).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = unquote(scope.get("path", ""))
-            wanted = path.partition("/file=")[2].lstrip("/").lower()
-            if "/proxy=" in path or "://" in wanted or wanted.startswith(("http:", "https:", "ftp:", "data:")):
-                await PlainTextResponse("This server fetches nothing.", status_code=403)(scope, receive, send)
-                return
+        if scope["type"] == "http" and _unwanted(unquote(scope.get("path", ""))):
+            await PlainTextResponse("This server does not do that.", status_code=403)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+
+def _unwanted(path: str) -> bool:
+    wanted = path.partition("/file=")[2].lstrip("/").lower()
+    return (
+        any(part in path for part in ("/proxy=", "/deep_link", "/process_recording", "/monitoring", "vibe-"))
+        or "://" in wanted
+        or wanted.startswith(("http:", "https:", "ftp:", "data:"))
+    )
 
 
 class Page(gr.Blocks):  # type: ignore[misc, unused-ignore]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from space.examination import Examination, Verdict
 from space.uploads import Picture
 from trainer.loading import TINY, first_line, load, resolve
 
-__all__ = ["Local", "open_local"]
+__all__ = ["Local", "Weights", "open_local"]
 
 MAX_NEW_TOKENS = 1024
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -35,10 +36,27 @@ def _on_gpu(function: _F) -> _F:
     return decorated
 
 
+@dataclass
+class Weights:
+    """What models share that differ in an adapter alone.
+
+    Attributes:
+        model, processor: as `trainer.loading.load` returns them.
+        lock (`threading.Lock`): lets one answer at a time through.
+        adapted (`PeftModel`, *optional*): the model with an adapter put into it; it then answers as the base only inside
+            `disable_adapter`.
+    """
+
+    model: Any
+    processor: Any
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    adapted: Any = None
+
+
 @cache
-def _weights(model: str) -> tuple[Any, Any, threading.Lock]:
-    """A model, its processor and the lock that lets one answer at a time through: loaded once in a process."""
-    return *load(model), threading.Lock()
+def _weights(model: str) -> Weights:
+    """A model's weights: loaded once in a process."""
+    return Weights(*load(model))
 
 
 def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["Local", "Local | None"]:
@@ -48,25 +66,24 @@ def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["L
         UnavailableError: if a part is out of reach.
         InputError: if the adapter was made for another base model.
     """
-    loaded, processor, lock = _weights(model)
+    weights = _weights(resolve(model))
     tiny = Path(resolve(model)).absolute() == TINY.absolute()
     name = "tiny" if tiny else Path(model).name
     if adapter is None:
-        return Local(name, loaded, processor, lock, tiny, boxes), None
+        return Local(name, weights, tiny, boxes), None
     from peft import PeftModel
 
     from dataset_builder.errors import InputError, UnavailableError
 
     try:
         # Not merged: switched off it is the base, so base and adapter cost the memory of one model.
-        adapted = PeftModel.from_pretrained(loaded, adapter).eval()
+        weights.adapted = PeftModel.from_pretrained(weights.model, adapter).eval()
     except RuntimeError as error:
         raise InputError(f"{adapter}: does not fit {model}; give its own base model ({first_line(error)})") from None
     except (OSError, ValueError) as error:
         raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
-    # Switching the adapter off asks PEFT each time: the base it was put into is no longer a base.
-    tuned = Local(f"{name} + {Path(adapter).name}", adapted, processor, lock, tiny, boxes)
-    return tuned, Local(f"{name} (base)", adapted, processor, lock, tiny, boxes, base=True)
+    tuned = Local(f"{name} + {Path(adapter).name}", weights, tiny, boxes, adapted=True)
+    return tuned, Local(f"{name} (base)", weights, tiny, boxes)
 
 
 class Local:
@@ -74,32 +91,23 @@ class Local:
 
     Args:
         name (`str`): what a visitor calls it.
-        model, processor: as `trainer.loading.load` returns them, or a `PeftModel`.
-        lock (`threading.Lock`): held while it answers; models that share weights share it.
+        weights (`Weights`): of the model.
         tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
         boxes (`bool`): whether it is asked where each anomaly is.
-        base (`bool`): whether the adapter is to be switched off.
+        adapted (`bool`): whether the adapter is to be switched on.
     """
 
     at_once = 1
 
-    def __init__(
-        self,
-        name: str,
-        model: Any,
-        processor: Any,
-        lock: threading.Lock,
-        tiny: bool,
-        boxes: bool = False,
-        base: bool = False,
-    ) -> None:
+    def __init__(self, name: str, weights: Weights, tiny: bool, boxes: bool = False, adapted: bool = False) -> None:
         self.name, self.knows_scenes_alone = name, tiny
         self._task: Task = "grounded" if boxes else "anomalies"
-        self._model, self._processor, self._lock, self._base = model, processor, lock, base
+        self._weights, self._adapted = weights, adapted
+        self._processor = weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
     def examine(self, picture: Picture) -> Iterator[Examination]:
-        with self._lock:
+        with self._weights.lock:
             pieces = self._on_gpu(picture.image)
             shown = next(pieces)
             yield from examine_text(picture, pieces, shown)
@@ -112,7 +120,8 @@ class Local:
         """
         stop = threading.Event()
         pieces = _Pieces(self._processor.tokenizer)
-        with self._model.disable_adapter() if self._base else nullcontext():
+        model = self._weights.adapted or self._weights.model
+        with model.disable_adapter() if self._weights.adapted and not self._adapted else nullcontext():
             inputs = self._inputs(self._task, image)
             side = self._processor.image_processor.patch_size
             _, rows, columns = inputs["image_grid_thw"][0].tolist()
@@ -121,7 +130,7 @@ class Local:
             def generate() -> None:
                 try:
                     with torch.inference_mode():
-                        self._model.generate(
+                        model.generate(
                             **inputs,
                             max_new_tokens=MAX_NEW_TOKENS,
                             do_sample=False,
@@ -141,16 +150,16 @@ class Local:
                 stop.set()
                 thread.join()
             if not self.knows_scenes_alone:
-                yield self._verdict(image)
+                yield self._verdict(model, image)
 
     def _inputs(self, task: Task, image: Any) -> Any:
         prompt = self._processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
-        return self._processor(images=[image], text=[prompt], return_tensors="pt").to(self._model.device)
+        return self._processor(images=[image], text=[prompt], return_tensors="pt").to(self._weights.model.device)
 
     @torch.inference_mode()
-    def _verdict(self, image: Any) -> Verdict:
+    def _verdict(self, model: Any, image: Any) -> Verdict:
         """The probability of Yes against No as the first token of the answer to the verdict's question."""
-        logits = self._model(**self._inputs("verdict", image)).logits[0, -1].float()
+        logits = model(**self._inputs("verdict", image)).logits[0, -1].float()
         yes, no = (self._processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No"))
         p_fake = torch.softmax(logits[[yes, no]], dim=0)[0].item()
         return {"label": "fake" if p_fake >= 0.5 else "real", "p_fake": round(p_fake, 3)}

@@ -301,6 +301,23 @@ def _ignoring(base_url: str, asked: list[dict[str, Any]]) -> None:
         post(base_url, asked)
 
 
+def test_a_streamed_answer_is_the_same_answer_in_pieces(scenes: Path) -> None:
+    """Chunks as OpenAI's, with the reason at the end; a connection that is cut ends without one."""
+    asked = direct(url_of(scenes / "images" / odd(scenes)[0].image_id))
+    with serve(scenes) as base_url:
+        whole = post(base_url, asked).json()
+        lines = [line for line in post(base_url, asked, stream=True).text.splitlines() if line]
+    assert lines.pop() == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines]
+    pieces = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
+    assert len(pieces) > 3
+    assert "".join(pieces) == whole["choices"][0]["message"]["content"]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["stop"]
+    assert chunks[-1]["usage"] == whole["usage"]
+    with serve(scenes, cut=1.0) as base_url, pytest.raises(httpx.RemoteProtocolError):
+        post(base_url, asked, stream=True)
+
+
 def test_bills_what_it_served(scenes: Path) -> None:
     """Text costs a token for four characters, a picture one for 28 × 28 pixels; what was not answered costs nothing."""
     url = url_of(scenes / "images" / odd(scenes)[0].image_id)

@@ -69,10 +69,14 @@ def test_addresses_are_not_fetched(client: Client, address: str) -> None:
         "gradio_api/file=https:%2F%2Fexample.com",
         "gradio_api/proxy=http://127.0.0.1:9/",
         f"gradio_api/file={EXAMPLES.parent / 'app.py'}",
+        "gradio_api/deep_link?session_hash=x",
+        "gradio_api/process_recording",
+        "gradio_api/vibe-code",
+        "monitoring/summary",
     ],
 )
 def test_the_servers_files_and_neighbours_stay_out_of_reach(tiny: Served, path: str) -> None:
-    """Refused, whoever asks."""
+    """Refused, whoever asks; so is what Gradio would do for anyone and the page has no use for."""
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(tiny.url + path)
     assert refused.value.code in (403, 404)

@@ -78,6 +78,39 @@ def test_an_answer_is_cards_and_boxes_and_files_to_take_along(
     assert answer["anomalies"][0]["phenomenon"] in files["html"]
 
 
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(open_page: Any, endpoint: Served, stub: StubEndpoint, way: str) -> None:
+    """Both are as good as choosing a file."""
+    page = open_page(endpoint)
+    content = base64.b64encode((EXAMPLES / "floating.png").read_bytes()).decode()
+    page.evaluate(
+        """async ([way, content]) => {
+          const picture = await (await fetch("data:image/png;base64," + content)).blob();
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([picture], way + "ped.png", {type: "image/png"}));
+          const about = {bubbles: true, cancelable: true};
+          if (way === "paste") document.body.dispatchEvent(new ClipboardEvent("paste", {...about, clipboardData: dataTransfer}));
+          else document.querySelector("#picture .ar-stage").dispatchEvent(new DragEvent("drop", {...about, dataTransfer}));
+        }""",
+        [way, content],
+    )
+    page.locator("#results [data-status=none]").wait_for()
+    assert page.locator("#picture img").first.get_attribute("alt") == f"The picture {way}ped.png"
+    assert len(stub.asked) == 2
+
+
+def test_nothing_stays_in_the_browser(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
+    """Neither picture nor answer: who uses the computer next finds nothing."""
+    page = open_page(endpoint)
+    send(page)
+    page.locator("#results [data-status=none]").wait_for()
+    page.reload()
+    page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
+    kept = "async () => JSON.stringify([await indexedDB.databases(), {...localStorage}, {...sessionStorage}])"
+    assert "mine" not in page.evaluate(kept)
+    assert "runs" not in page.evaluate(kept)
+
+
 def test_a_clean_scene_is_an_answer_not_an_error(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
     """`[]` says that nothing was found, with what that is worth, the verdict and files to take along."""
     page = open_page(endpoint)
