@@ -1,6 +1,6 @@
 """What a LoRA adapter learns of a family the tiny model has never seen, and what it forgets: `python benchmarks/held_out.py`.
 
-For each held-out family: 800 pictures as in the quickstart, the recipe `tiny`, hits on true scenes of the test split, false alarms
+For each held-out family: as many pictures as in the quickstart, the recipe `tiny`, hits on the test split, false alarms
 on their clean twins, and micro-F1 on fresh scenes of the trained families before and after.
 """
 
@@ -20,16 +20,16 @@ from trainer.loading import load
 from trainer.predict import predict
 from trainer.tiny.evaluate import score
 
-PICTURES = 800
-
 
 def _names(prediction: Prediction, family: str) -> bool:
     return any(family_of(anomaly.name) == family for anomaly in prediction.anomalies)
 
 
-def run(family: str, model: str, seed: int, fresh: int, options: list[str], root: Path) -> dict[str, object]:
+def run(
+    family: str, model: str, seed: int, pictures: int, fresh: int, options: list[str], root: Path
+) -> dict[str, object]:
     """Teach one family and return hits, false alarms, forgetting and the minutes it took."""
-    write_scenes(root / "scenes", PICTURES, seed, (family,) * len(TRAINED) + TRAINED)
+    write_scenes(root / "scenes", pictures, seed, (family,) * len(TRAINED) + TRAINED)
     build(root / "scenes", root / "dataset", recipe=None)
     started = time.monotonic()
     given = ["--config", "tiny", "--dataset_name", str(root / "dataset"), "--model_name_or_path", model]
@@ -41,9 +41,9 @@ def run(family: str, model: str, seed: int, fresh: int, options: list[str], root
     split = datasets.load_dataset(str(root / "dataset"), split="test")
     tuned = load(model, str(adapter))
     told = {one.image_id: one for one in predict(((row["image_id"], row["image"]) for row in split), *tuned)}
-    pictures = [picture for index in range(fresh) for picture in pair(seed + 1, index)]
-    named = [(picture.row.image_id, picture.image) for picture in pictures]
-    rows = [picture.row for picture in pictures]
+    unseen = [picture for index in range(fresh) for picture in pair(seed + 1, index)]
+    named = [(picture.row.image_id, picture.image) for picture in unseen]
+    rows = [picture.row for picture in unseen]
     before, after = (score(rows, list(predict(named, *loaded, batch_size=32))) for loaded in (load(model), tuned))
     return {
         "family": family,
@@ -59,11 +59,15 @@ def main() -> None:
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--family", choices=HELD_OUT, help="both unless given")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--pictures", type=int, default=800, help="rendered, twins and test split included")
     parser.add_argument("--fresh", type=int, default=200, help="scenes of the trained families; each has a clean twin")
     arguments, options = parser.parse_known_args()
     for family in [arguments.family] if arguments.family else HELD_OUT:
         with tempfile.TemporaryDirectory() as root:
-            print(run(family, arguments.model, arguments.seed, arguments.fresh, options, Path(root)), flush=True)
+            print(
+                run(family, arguments.model, arguments.seed, arguments.pictures, arguments.fresh, options, Path(root)),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ Pictures are rendered as they are needed and never repeat. They come from seeds 
 every other seed is unseen. A checkpoint is written every few hundred steps; run again with the same `--out` to go on from it.
 
 Speed on a CPU: all pictures have one size and all prompts of a task one length, so attention runs over whole batches and position
-ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); bfloat16 autocast.
+ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); short answers are not
+padded to the length of long ones; bfloat16 where the processor computes with it, since elsewhere it takes three times as long.
 """
 
 import argparse
@@ -47,6 +48,8 @@ COPIES, COPY_LENGTH = (
     48,
     16,
 )  # sequences of random tokens to repeat, a step; one length, so that position alone finds the source
+SHORT = 8  # tokens: "nothing is wrong" and the verdict, but no anomaly
+BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 CHECKPOINT_STEPS = 200
 
 
@@ -150,7 +153,16 @@ class Trainee:
 
     def answer_loss(self, task: Task, samples: list[Sample], tokens: Tensor) -> Tensor:
         """Weighted cross-entropy of the answers, per unit of weight."""
-        prefix = self.prefixes[task]
+        short = [row for row, sample in enumerate(samples) if len(sample.tokens) <= SHORT]
+        long = [row for row, sample in enumerate(samples) if len(sample.tokens) > SHORT]
+        sums = [
+            self._summed_loss(self.prefixes[task], [samples[row] for row in rows], tokens[rows])
+            for rows in (short, long)
+            if rows
+        ]
+        return torch.stack(sums).sum() / sum(sum(sample.weights) for sample in samples)
+
+    def _summed_loss(self, prefix: Prefix, samples: list[Sample], tokens: Tensor) -> Tensor:
         batch, longest = len(samples), max(len(sample.tokens) for sample in samples)
         answers = torch.zeros(batch, longest, dtype=torch.long)
         weights = torch.zeros(batch, longest)
@@ -168,7 +180,7 @@ class Trainee:
         hidden = language(inputs_embeds=embeds, position_ids=positions, use_cache=False).last_hidden_state
         logits = self.model.lm_head(hidden[:, len(prefix.ids) - 1 :]).float()
         losses = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
-        return (losses * weights.flatten()).sum() / weights.sum()
+        return (losses * weights.flatten()).sum()
 
     def copy_loss(self, step: int) -> Tensor:
         """Cross-entropy of repeating random tokens in a conversation without a picture; `step` seeds the tokens."""
@@ -264,7 +276,7 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps
         )
         for step in range(first, steps):
             task, batch = next(loader)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
                 tokens, loss = trainee.see(batch)
                 sums["dense"] += loss.item()
                 if stage > 0:
