@@ -259,8 +259,8 @@ def _read(output: Any, seconds: float) -> Reply:
         raise _Passing("the reply's content is no text")
     reason = choice.finish_reason if isinstance(choice.finish_reason, str) else "stop"
     declined = _without_keys(repair(str(refusal)[:500])) if refusal else None
-    billed = (_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens"))
-    return Reply(_without_keys(repair(text)), repair(reason[:100]), declined, *billed, seconds)
+    billed = [_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens")]
+    return Reply(_without_keys(repair(text)), repair(reason[:100]), declined, billed[0], billed[1], seconds)
 
 
 def _count(value: object) -> int:
