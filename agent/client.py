@@ -274,8 +274,8 @@ def _read(output: Any, seconds: float) -> Reply:
         raise _Passing("the reply's content is no text")
     reason = choice.finish_reason if isinstance(choice.finish_reason, str) else "stop"
     declined = repair(str(refusal)[:500]) if refusal else None
-    asked, answered = _count(getattr(usage, "prompt_tokens", 0)), _count(getattr(usage, "completion_tokens", 0))
-    return Reply(repair(text), repair(reason[:100]), declined, asked, answered, seconds)
+    billed = [_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens")]
+    return Reply(repair(text), repair(reason[:100]), declined, billed[0], billed[1], seconds)
 
 
 def _count(value: object) -> int:
