@@ -148,13 +148,15 @@ def test_killed_and_run_again_it_gives_the_leaderboard_of_an_undisturbed_run(
     before = calls(endpoint)
     line = [*COMMAND, str(bench), "--out", str(out)]
     process = subprocess.Popen(line, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 240
-    while not rows.is_file() or rows.read_bytes().count(b"\n") < 2:
-        assert process.poll() is None, process.communicate()[0].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    deadline = time.monotonic() + 600
+    try:
+        while not rows.is_file() or rows.read_bytes().count(b"\n") < 2:
+            assert process.poll() is None, process.communicate()[0].decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
     assert not (out / "leaderboard.json").exists()
     tiny = (out / "predictions" / "tiny" / "preds.jsonl").read_bytes()
     done = benchmark(bench, out)
