@@ -48,7 +48,7 @@ def test_an_audits_intervals_hold_and_equal_generators_share_a_tier() -> None:
 
 
 def test_what_the_scores_tell_apart() -> None:
-    """Paraphrases score above chance, wrong phenomena and reasons below them; a wrong object and a denial do not."""
+    """Wrong phenomena and reasons score below paraphrases, a wrong object hardly does, and the card shows these numbers."""
     spec = importlib.util.spec_from_file_location("meta_evaluation", BENCHMARKS / "meta_evaluation.py")
     assert spec is not None
     assert spec.loader is not None
