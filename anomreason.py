@@ -213,7 +213,8 @@ def _predict_served(
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     count, pictures = dataset_pictures(dataset, split, limit)
     with steps.bar("pictures", count) as done:
-        return predict(pictures, Endpoint(*endpoint), out, done, task, restart=restart)  # type: ignore[arg-type]
+        predicted = predict(pictures, Endpoint(*endpoint), out, done, task, restart=restart)  # type: ignore[arg-type]
+    return predicted.failed
 
 
 @app.command()
@@ -267,7 +268,7 @@ def _ask(
 ) -> Any:
     """Ask an endpoint, by its plan, through the agent's journal, within a budget."""
     from agent.budget import Limits, read_prices
-    from agent.direct import predict_within
+    from agent.direct import predict
     from agent.plans import Settings
     from agent.run import Endpoint
     from agent.simulated import MODEL
@@ -275,7 +276,7 @@ def _ask(
 
     price = read_prices(prices).get(contestant.model) if prices else None
     with steps.bar("pictures", count) as done:
-        predicted = predict_within(
+        predicted = predict(
             pictures,
             Endpoint(contestant.model, contestant.base_url),
             path,

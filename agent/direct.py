@@ -1,7 +1,7 @@
 """Predictions of any model behind a server, as rows of prediction files: a call a picture and task, or another plan.
 
-`predict` and `predict_within` journal the answers beside the predictions, in `<name>.run/`: run again they ask for what is missing,
-and the files are those of an undisturbed run. `examine` keeps nothing.
+`predict` journals the answers beside the predictions, in `<name>.run/`: run again it asks for what is missing, and the files are
+those of an undisturbed run. `examine` keeps nothing.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import Task
 from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["TASKS", "Asked", "Predicted", "dataset_pictures", "examine", "predict", "predict_within"]
+__all__ = ["TASKS", "Asked", "Predicted", "dataset_pictures", "examine", "predict"]
 
 DIRECT = Settings(plan="direct")
 
@@ -68,8 +68,11 @@ def predict(
     task: Asked = "anomalies",
     *,
     restart: bool = False,
-) -> int:
-    """Predict pictures into prediction files, in their order, with one call each and task.
+    settings: Settings = DIRECT,
+    limits: Limits = UNLIMITED,
+    price: Price | None = None,
+) -> Predicted:
+    """Predict pictures into prediction files, in their order: with one call each and task, or by another plan.
 
     Args:
         pictures (iterable of `(image_id, bytes)`): read as they are needed.
@@ -79,35 +82,13 @@ def predict(
         task (`str`, defaults to `"anomalies"`): see `TASKS`. A verdict comes without a probability; after `verdict` alone the
             status says whether there is one.
         restart (`bool`): ask everything again instead of going on with the answers in the journal.
-
-    Returns:
-        How many pictures have no readable answer.
+        settings (`Settings`): the plan and its numbers. A verdict is a call of its own in every plan.
+        limits (`Limits`): what may be used in all, earlier runs included; when it is used up, what was answered is written.
+        price (`Price`, *optional*): of the model's tokens.
 
     Raises:
         UnavailableError: if the server refuses to answer.
         OutputError: if a file cannot be written.
-    """
-    return predict_within(pictures, endpoint, out, done, task, restart=restart).failed
-
-
-def predict_within(
-    pictures: Pictures,
-    endpoint: Endpoint,
-    out: Path,
-    done: Callable[[int], None] = lambda number: None,
-    task: Asked = "anomalies",
-    *,
-    restart: bool = False,
-    settings: Settings = DIRECT,
-    limits: Limits = UNLIMITED,
-    price: Price | None = None,
-) -> Predicted:
-    """`predict` by any plan and within a budget.
-
-    Args:
-        settings (`Settings`): the plan and its numbers. A verdict is a call of its own in every plan.
-        limits (`Limits`): what may be used in all, earlier runs included; when it is used up, what was answered is written.
-        price (`Price`, *optional*): of the model's tokens.
     """
     failed = unfinished = number = 0
 

@@ -47,7 +47,7 @@ def test_predictions_are_the_files_of_the_design(scenes: Path, tmp_path: Path) -
     """`preds.json` is the official form in the pictures' order, `preds.jsonl` has a row a picture with how its answer ended."""
     asked = pictures(scenes)
     with serve(scenes) as base_url:
-        assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json") == 0
+        assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json").failed == 0
     rows = read_predictions(tmp_path / "preds.jsonl")
     assert list(rows) == [name for name, _ in asked]
     truth = {row.image_id: row for row in read_scenes(scenes)}
@@ -69,7 +69,7 @@ def test_predicting_goes_on_where_it_was(scenes: Path, tmp_path: Path) -> None:
     with serve(scenes, **RATES) as base_url:
         endpoint = Endpoint("simulated", base_url, 4)
         predict(asked[:6], endpoint, out)
-        assert predict(asked, endpoint, out) == 0
+        assert predict(asked, endpoint, out).failed == 0
         resumed, paid = timeless(out.with_suffix(".jsonl")), calls(base_url)
         predict(asked, endpoint, out)
         assert calls(base_url) == paid
@@ -151,7 +151,7 @@ def test_a_picture_that_cannot_be_read_or_answered_is_a_failed_row(scenes: Path,
     Image.effect_noise((200, 200), 90).convert("RGB").save(stranger)  # of no scene: the simulated model declines
     asked = [("empty.png", b""), *pictures(scenes, 2), ("stranger.png", stranger.read_bytes())]
     with serve(scenes) as base_url:
-        assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json") == 2
+        assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json").failed == 2
     rows = read_predictions(tmp_path / "preds.jsonl")
     assert rows["empty.png"].status == rows["stranger.png"].status == "failed"
     assert "is empty" in rows["empty.png"].dropped[0].reason
