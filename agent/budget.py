@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.journal import Totals
 from dataset_builder.errors import InputError
+from dataset_builder.regular import read_regular
 
 __all__ = ["UNLIMITED", "Budget", "BudgetReached", "Limits", "Price", "read_prices"]
 
@@ -33,7 +34,7 @@ def read_prices(path: Path) -> dict[str, Price]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(read_regular(path))
         return TypeAdapter(dict[str, Price]).validate_python(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as a price table ({str(error).splitlines()[0]})") from None

@@ -14,6 +14,7 @@ one picture the last counts. Anything that cannot be read is an error with file,
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,9 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
 
 def _text(path: str | os.PathLike[str]) -> str:
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for, a device read for ever
+            raise RecordError(f"{path}: is no regular file; give the path of a JSON file")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror or error}; give the path of a JSON file") from None

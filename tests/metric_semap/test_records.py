@@ -1,6 +1,7 @@
 """Files of predictions and references: every form is read alike, everything malformed is named."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,15 @@ def test_malformed_files_are_named(content: Any, message: str) -> None:
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
-    """A missing file, a directory, and one that is not UTF-8."""
+    """A missing file, a directory, a pipe that nobody writes into, and one that is not UTF-8."""
     (tmp_path / "latin.json").write_bytes('{"ä.jpg": []}'.encode("latin-1"))
-    for name, message in (("none.json", "No such file"), ("", "Is a directory"), ("latin.json", "byte 2 is not UTF-8")):
+    os.mkfifo(tmp_path / "pipe.json")
+    for name, message in (
+        ("none.json", "No such file"),
+        ("", "Is a directory"),
+        ("pipe.json", "is no regular file"),
+        ("latin.json", "byte 2 is not UTF-8"),
+    ):
         with pytest.raises(RecordError, match=message):
             read_records(tmp_path / name, "prediction")
 

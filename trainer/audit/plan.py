@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dataset_builder.errors import InputError, shorten
+from dataset_builder.regular import read_regular
 from dataset_builder.rows import generator_of
 from dataset_builder.strict_json import read_json
 from trainer.contestant import Contestant, Limited
@@ -91,9 +92,10 @@ def read_plan(path: Path) -> Plan:
         InputError: one sentence that names the file, the line or entry, the value and the mend.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a YAML file") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
     try:
         content = yaml.load(text, Loader=_UniqueKeys)
     except yaml.MarkedYAMLError as error:

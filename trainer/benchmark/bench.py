@@ -26,6 +26,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from dataset_builder.errors import InputError
+from dataset_builder.regular import read_regular
 from trainer.contestant import Contestant, Limited
 
 __all__ = ["Bench", "read_bench"]
@@ -51,7 +52,7 @@ def read_bench(path: Path) -> Bench:
         InputError: naming the file, the key and the value.
     """
     try:
-        bench = Bench.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        bench = Bench.model_validate(yaml.safe_load(read_regular(path)))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
