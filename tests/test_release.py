@@ -123,7 +123,7 @@ print(json.dumps(found))
 # Isolated, without this repository, on whatever way it was installed.
 ALONE = """
 import runpy, sys
-sys.path[:] = ["", *(place for place in sys.path if {root!r} not in place)]
+sys.path[:] = ["", *(place for place in sys.path if place != {root!r})]
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
 runpy.run_path("app.py", run_name="__main__")
 """

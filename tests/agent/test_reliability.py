@@ -87,19 +87,21 @@ def test_a_finished_run_asks_nothing_again(whole: Whole, server: str) -> None:
     assert outputs(whole.run) == before
 
 
-def test_interrupted_it_says_so_and_goes_on(whole: Whole, server: str, tmp_path: Path) -> None:
+def test_interrupted_it_says_so_and_goes_on(whole: Whole, tmp_path: Path) -> None:
     """Ctrl-C ends with 130 and SIGTERM with 143, without a traceback; the start after them ends as if nothing had been."""
-    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        before = stats(server)["calls"]
-        process = start(whole.pictures, tmp_path / "run", server, "--limit", 30)
-        _until(lambda before=before: stats(server)["calls"] > before + 60, process)
-        process.send_signal(signum)
-        printed, _ = process.communicate(timeout=HANG)
-        assert (process.returncode, printed) == (code, "")
-    code, printed = annotate(whole.pictures, tmp_path / "run", server, "--limit", 30)
-    assert code == 0, printed
-    _same_as_far_as_it_goes(tmp_path / "run", whole)
-    assert stats(server)["calls"] <= _ledger(tmp_path / "run")[0] + 2 * POOL
+    # Slow enough that a run cannot end before it is interrupted.
+    with serve(whole.pictures.parent, **RATES | {"latency": 0.1}) as server:
+        for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            before = stats(server)["calls"]
+            process = start(whole.pictures, tmp_path / "run", server, "--limit", 30)
+            _until(lambda before=before: stats(server)["calls"] > before + 60, process)
+            process.send_signal(signum)
+            printed, _ = process.communicate(timeout=HANG)
+            assert (process.returncode, printed) == (code, "")
+        code, printed = annotate(whole.pictures, tmp_path / "run", server, "--limit", 30)
+        assert code == 0, printed
+        _same_as_far_as_it_goes(tmp_path / "run", whole)
+        assert stats(server)["calls"] <= _ledger(tmp_path / "run")[0] + 2 * POOL
 
 
 def _same_as_far_as_it_goes(run: Path, whole: Whole) -> None:

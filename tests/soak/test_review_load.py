@@ -1,10 +1,10 @@
 """A minute of fifteen people at once: the time an answer takes to be saved."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
+from agent.loops import run as run_loop
 from agent.review.export import export
 from dataset_builder.scenes import write_scenes
 from tests.review_load import reviewers
@@ -19,7 +19,7 @@ def test_saving_an_answer_takes_less_than_150_ms(tmp_path: Path, seed: int) -> N
     servers = [ReviewServer(run), ReviewServer(run)]
     try:
         urls = [server.wait().url for server in servers]
-        load = asyncio.run(reviewers(urls, 15, 60, seed, think=(0.1, 0.6)))
+        load = run_loop(reviewers(urls, 15, 60, seed, think=(0.1, 0.6)))
     finally:
         for server in servers:
             server.close()

@@ -65,7 +65,7 @@ def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def thorough(scenes: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """AnomAgent in front of the simulated model, which takes its time, with `run` mounted."""
-    with simulated.serve(scenes, latency=0.25) as base_url:
+    with simulated.serve(scenes, latency=0.75) as base_url:
         options = ("--base-url", base_url, "--model", "simulated", "--thorough", "--run", str(run))
         with serve_space(tmp_path_factory.mktemp("thorough"), *options) as served:
             yield served

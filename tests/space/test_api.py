@@ -1,6 +1,5 @@
 """The API and the MCP tool on scenes, clean and broken pictures; what the server refuses to fetch or read."""
 
-import asyncio
 import base64
 import json
 import urllib.error
@@ -14,6 +13,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from agent.loops import run
 from dataset_builder.scenes import read_scenes
 from tests.serving import Served
 from tests.space.conftest import EXAMPLES
@@ -145,7 +145,7 @@ def test_the_mcp_tool_examines(tiny: Served) -> None:
             pictures = (scene, scene, data(b"rubbish"), "data:image/png;base64,!", "http://127.0.0.1:9/x.png")
             return [tools, *[await session.call_tool("examine", {"image": picture}) for picture in pictures]]
 
-    tools, good, again, rubbish, no_base64, address = asyncio.run(call())
+    tools, good, again, rubbish, no_base64, address = run(call())
     assert [tool.name for tool in tools] == ["examine", "compare"]
     assert "data:" in tools[0].inputSchema["properties"]["image"]["description"]
     answer = json.loads(good.content[0].text)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agent.loops import run
 from space.line import Full, Line
 
 
@@ -21,7 +22,7 @@ def test_first_come_is_first_served_and_everybody_is_told() -> None:
         await asyncio.gather(*(visit(line, name, served, told) for name in range(20)))
         return served, told
 
-    served, told = asyncio.run(crowd())
+    served, told = run(crowd())
     assert served == list(range(20))
     assert told[0] == told[1] == []
     assert [told[name][0] for name in range(2, 20)] == list(range(1, 19))
@@ -49,7 +50,7 @@ def test_who_gives_up_leaves_no_gap_and_who_fails_no_jam() -> None:
         await asyncio.gather(*visits.values(), return_exceptions=True)
         return served
 
-    assert asyncio.run(crowd()) == ["first", "fails", "last"]
+    assert run(crowd()) == ["first", "fails", "last"]
 
 
 def test_a_full_line_takes_nobody_in() -> None:
@@ -64,4 +65,4 @@ def test_a_full_line_takes_nobody_in() -> None:
         async with line.join() as turn:
             assert [before async for before in turn] == []
 
-    asyncio.run(crowd())
+    run(crowd())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.loops import run
 from agent.review.store import FILE
 from dataset_builder.scenes import write_scenes
 from tests.review_load import Load, reviewers
@@ -42,7 +43,7 @@ def assert_nothing_lost_or_doubled(run: Path, acknowledged: dict[int, tuple[str,
 def test_no_verdict_is_lost_or_doubled_when_a_server_is_killed(large: Path, servers: list[ReviewServer]) -> None:
     """Ten seconds of load; then a server dies by kill -9 in the middle of it, and whoever it did not answer asks the other."""
     urls = [server.url for server in servers]
-    load = asyncio.run(reviewers(urls, 15, 10, seed=1, think=(0.02, 0.12)))
+    load = run(reviewers(urls, 15, 10, seed=1, think=(0.02, 0.12)))
     assert_nothing_lost_or_doubled(large, load.acknowledged)
     assert len({reviewer for _, reviewer, _ in load.acknowledged.values()}) == 15
     figures = (
@@ -54,7 +55,7 @@ def test_no_verdict_is_lost_or_doubled_when_a_server_is_killed(large: Path, serv
         asyncio.get_running_loop().call_later(1.5, servers[0].process.kill)
         return await reviewers(urls, 15, 4, seed=2, think=(0.0, 0.05))
 
-    second = asyncio.run(with_a_death())
+    second = run(with_a_death())
     assert servers[0].process.poll() is not None
     assert second.lost_connections > 0
     assert second.acknowledged
