@@ -199,9 +199,9 @@ def client() -> None:
                         f" (each turn: {turns})",
                         flush=True,
                     )
-        latency, slots = 0.2, POOL
+        latency, slots = 0.2, 24  # fewer than calls in flight, as any server that is the limit has
         with server(scenes, latency=latency, slots=slots) as url:
-            rate = asyncio.run(_ours(url, Load(pictures, 800), Path(place) / "limited")).clock
+            rate = asyncio.run(_ours(url, Load(pictures, 2_400), Path(place) / "limited")).clock
             capacity = slots / latency
             print(f"server of {slots} slots at {latency} s = {capacity:.0f} calls/s: {rate:.0f}, {rate / capacity:.0%}")
 
