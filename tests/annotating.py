@@ -33,13 +33,19 @@ def start(
     """
     command = [sys.executable, "-m", "anomreason", "annotate", str(source), "--out", str(out), "--model", "simulated"]
     command += ["--base-url", base_url, "--concurrency", str(POOL), *map(str, options)]
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell runs in the background inherits that it is ignored
+        if before is not None:
+            before()
+
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | environment,
-        preexec_fn=before,
+        preexec_fn=prepare,
     )
 
 

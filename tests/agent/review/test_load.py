@@ -43,7 +43,7 @@ def assert_nothing_lost_or_doubled(run: Path, acknowledged: dict[int, tuple[str,
 def test_no_verdict_is_lost_or_doubled_when_a_server_is_killed(large: Path, servers: list[ReviewServer]) -> None:
     """Ten seconds of load; then a server dies by kill -9 in the middle of it, and whoever it did not answer asks the other."""
     urls = [server.url for server in servers]
-    load = run(reviewers(urls, 15, 10, seed=1, think=(0.02, 0.12)))
+    load = run(reviewers(urls, 15, 10, seed=1, think=(0.05, 0.25)))
     assert_nothing_lost_or_doubled(large, load.acknowledged)
     assert len({reviewer for _, reviewer, _ in load.acknowledged.values()}) == 15
     figures = (
@@ -52,7 +52,7 @@ def test_no_verdict_is_lost_or_doubled_when_a_server_is_killed(large: Path, serv
     print(f"\n{figures}, longest {max(load.seconds):.3f} s")
 
     async def with_a_death() -> Load:
-        asyncio.get_running_loop().call_later(1.5, servers[0].process.kill)
+        asyncio.get_running_loop().call_later(0.7, servers[0].process.kill)
         return await reviewers(urls, 15, 4, seed=2, think=(0.0, 0.05))
 
     second = run(with_a_death())

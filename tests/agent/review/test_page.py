@@ -208,7 +208,8 @@ def test_an_answer_on_a_bad_line_is_saved_once(open_page: Any, run: Path) -> Non
     page.locator("#review [role=alert]", has_text="not saved").wait_for()
     assert page.inner_text("#review .phenomenon") == shown
     page.unroute("**/run/verdict")
-    press(page, "a", "Accepted.")
+    with page.expect_response("**/run/verdict"):
+        press(page, "a", "Accepted.")
     assert len(said(run, "line")) == 2
 
 
