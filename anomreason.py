@@ -205,9 +205,10 @@ def _predict_served(
     task: str,
     restart: bool,
 ) -> int:
-    from agent.direct import TASKS, dataset_pictures, predict
+    from agent.direct import dataset_pictures, predict
     from agent.run import Endpoint
     from dataset_builder.errors import InputError
+    from dataset_builder.prompts import TASKS
 
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from agent import loops
 from agent.asking import Asker, Services, together
@@ -23,22 +23,12 @@ from agent.plans.direct import best, question
 from agent.run import Endpoint
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
-from dataset_builder.prompts import Task
+from dataset_builder.prompts import TASKS, Asked, Task
 from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["TASKS", "Asked", "Predicted", "dataset_pictures", "examine", "predict"]
+__all__ = ["Predicted", "dataset_pictures", "examine", "predict"]
 
 DIRECT = Settings(plan="direct")
-
-Asked = Literal["anomalies", "grounded", "verdict", "both"]
-
-TASKS: dict[str, tuple[Task, ...]] = {
-    "anomalies": ("anomalies",),
-    "grounded": ("grounded",),
-    "verdict": ("verdict",),
-    "both": ("verdict", "anomalies"),
-}
-"""The prompts of each, as for local models; one call each."""
 
 Pictures = Iterable[tuple[str, bytes]]
 

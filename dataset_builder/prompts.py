@@ -10,7 +10,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
-__all__ = ["ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "Task", "chat", "draw"]
+__all__ = [
+    "ANOMALY_QUESTIONS",
+    "CREDIBILITY_QUESTIONS",
+    "OFFICIAL_FORMAT",
+    "PROMPTS",
+    "TASKS",
+    "Asked",
+    "Task",
+    "chat",
+    "draw",
+]
 
 Task = Literal["anomalies", "verdict", "grounded"]
 
@@ -28,6 +38,17 @@ PROMPTS: dict[Task, str] = {
     "grounded": f'{_ASK}{_ITEM}, "bbox" ([x0, y0, x1, y1] in pixels). Answer [] if nothing is wrong.',
     "verdict": "Was this picture made by an image generator? Answer Yes or No.",
 }
+
+Asked = Literal["anomalies", "grounded", "verdict", "both"]
+"""What a predictor asks of a picture: one of the tasks, or `both`, the verdict and then the anomalies."""
+
+TASKS: dict[Asked, tuple[Task, ...]] = {
+    "anomalies": ("anomalies",),
+    "grounded": ("grounded",),
+    "verdict": ("verdict",),
+    "both": ("verdict", "anomalies"),
+}
+"""The prompts of each."""
 
 ANOMALY_QUESTIONS: tuple[str, ...] = (
     "What in this picture could not be so in the real world?",

@@ -21,8 +21,9 @@ PUBLIC: dict[str, set[str]] = {
     },
     "dataset_builder.severity": {"BANDS", "colour", "format_official", "intensity", "parse", "word"},
     "dataset_builder.atomic": {"new_directory", "write", "write_parts"},
-    "dataset_builder.prompts": {"ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "Task",
-    "chat", "draw"},
+    "dataset_builder.prompts": {
+        "ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task", "chat", "draw",
+    },
     "dataset_builder.scenes": {
         "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "family_of",
         "pair", "read_scenes", "write_scenes",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
@@ -12,25 +12,14 @@ from PIL import Image
 from dataset_builder.errors import UnavailableError
 from dataset_builder.pictures import upright
 from dataset_builder.predictions import Prediction
-from dataset_builder.prompts import Task, chat
+from dataset_builder.prompts import TASKS, Asked, Task, chat
 from dataset_builder.schema import Anomaly
 from trainer.decoding import ends, generate
 from trainer.verdict import Verdict, judge
 
-__all__ = ["MAX_NEW_TOKENS", "TASKS", "Asked", "predict"]
+__all__ = ["MAX_NEW_TOKENS", "predict"]
 
 MAX_NEW_TOKENS = 1024
-
-Asked = Literal["anomalies", "grounded", "verdict", "both"]
-"""What a picture is asked: one of the prompts' tasks, or `both`, the verdict and then the anomalies."""
-
-TASKS: dict[Asked, tuple[Task, ...]] = {
-    "anomalies": ("anomalies",),
-    "grounded": ("grounded",),
-    "verdict": ("verdict",),
-    "both": ("verdict", "anomalies"),
-}
-"""The prompts of each."""
 
 
 def predict(

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
-from dataset_builder.prompts import PROMPTS
-from trainer.answers import MAX_NEW_TOKENS, TASKS, Asked, predict
+from dataset_builder.prompts import PROMPTS, TASKS, Asked
+from trainer.answers import MAX_NEW_TOKENS, predict
 from trainer.loading import base_of, load, load_split
 from trainer.settings import fingerprint, go_on
 
