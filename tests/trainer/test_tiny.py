@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import urllib.request
 from collections.abc import Iterator
 
@@ -10,11 +11,13 @@ import torch
 
 from dataset_builder.prompts import PROMPTS, chat
 from dataset_builder.scenes import pair
+from dataset_builder.scenes.world import COLOURS, KINDS
 from dataset_builder.textform import parse_answer, write_answer
 from tests.serving import serve_model
 from trainer.loading import TINY
 from trainer.tiny.evaluate import evaluate_scenes
-from trainer.tiny.train import Samples, Trainee
+from trainer.tiny.questions import question
+from trainer.tiny.train import Samples, Told, Trainee
 
 
 def test_the_weights_are_small_and_load_through_plain_transformers() -> None:
@@ -46,7 +49,9 @@ def test_training_s_fast_paths_are_the_model_s_own_mathematics() -> None:
     plain = AutoModelForImageTextToText.from_pretrained(TINY, dtype=torch.float32).eval()
     trainee = Trainee(AutoModelForImageTextToText.from_pretrained(TINY, dtype=torch.float32).eval(), processor)
     task, samples = next(iter(Samples(processor, 0, 0, "anomalies")))
-    samples = [sample._replace(weights=[1.0] * len(sample.tokens)) for sample in samples[:4]]
+    samples = [
+        sample._replace(answer=Told(sample.answer.tokens, [1.0] * len(sample.answer.tokens))) for sample in samples[:4]
+    ]
     with torch.no_grad():
         tokens, _ = trainee.see(samples)
         loss = trainee.answer_loss(task, samples, tokens)
@@ -56,7 +61,7 @@ def test_training_s_fast_paths_are_the_model_s_own_mathematics() -> None:
             inputs = processor(images=[sample.pixels], text=[prompt], return_tensors="pt")
             features = plain.model.get_image_features(inputs.pixel_values, inputs.image_grid_thw).pooler_output[0]
             torch.testing.assert_close(tokens[row], features, atol=2e-3, rtol=1e-3)
-            answer = torch.tensor([sample.tokens])
+            answer = torch.tensor([sample.answer.tokens])
             ids = torch.cat([inputs.input_ids, answer], 1)
             kinds = torch.cat([inputs.mm_token_type_ids, torch.zeros_like(answer)], 1)
             logits = plain(
@@ -68,6 +73,46 @@ def test_training_s_fast_paths_are_the_model_s_own_mathematics() -> None:
             total += torch.nn.functional.cross_entropy(logits, answer[0], reduction="sum").item()
             count += answer.numel()
     assert loss.item() == pytest.approx(total / count, rel=2e-3)
+
+
+def test_questions_are_turns_of_one_conversation_in_the_chat_template() -> None:
+    """Picture, questions and answers are tokenized as the chat template would write them; only the answers count."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(TINY)
+    trainee = Trainee(AutoModelForImageTextToText.from_pretrained(TINY), processor)
+    _, samples = next(iter(Samples(processor, 0, 0, "anomalies")))
+    for told in (sample.questions for sample in samples):
+        text = processor.tokenizer.decode([*trainee.picture_alone.ids, *told.tokens])
+        turns = text.split("<|im_start|>")[2:]
+        messages = [
+            {"role": role, "content": said.removesuffix("\n").removesuffix("<|im_end|>")}
+            for role, said in (turn.split("\n", 1) for turn in turns)
+        ]
+        assert len(messages) == 6
+        assert processor.tokenizer.apply_chat_template(messages, tokenize=False).removesuffix("\n") == text
+        counted = [token for token, weight in zip(told.tokens, told.weights, strict=True) if weight]
+        answers = [message["content"] + "<|im_end|>" for message in messages[1::2]]
+        assert processor.tokenizer.decode(counted) == "".join(answers)
+
+
+def test_answers_to_questions_are_what_fits() -> None:
+    """Read from the words alone: the things of the scene whose colour and kind are asked for, from left to right."""
+    rng = random.Random(0)
+    empty = 0
+    for picture in (picture for index in range(100) for picture in pair(11, index)):
+        asked, answer = question(picture, rng)
+        words = set(asked.removeprefix("List every ").removesuffix(".").split())
+        colours, kinds = words & set(COLOURS), words & set(KINDS)
+        assert words - colours - kinds <= {"or", "thing"}
+        fitting = [
+            thing.object
+            for thing in sorted(picture.scene.things, key=lambda thing: thing.x)
+            if thing.colour in (colours or COLOURS) and thing.kind in (kinds or KINDS)
+        ]
+        assert answer == (", ".join(fitting) or "nothing")
+        empty += not fitting
+    assert 40 < empty < 120
 
 
 def test_the_tokenizer_writes_and_reads_every_answer() -> None:

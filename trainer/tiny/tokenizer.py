@@ -10,6 +10,7 @@ from dataset_builder.scenes import FAMILIES
 from dataset_builder.scenes.world import KINDS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import write_answer
+from trainer.tiny.questions import QUESTION_TEXTS
 
 __all__ = ["SPECIAL_TOKENS", "build_tokenizer"]
 
@@ -33,7 +34,16 @@ _SPLIT = Regex(
 def _texts() -> list[str]:
     """Every sentence the scenes can say, in the form the model writes, and every prompt it can be given."""
     objects = [f"{colour} {kind}" for kind, (_, _, colours) in KINDS.items() for colour in colours]
-    texts = [*PROMPTS.values(), "system\nYou are a helpful assistant.", "user\n", "assistant\n", "Yes", "No", "[]"]
+    texts = [
+        *PROMPTS.values(),
+        "system\nYou are a helpful assistant.",
+        "user\n",
+        "assistant\n",
+        "Yes",
+        "No",
+        "[]",
+        *QUESTION_TEXTS,
+    ]
     for family in FAMILIES.values():
         for phenomenon in family.phenomena:
             for object_ in objects:

@@ -1,11 +1,11 @@
 """Trains the tiny base model from nothing: `python -m trainer.tiny.train --out DIR`.
 
 1. The vision tower alone learns the renderer's dense labels (`trainer.tiny.dense`).
-2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name and of the object weighted
-   four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict.
-3. The same goes on while the model also repeats random words, so that it can write every token of its vocabulary. Without that,
-   words that only the held-out families use stay at their random start, and a LoRA adapter, which leaves embeddings alone,
-   cannot learn to write them.
+2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name, of the object and of the
+   severity weighted four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict. In every step
+   the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and repeats random words, so that it can
+   write every token of its vocabulary. Without that, words that only the held-out families use stay at their random start, and
+   a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
 
 Pictures are rendered as they are needed and never repeat. They come from seeds from 1,000,000 on, which nothing else uses, so
 every other seed is unseen. A checkpoint is written every few hundred steps; run again with the same `--out` to go on from it.
@@ -20,8 +20,10 @@ import math
 import random
 import time
 import types
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,35 +33,44 @@ from torch import Tensor, nn
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import rotate_half
 
-from dataset_builder.prompts import Task, chat
-from dataset_builder.scenes import SceneAnomaly, pair
+from dataset_builder.prompts import PROMPTS, Task, chat
+from dataset_builder.scenes import Picture, SceneAnomaly, pair
 from dataset_builder.textform import write_answer
 from trainer.tiny.architecture import build_model, build_processor
 from trainer.tiny.dense import DenseHeads, dense_labels
+from trainer.tiny.questions import question
 from trainer.tiny.tokenizer import SPECIAL_TOKENS, build_tokenizer
 
 FIRST_TRAINING_SEED = 1_000_000
 BATCH = 32
 CLEAN_SHARE = 0.35
-TASKS: dict[Task, float] = {"anomalies": 0.7, "grounded": 0.15, "verdict": 0.15}
+TASKS: dict[Task, float] = {"anomalies": 0.65, "grounded": 0.25, "verdict": 0.1}
 KEY_WEIGHT = 4.0
-DENSE_WEIGHT = 0.5
+DENSE_WEIGHT, QUESTION_WEIGHT, COPY_WEIGHT = 0.5, 0.5, 0.5
+ASKED, QUESTIONS = 16, 3  # pictures of a batch that questions are asked about, and how many of each
 COPIES, COPY_LENGTH = (
-    48,
+    32,
     16,
-)  # sequences of random tokens to repeat, a step; one length, so that position alone finds the source
+)  # sequences of random tokens to repeat; one length, so that position alone finds the source
 SHORT = 8  # tokens: "nothing is wrong" and the verdict, but no anomaly
 BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 CHECKPOINT_STEPS = 200
 
 
+class Told(NamedTuple):
+    """What follows a prefix: its tokens, and how much each counts in the loss."""
+
+    tokens: list[int]
+    weights: list[float]
+
+
 class Sample(NamedTuple):
-    """A picture as the model sees it: patches, dense labels, answer tokens of the batch's task and their weights."""
+    """A picture as the model sees it: pixels, dense labels, the answer to the batch's task, questions with their answers."""
 
     pixels: Tensor
     labels: Tensor
-    tokens: list[int]
-    weights: list[float]
+    answer: Told
+    questions: Told
 
 
 class Samples(torch.utils.data.IterableDataset[tuple[Task, list[Sample]]]):
@@ -77,21 +88,25 @@ class Samples(torch.utils.data.IterableDataset[tuple[Task, list[Sample]]]):
             for row in range(BATCH):
                 odd, clean = pair(FIRST_TRAINING_SEED + self.seed, batch * BATCH + row)
                 pictures.append(clean if rng.random() < CLEAN_SHARE else odd)
-            yield task, [self._sample(task, picture) for picture in pictures]
+            yield task, [self._sample(task, picture, rng) for picture in pictures]
             batch += 1
 
-    def _sample(self, task: Task, picture: Any) -> Sample:
-        tokens, weights = _answer(self.processor, task, picture.row.label, picture.row.anomalies)
+    def _sample(self, task: Task, picture: Picture, rng: random.Random) -> Sample:
         pixels = torch.from_numpy(np.asarray(picture.image).copy()).permute(2, 0, 1)
-        return Sample(pixels, dense_labels(picture), tokens, weights)
+        answer = _answer(self.processor, task, picture.row.label, picture.row.anomalies)
+        return Sample(pixels, dense_labels(picture), answer, _questions(self.processor, picture, rng))
 
 
-def _answer(processor: Any, task: Task, label: str, anomalies: list[SceneAnomaly]) -> tuple[list[int], list[float]]:
+def _answer(processor: Any, task: Task, label: str, anomalies: list[SceneAnomaly]) -> Told:
     if task == "verdict":
         text, keys = ("Yes" if label == "fake" else "No"), []
     else:
         text = write_answer(anomalies, boxes=task == "grounded")
-        keys = [part for anomaly in anomalies for part in (f'"{anomaly.name}"', anomaly.object)]
+        keys = [
+            part
+            for anomaly in anomalies
+            for part in (f'"{anomaly.name}"', anomaly.object, f'"severity": {anomaly.severity}')
+        ]
     encoded = processor.tokenizer(text + "<|im_end|>", return_offsets_mapping=True)
     spans, at = [], 0
     for key in keys:  # in the order of the text, so each search goes on where the last ended
@@ -102,11 +117,24 @@ def _answer(processor: Any, task: Task, label: str, anomalies: list[SceneAnomaly
         KEY_WEIGHT if index == 0 or any(start < b and end > a for a, b in spans) else 1.0
         for index, (start, end) in enumerate(encoded["offset_mapping"])
     ]
-    return encoded["input_ids"], weights
+    return Told(encoded["input_ids"], weights)
+
+
+def _questions(processor: Any, picture: Picture, rng: random.Random) -> Told:
+    """Turns of one conversation, the first question right after the picture; only the answers count."""
+    told = Told([], [])
+    for turn in range(QUESTIONS):
+        asked, answer = question(picture, rng)
+        opening = "" if turn == 0 else "\n<|im_start|>user\n"
+        before = processor.tokenizer(f"{opening}{asked}<|im_end|>\n<|im_start|>assistant\n").input_ids
+        after = processor.tokenizer(f"{answer}<|im_end|>").input_ids
+        told.tokens.extend(before + after)
+        told.weights.extend([0.0] * len(before) + [1.0] * len(after))
+    return told
 
 
 class Prefix(NamedTuple):
-    """What every conversation of a task starts with: its token ids and their 3D positions."""
+    """What every conversation of a kind starts with: its token ids and their 3D positions."""
 
     ids: Tensor
     positions: Tensor
@@ -127,10 +155,14 @@ class Trainee:
         image = processor.image_processor
         self.mean = torch.tensor(image.image_mean).view(3, 1, 1)
         self.std = torch.tensor(image.image_std).view(3, 1, 1)
-        self.prefixes = {task: self._prefix(task) for task in TASKS}
+        prompts = {
+            task: processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+            for task in TASKS
+        }
+        self.prefixes = {task: self._prefix(text) for task, text in prompts.items()}
+        self.picture_alone = self._prefix(prompts["anomalies"].partition(PROMPTS["anomalies"])[0])
 
-    def _prefix(self, task: Task) -> Prefix:
-        text = self.processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+    def _prefix(self, text: str) -> Prefix:
         blank = np.zeros((168, 168, 3), dtype=np.uint8)
         inputs = self.processor(images=[blank], text=[text], return_tensors="pt")
         positions, _ = self.model.model.get_rope_index(
@@ -153,22 +185,25 @@ class Trainee:
 
     def answer_loss(self, task: Task, samples: list[Sample], tokens: Tensor) -> Tensor:
         """Weighted cross-entropy of the answers, per unit of weight."""
-        short = [row for row, sample in enumerate(samples) if len(sample.tokens) <= SHORT]
-        long = [row for row, sample in enumerate(samples) if len(sample.tokens) > SHORT]
-        sums = [
-            self._summed_loss(self.prefixes[task], [samples[row] for row in rows], tokens[rows])
-            for rows in (short, long)
-            if rows
-        ]
-        return torch.stack(sums).sum() / sum(sum(sample.weights) for sample in samples)
+        return self._loss(self.prefixes[task], [sample.answer for sample in samples], tokens)
 
-    def _summed_loss(self, prefix: Prefix, samples: list[Sample], tokens: Tensor) -> Tensor:
-        batch, longest = len(samples), max(len(sample.tokens) for sample in samples)
+    def question_loss(self, samples: list[Sample], tokens: Tensor) -> Tensor:
+        """Cross-entropy of the answers to the questions about the first pictures of the batch."""
+        return self._loss(self.picture_alone, [sample.questions for sample in samples[:ASKED]], tokens[:ASKED])
+
+    def _loss(self, prefix: Prefix, told: list[Told], tokens: Tensor) -> Tensor:
+        short = [row for row, one in enumerate(told) if len(one.tokens) <= SHORT]
+        long = [row for row, one in enumerate(told) if len(one.tokens) > SHORT]
+        sums = [self._summed_loss(prefix, [told[row] for row in rows], tokens[rows]) for rows in (short, long) if rows]
+        return torch.stack(sums).sum() / sum(sum(one.weights) for one in told)
+
+    def _summed_loss(self, prefix: Prefix, told: list[Told], tokens: Tensor) -> Tensor:
+        batch, longest = len(told), max(len(one.tokens) for one in told)
         answers = torch.zeros(batch, longest, dtype=torch.long)
         weights = torch.zeros(batch, longest)
-        for row, sample in enumerate(samples):
-            answers[row, : len(sample.tokens)] = torch.tensor(sample.tokens)
-            weights[row, : len(sample.tokens)] = torch.tensor(sample.weights)
+        for row, one in enumerate(told):
+            answers[row, : len(one.tokens)] = torch.tensor(one.tokens)
+            weights[row, : len(one.tokens)] = torch.tensor(one.weights)
         language = self.model.model.language_model
         ids = torch.cat([prefix.ids.expand(batch, -1), answers[:, :-1]], 1)
         embeds = language.embed_tokens(ids)
@@ -243,7 +278,7 @@ class Optimizers:
             optimizer.step()
 
 
-def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps: int) -> None:
+def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
     """Train from nothing, or go on from the checkpoint in `out`, and save model and processor there."""
     out.mkdir(parents=True, exist_ok=True)
     processor = build_processor(build_tokenizer())
@@ -254,7 +289,6 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps
     stages = [
         ("vision", vision_steps, Optimizers([model.model.visual, trainee.heads], 3e-3, vision_steps)),
         ("answers", answer_steps, Optimizers([model, trainee.heads], 2e-3, answer_steps)),
-        ("words", word_steps, Optimizers([model, trainee.heads], 1e-3, word_steps)),
     ]
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -269,33 +303,27 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int, word_steps
         offset = sum(steps for _, steps, _ in stages[:stage])  # no picture is seen twice
         samples = Samples(processor, seed, offset + first, "verdict" if stage == 0 else None)
         loader = iter(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8))
-        started, seconds, sums = (
-            time.monotonic(),
-            state["seconds"],
-            {"dense": 0.0, "answers": 0.0, "copies": 0.0, "n": 0.0},
-        )
+        started, seconds, losses = time.monotonic(), state["seconds"], defaultdict[str, list[float]](list)
         for step in range(first, steps):
             task, batch = next(loader)
             with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-                tokens, loss = trainee.see(batch)
-                sums["dense"] += loss.item()
+                tokens, dense = trainee.see(batch)
+                loss = dense
                 if stage > 0:
                     answers = trainee.answer_loss(task, batch, tokens)
-                    loss = answers + DENSE_WEIGHT * loss
-                    if task == "anomalies":
-                        sums["answers"] += answers.item()
-                        sums["n"] += 1
-                if stage == 2:
+                    questions = trainee.question_loss(batch, tokens)
                     copies = trainee.copy_loss(step)
-                    loss = loss + copies
-                    sums["copies"] += copies.item()
+                    loss = answers + DENSE_WEIGHT * dense + QUESTION_WEIGHT * questions + COPY_WEIGHT * copies
+                    for key, value in (("questions", questions), ("copies", copies), (task, answers)):
+                        losses[key].append(value.item())
+                losses["dense"].append(dense.item())
             optimizers.step(loss, step)
             done = step + 1
             if done % 50 == 0 or done == steps:
                 elapsed = seconds + time.monotonic() - started
-                means = f"dense {sums['dense'] / 50:.3f}  answers {sums['answers'] / max(sums['n'], 1):.3f}"
-                print(f"{name} {done}/{steps}  {means}  copies {sums['copies'] / 50:.3f}  {elapsed:.0f} s", flush=True)
-                sums = dict.fromkeys(sums, 0.0)
+                means = "  ".join(f"{key} {fmean(values):.3f}" for key, values in sorted(losses.items()))
+                print(f"{name} {done}/{steps}  {means}  {elapsed:.0f} s", flush=True)
+                losses.clear()
             if done % CHECKPOINT_STEPS == 0 or done == steps:
                 state = {"stage": stage, "step": done, "seconds": seconds + time.monotonic() - started}
                 saved = {"model": model.state_dict(), "heads": trainee.heads.state_dict()}
@@ -311,11 +339,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--vision-steps", type=int, default=1300)
-    parser.add_argument("--answer-steps", type=int, default=1300)
-    parser.add_argument("--word-steps", type=int, default=600)
+    parser.add_argument("--vision-steps", type=int, default=1100)
+    parser.add_argument("--answer-steps", type=int, default=1100)
     arguments = parser.parse_args()
-    train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps, arguments.word_steps)
+    train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps)
 
 
 if __name__ == "__main__":
