@@ -24,7 +24,7 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 40 minutes on two cores)
+tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 50 minutes on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
 
 release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md

@@ -101,8 +101,8 @@ def main() -> None:
     console.print(table)
     told = list(predict(photographs(), *model))
     names = Counter(anomaly.name for prediction in told for anomaly in prediction.anomalies)
-    alarms = sum(prediction.status != "none" for prediction in told)
-    console.print(f"photographs: something reported on {alarms} of {len(told)}; {dict(names.most_common())}")
+    alarms, unread = sum(bool(one.anomalies) for one in told), sum(one.status == "failed" for one in told)
+    console.print(f"photographs: {alarms} of {len(told)} reported on, {unread} unreadable; {dict(names.most_common())}")
     for prediction in told:
         said = "; ".join(anomaly.phenomenon for anomaly in prediction.anomalies) or prediction.status
         console.print(f"  {prediction.image_id}: {said}", markup=False)

@@ -1,25 +1,36 @@
-"""Scores a model on fresh scenes by what text similarity hides: family, object, severity, false alarms, boxes.
+"""Scores a model on fresh scenes by what text similarity hides: family, object, severity, false alarms, boxes; and by SemAP.
 
 `python -m trainer.tiny.evaluate --scenes 1000 --seed 4242` prints the figures of the model card.
 """
 
 import argparse
 import json
+import random
+import re
 from collections import Counter
 from typing import Any
 
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import TRAINED, SceneRow, family_of, pair
+from dataset_builder.scenes.world import KINDS
+from metric_semap.measurement import Options, measure
+from metric_semap.scoring import THRESHOLDS
+from metric_semap.similarity import BertScoreSimilarity
+from trainer.callbacks import as_record
 from trainer.loading import load
 from trainer.predict import predict
 
-__all__ = ["evaluate_scenes", "score"]
+__all__ = ["evaluate_scenes", "score", "text_scores"]
+
+STRICT = (0.99,)
+_OBJECTS = [f"{colour} {kind}" for kind, (_, _, colours) in KINDS.items() for colour in colours]
+_OBJECT = re.compile("|".join(_OBJECTS))
 
 
 def evaluate_scenes(
     model: str, adapter: str | None, scenes: int, seed: int, families: tuple[str, ...] = TRAINED
 ) -> dict[str, Any]:
-    """Predict `scenes` scenes and their clean twins of one seed and score the answers; see `score`."""
+    """Predict `scenes` scenes and their clean twins of one seed and score the answers; see `score` and `text_scores`."""
     pictures = [picture for index in range(scenes) for picture in pair(seed, index, families)]
     loaded = load(model, adapter)
     rows = [picture.row for picture in pictures]
@@ -28,7 +39,8 @@ def evaluate_scenes(
     boxed = list(
         predict([item for item, row in zip(named, rows, strict=True) if row.anomalies], *loaded, "grounded", 32)
     )
-    return score(rows, predictions) | {"mean_iou": _mean_iou([row for row in rows if row.anomalies], boxed)}
+    found = score(rows, predictions) | {"mean_iou": _mean_iou([row for row in rows if row.anomalies], boxed)}
+    return found | text_scores(rows, predictions)
 
 
 def score(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str, Any]:
@@ -77,6 +89,39 @@ def score(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str, Any]
             predicted.total() + true.total(),
         ),
     }
+
+
+def text_scores(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str, dict[str, float]]:
+    """SemAP_Full and SemF1_Full (encoder `minilm`, pictures with anomalies) of the answers and of what they have to beat.
+
+    At the metric's thresholds the encoder takes a sentence about another thing for the same one. So each score is also given
+    at `STRICT`, where only the renderer's very words about the very thing count, and a right answer in its other words does not.
+
+    Returns:
+        Scores of the `answers`; of `chance`, the answers dealt to other pictures; and of `wrong_object`, the same answers with
+        every `<colour> <kind>` in them replaced by another: the right family, told of the wrong thing.
+    """
+    rng = random.Random(0)
+
+    def elsewhere(found: re.Match[str]) -> str:
+        return rng.choice([thing for thing in _OBJECTS if thing != found[0]])
+
+    said = [[as_record(anomaly) for anomaly in prediction.anomalies] for prediction in predictions]
+    wrong = [
+        [record | {"phenomenon": _OBJECT.sub(elsewhere, record["phenomenon"])} for record in records]
+        for records in said
+    ]
+    truth = [[as_record(anomaly) for anomaly in row.anomalies] for row in rows]
+    similarity = BertScoreSimilarity("minilm")
+    found: dict[str, dict[str, float]] = {"answers": {}, "wrong_object": {}, "chance": {}}
+    for suffix, thresholds in (("", THRESHOLDS), ("_strict", STRICT)):
+        options = Options(thresholds, empty="skip", bootstrap=0)
+        of_said, of_wrong = (measure(answers, truth, similarity, options).numbers for answers in (said, wrong))
+        for name in ("SemAP_Full", "SemF1_Full"):
+            found["answers"][name + suffix] = round(of_said[name], 4)
+            found["wrong_object"][name + suffix] = round(of_wrong[name], 4)
+            found["chance"][name + suffix] = round(of_said[f"chance_{name}"], 4)
+    return found
 
 
 def _share(part: float, whole: float) -> float:

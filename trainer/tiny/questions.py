@@ -1,8 +1,7 @@
 """Questions about what is in the picture, right or wrong, that only training asks: "List every red or blue mug or ball."
 
-Answering them, the language model learns to look things up by colour and kind together. The anomalies alone never need that: the
-vision tower marks the flaws of the trained families on its image tokens, and a model that only reads those marks cannot be taught
-a new family by an adapter on the language model.
+Answering them, the language model learns to look things up by colour and kind together. The anomalies of the trained families
+never ask for that, since the vision tower marks flaws on its image tokens; a family that only a colour gives away does.
 """
 
 import random
