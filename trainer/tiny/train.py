@@ -48,10 +48,8 @@ TASKS: dict[Task, float] = {"anomalies": 0.65, "grounded": 0.25, "verdict": 0.1}
 KEY_WEIGHT = 4.0
 DENSE_WEIGHT, QUESTION_WEIGHT, COPY_WEIGHT = 0.5, 0.5, 0.5
 ASKED, QUESTIONS = 16, 3  # pictures of a batch that questions are asked about, and how many of each
-COPIES, COPY_LENGTH = (
-    32,
-    16,
-)  # sequences of random tokens to repeat; one length, so that position alone finds the source
+# Sequences of random tokens to repeat; they have one length, so that position alone finds the source.
+COPIES, COPY_LENGTH = 32, 16
 SHORT = 8  # tokens: "nothing is wrong" and the verdict, but no anomaly
 BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 CHECKPOINT_STEPS = 200
