@@ -23,7 +23,7 @@ from trainer.tiny.evaluate import score
 
 # A colour that cannot be is found late: it takes longer steps for longer.
 OPTIONS = {
-    "upside_down": ["--max_steps", "300"],
+    "upside_down": ["--max_steps", "600"],
     "wrong_colour": ["--max_steps", "720", "--learning_rate", "4e-3"],
 }
 
