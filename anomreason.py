@@ -1,37 +1,76 @@
 """The front door: the `anomreason` command.
 
-The commands of one package stand in its `commands.py`; here are those that compose packages. Each is a thin call, and what is heavy
-is imported when it is used, so that `--help` answers at once. Errors raised on purpose become one line on stderr and an exit code:
-0 done; 1 found what was looked for; 2 cannot start or read its input; 3 finished with losses; 130 interrupted; 143 terminated.
+The commands of one package are in its `commands.py`; here are those that compose packages. Each is a thin call, and what is heavy
+is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
+import importlib.metadata
 import json
-import os
-import signal
 import sys
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import agent.commands
 import agent.review.commands
 import dataset_builder.commands
 import space.commands
 import trainer.commands
+from dataset_builder import command_line
 from dataset_builder.terminal import Steps, printable
+
+GROUPS = {
+    "Pictures": ("quickstart", "examine", "predict"),
+    "Data": ("scenes", "build", "validate", "install", "sft", "publish"),
+    "Metric": ("score", "benchmark", "audit"),
+    "Train": ("train", "grpo", "merge"),
+    "Annotate": ("annotate", "runs", "review", "verdicts"),
+    "Page": ("demo",),
+    "Tools": ("simulate-vlm",),
+}
+"""The commands as `anomreason --help` shows them: groups and commands in the order of a first day."""
+
+
+class Front(TyperGroup):
+    """The commands in their groups."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        group_of = {name: group for group, names in GROUPS.items() for name in names}
+        for name in group_of:
+            self.commands[name] = self.commands.pop(name)
+        for name, command in self.commands.items():
+            command.rich_help_panel = group_of.get(name, "Others")  # type: ignore[attr-defined]
+
 
 app = typer.Typer(
     name="anomreason",
-    help="Say what is wrong with a generated picture, why, and how badly.",
+    cls=Front,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": command_line.one_name},
 )
 for commands in (trainer.commands, agent.commands, agent.review.commands, dataset_builder.commands, space.commands):
     app.add_typer(commands.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"anomreason {importlib.metadata.version('anomreason')}")
+        raise typer.Exit
+
+
+@app.callback()
+def front(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (also: ANOMREASON_DEBUG=1).")] = False,
+) -> None:
+    """Say what is wrong with a generated picture, why, and how badly."""
 
 
 Model = Annotated[
@@ -446,44 +485,12 @@ def _print_board(board: Any) -> None:
         console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
 
 
-def _terminated(signum: int, _: Any) -> NoReturn:
-    raise SystemExit(128 + signum)
-
-
 def main() -> NoReturn:
-    """Run the command; errors raised on purpose become one line and exit code 2."""
-    signal.signal(signal.SIGTERM, _terminated)
-    # Threads that spin while they wait for each other take several times as long as soon as anything else uses a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # What libraries announce to programmers is not for who runs a command.
-    warnings.simplefilter("ignore", FutureWarning)
-    try:
-        # Not Typer's own runner: it would print a traceback for an error and hide Ctrl-C's exit code.
-        code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.exceptions.Exit):
-            sys.exit(error.exit_code)
-        if isinstance(error, click.exceptions.Abort):
-            sys.exit(130)
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
-        if _on_purpose(error):
-            typer.echo("\n".join(map(printable, f"anomreason: {error}".splitlines())), err=True)
-            sys.exit(2)
-        raise
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _on_purpose(error: Exception) -> bool:
-    from dataset_builder.errors import AnomReasonError
+    """Run the command; see `dataset_builder.command_line` for how it ends."""
     from metric_semap.errors import SemapError
 
-    return isinstance(error, (AnomReasonError, SemapError))
+    command_line.start()
+    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,)))
 
 
 if __name__ == "__main__":
