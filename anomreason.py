@@ -19,7 +19,8 @@ import agent.review.commands
 import dataset_builder.commands
 import space.commands
 import trainer.commands
-from dataset_builder import command_line
+from dataset_builder import command_line, owned
+from dataset_builder.commands import Overwrite
 from dataset_builder.terminal import Steps, printable
 
 GROUPS = {
@@ -232,15 +233,17 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
         "benchmark"
     ),
+    overwrite: Overwrite = False,
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
     from agent.served import answer_split
     from dataset_builder.contestants import Outcome
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
-    from trainer.evaluation.leaderboard import write_leaderboard
+    from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
 
     checked = read_bench(bench)
+    owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite)
     steps = Steps(sum(one.predictions is None for one in checked.models.values()))
     here = local(steps)
 
@@ -262,8 +265,10 @@ def benchmark(
         )
 
     result = run(checked, out, predict)
-    for path in write_leaderboard(result, out):
-        typer.echo(path)
+    with owned.added(out, "benchmark", overwrite=overwrite) as work:
+        names = [path.name for path in write_leaderboard(result, work)]
+    for name in names:
+        typer.echo(out / name)
     for name, reason in result.unfinished.items():
         typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
     if result.unfinished:
@@ -274,18 +279,20 @@ def benchmark(
 def audit(
     plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
     from agent.served import answer
     from dataset_builder.contestants import Outcome
     from dataset_builder.errors import PictureError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
-    from trainer.evaluation.audit_page import print_ranking, write_audit
+    from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
 
     checked = read_plan(plan)
+    owned.check(out, "audit", AUDIT, overwrite=overwrite)
     prompts = read_prompts(checked.prompts)
     steps = Steps(checked.asks)
 
@@ -313,8 +320,10 @@ def audit(
         raise typer.Exit(3) from None
     result = summarise(reviewed, prompts, seed)
     print_ranking(result)
-    for path in write_audit(result, reviewed.generators, out):
-        typer.echo(path)
+    with owned.added(out, "audit", overwrite=overwrite) as work:
+        names = [path.name for path in write_audit(result, reviewed.generators, work)]
+    for name in names:
+        typer.echo(out / name)
     if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
 

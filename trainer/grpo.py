@@ -76,7 +76,7 @@ def train(
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
     rank = _rank(script.adapter, base)
-    checkpoint = resume_point(training, base, rank)
+    checkpoint = resume_point(training, base, rank, overwrite=script.overwrite)
     rows = training_rows(script)
     if "prompt" in rows.column_names:
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dataset_builder import owned
 from dataset_builder.errors import AnomReasonError, InputError
 from dataset_builder.publishing.hub import check_repo_id, is_repo_id
 from trainer.adapter_card import training_record, write_card
@@ -45,13 +46,15 @@ def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str,
         Its directory, `trainer.args.output_dir`; processes other than the first only return it.
     """
     out = Path(str(trainer.args.output_dir))
-    trainer.save_model(str(out))  # by all processes: shards are gathered
     if not trainer.is_world_process_zero():
+        trainer.save_model(str(out))  # by all processes: shards are gathered, and the first writes them
         return out
-    processor.save_pretrained(str(out))
-    (out / "training_args.bin").unlink(missing_ok=True)
-    name_base(out, base)
-    write_card(out, training_record(trainer, script))
+    with owned.added(out, "train", overwrite=script.overwrite) as work:
+        trainer.save_model(str(work))
+        processor.save_pretrained(str(work))
+        (work / "training_args.bin").unlink(missing_ok=True)
+        name_base(work, base)
+        write_card(work, training_record(trainer, script))
     if push:
         args = trainer.args
         try:

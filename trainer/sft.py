@@ -88,7 +88,7 @@ def train(
     _check(script, training, model_config)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
-    checkpoint = resume_point(training, base, model_config.lora_r)
+    checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
     rows = training_rows(script)
     sample = None
     if training.eval_strategy != "no":

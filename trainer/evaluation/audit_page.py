@@ -14,7 +14,10 @@ from trainer.evaluation.audit_answers import HUMAN, Answers
 from trainer.evaluation.audit_result import Example, examples
 from trainer.evaluation.intensity import SEPARATION
 
-__all__ = ["print_ranking", "write_audit"]
+__all__ = ["AUDIT", "print_ranking", "write_audit"]
+
+AUDIT = ("audit.json", "audit.md", "audit.html")
+"""The files that an audit writes."""
 
 EACH, TOTAL = 4, 36  # examples of a generator, and on the sheet
 SIDE = 280  # pixels of the longer side of an example
@@ -36,7 +39,10 @@ def write_audit(result: dict[str, Any], generators: dict[str, Answers], out: Pat
         "human": HUMAN,
         "tier_of": {name: k for k, tier in enumerate(result["ranking"], 1) for name in tier},
     }
-    sheet = [_card(example, generators) for example in examples(generators, result["reviewer"], EACH, TOTAL)]
+    sheet = [_card(example, generators) for example in examples(generators, result["reviewer"], AUDIT = ("audit.json", "audit.md", "audit.html")
+"""The files that an audit writes."""
+
+EACH, TOTAL)]
     return [
         atomic.write(out / "audit.json", json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
         atomic.write(out / "audit.md", templates.get_template("audit.md.jinja").render(context)),
