@@ -177,12 +177,22 @@ def predict(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
     merge: Merge = True,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Discard existing predictions and start over.")
     ] = False,
     base_url: BaseUrl = None,
 ) -> None:
-    """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
+    """Predict the anomalies of a dataset's pictures. Re-run to resume."""
+    from agent.reach import check_endpoint
+    from dataset_builder.preflight import check_room, look
+    from trainer.readiness import ROOM, check_model, split_check
+
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: split_check(dataset, split),
+        lambda: check_endpoint(model, base_url) if base_url and model else base_url or check_model(model, adapter),
+    )
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
@@ -200,7 +210,7 @@ def predict(
             out,
             steps,
             task,  # type: ignore[arg-type]
-            restart,
+            overwrite,
         )
     else:
         from trainer.predict import predict_dataset
@@ -216,7 +226,7 @@ def predict(
             steps,
             task=task,  # type: ignore[arg-type]
             merge=merge,
-            restart=restart,
+            restart=overwrite,
         )
     typer.echo(f"{out}")
     if failed:
@@ -236,14 +246,24 @@ def benchmark(
     overwrite: Overwrite = False,
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    from agent.reach import contestant_checks
     from agent.served import answer_split
     from dataset_builder.contestants import Outcome
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
     from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
+    from trainer.readiness import ROOM, bench_checks
 
     checked = read_bench(bench)
-    owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite)
+    look(
+        lambda: owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *bench_checks(checked),
+        *contestant_checks(checked.models, checked.prices),
+        expected=(SemapError,),
+    )
     steps = Steps(sum(one.predictions is None for one in checked.models.values()))
     here = local(steps)
 
@@ -283,16 +303,26 @@ def audit(
     overwrite: Overwrite = False,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    from agent.reach import contestant_checks
     from agent.served import answer
     from dataset_builder.contestants import Outcome
     from dataset_builder.errors import PictureError
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
     from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
+    from trainer.readiness import ROOM, audit_checks
 
     checked = read_plan(plan)
-    owned.check(out, "audit", AUDIT, overwrite=overwrite)
+    look(
+        lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *audit_checks(checked),
+        *contestant_checks({"reviewer": checked.reviewer} if checked.asks else {}, checked.prices),
+        expected=(SemapError,),
+    )
     prompts = read_prompts(checked.prompts)
     steps = Steps(checked.asks)
 
@@ -326,72 +356,6 @@ def audit(
         typer.echo(out / name)
     if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
-
-
-@app.command()
-def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")] = Path(
-        "anomreason"
-    ),
-    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
-    base_id: Annotated[str | None, typer.Option(help="Of an adapter: its base's id on the Hub.")] = None,
-    with_base: Annotated[
-        bool, typer.Option("--with-base", help="Of an adapter: publish its base too, as --base-id or ORG/NAME-base.")
-    ] = False,
-    metrics: Annotated[
-        Path | None, typer.Option(help="Of an adapter: metrics.json of `anomreason score`, for its card.")
-    ] = None,
-) -> None:
-    """Push a dataset, adapter or Space to the Hub and check what arrived; run it again at any time. The token is HF_TOKEN."""
-    for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
-        for name, size in result.files:
-            typer.echo(f"{size:>14,}  {name}")
-        total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
-        total += f", {result.note}" if result.note else ""
-        if dry_run:
-            typer.echo(f"dry run: {total} would go to {result.kind} {result.repo_id}")
-        else:
-            typer.echo(f"{result.url}: {total}, checked against what was built")
-
-
-def _publish(
-    path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
-) -> list[Any]:
-    """What a directory is tells how it is published."""
-    from dataset_builder.building.read_back import is_dataset
-    from dataset_builder.errors import InputError
-    from dataset_builder.publishing.publish import is_space, publish, publish_space
-    from space.publish import is_demo, publish_demo
-
-    if (path / "adapter_config.json").is_file():
-        from trainer.publish import publish_adapter
-
-        return publish_adapter(
-            path,
-            repo_id,
-            base_id=base_id,
-            with_base=with_base,
-            metrics=metrics,
-            private=private,
-            dry_run=dry_run,
-        )
-    if base_id or with_base or metrics:
-        raise InputError(f"{path}: is no adapter; --base-id, --with-base and --metrics belong to adapters alone")
-    if is_dataset(path):
-        return [publish(path, repo_id, private=private, dry_run=dry_run)]
-    if not path.exists() and path.name == "metric_semap":
-        import metric_semap
-
-        path = Path(metric_semap.__path__[0])  # the installed metric
-    if is_demo(path):
-        return [publish_demo(repo_id, private=private, dry_run=dry_run)]
-    if is_space(path):
-        return [publish_space(path, repo_id, private=private, dry_run=dry_run)]
-    raise InputError(
-        f"{path}: is no dataset, adapter or Space; make one with `anomreason build SOURCE --out {path}` or `anomreason train`"
-    )
 
 
 @app.command()

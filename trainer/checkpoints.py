@@ -106,7 +106,6 @@ def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False
     """
     run, given = Path(str(training.output_dir)), training.resume_from_checkpoint
     last = get_last_checkpoint(str(run)) if run.is_dir() else None
-    owned.check(run, "train", overwrite=overwrite)
     if given in (None, False) or str(given).lower() == "false":
         held = "the checkpoints of a run" if last else "an adapter" if (run / "adapter_config.json").is_file() else ""
         if held and not overwrite:
@@ -114,6 +113,7 @@ def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False
                 f"output_dir: {run} holds {held}; continue with --resume_from_checkpoint true, give another directory, "
                 "or replace it with --overwrite"
             )
+        owned.check(run, "train", overwrite=overwrite)
         return None
     if str(given).lower() == "true":
         if last is None:
@@ -132,6 +132,7 @@ def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False
     same_base(place, trained_on, base)
     if of != rank:
         raise InputError(f"lora_r: {rank}, but {place} holds an adapter of rank {of}; set lora_r to that")
+    owned.check(run, "train", overwrite=overwrite)
     return str(place)
 
 

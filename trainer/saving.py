@@ -13,7 +13,7 @@ from trainer.checkpoints import name_base
 from trainer.examples import DataArguments
 from trainer.publish import publish_adapter
 
-__all__ = ["save_adapter", "take_push"]
+__all__ = ["check_push", "save_adapter", "take_push"]
 
 
 def take_push(script: DataArguments, training: Any, base: str) -> bool:
@@ -22,10 +22,16 @@ def take_push(script: DataArguments, training: Any, base: str) -> bool:
     Raises:
         InputError: if that could only fail when training is over.
     """
+    check_push(script, training, base)
     push, training.push_to_hub = training.push_to_hub, False
+    return bool(push)
+
+
+def check_push(script: DataArguments, training: Any, base: str) -> None:
+    """Raise an `InputError` if a push that is asked for could only fail when training is over."""
     if training.hub_token:
         raise InputError("hub_token: a token in a recipe or command line is seen by others; set HF_TOKEN instead")
-    if push:
+    if training.push_to_hub:
         check_repo_id(str(training.hub_model_id or ""), "hub_model_id:")
         if script.base_id is not None:
             check_repo_id(script.base_id, "base_id:")
@@ -36,7 +42,6 @@ def take_push(script: DataArguments, training: Any, base: str) -> bool:
             )
         if not os.environ.get("HF_TOKEN"):
             raise InputError("push_to_hub: true, but HF_TOKEN is not set; put a token with write access there")
-    return bool(push)
 
 
 def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str, push: bool) -> Path:
