@@ -20,7 +20,7 @@ import dataset_builder.commands
 import space.commands
 import trainer.commands
 from dataset_builder import command_line, owned
-from dataset_builder.commands import Overwrite
+from dataset_builder.commands import AsJson, Overwrite
 from dataset_builder.terminal import Steps, printable
 
 GROUPS = {
@@ -30,7 +30,7 @@ GROUPS = {
     "Train": ("train", "grpo", "merge"),
     "Annotate": ("annotate", "runs", "review", "verdicts"),
     "Page": ("demo",),
-    "Tools": ("simulate-vlm",),
+    "Tools": ("doctor", "simulate-vlm"),
 }
 """The commands as `anomreason --help` shows them: groups and commands in the order of a first day."""
 
@@ -98,7 +98,7 @@ def examine(
     model: Model = None,
     adapter: Adapter = None,
     base_url: BaseUrl = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
     if base_url is None:
@@ -356,6 +356,28 @@ def audit(
         typer.echo(out / name)
     if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
+
+
+@app.command()
+def doctor(
+    base_url: BaseUrl = None,
+    model: Annotated[str | None, typer.Option(help="The model's name at that server.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what works here: versions, extras, GPU, keys, names, disk; with --base-url, what an endpoint can do. Exit code 3 for problems."""
+    from agent.doctor import examine_endpoint
+    from dataset_builder import diagnosis
+    from dataset_builder.errors import InputError
+    from trainer.doctor import examine_machine
+
+    if (base_url is None) != (model is None):
+        raise InputError("--base-url and --model: an endpoint needs both; give both or neither")
+    found = [*examine_machine(), *(examine_endpoint(model, base_url) if model and base_url else ())]
+    if as_json:
+        typer.echo(json.dumps(diagnosis.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        diagnosis.print_table(found)
+    raise typer.Exit(3 if any(one.state == "problem" for one in found) else 0)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from dataset_builder.terminal import pictures_done, printable
 
 app = typer.Typer()
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files there that anomreason did not write or somebody changed. Others stay.")
 ]
