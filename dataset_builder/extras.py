@@ -16,26 +16,28 @@ __all__ = ["require"]
 _DISTRIBUTION = "anomreason"
 
 
-def require(extra: str, what: str) -> None:
-    """Return if the packages of an extra are installed.
+def require(what: str, *extras: str) -> None:
+    """Return if the packages of extras are installed.
 
     What belongs to an extra is read from the metadata of the installed distribution, which pip made from `pyproject.toml`. Where
     this code lies uninstalled, as in a Space, the `requirements.txt` beside it takes the place of extras, and nothing is checked.
 
     Args:
-        extra (`str`): its name in `pyproject.toml`.
-        what (`str`): what needs it; the sentence begins with it, as in `train` or `--engine ray`.
+        what (`str`): what needs them; the sentence begins with it, as in `train` or `--engine ray`.
+        extras (`str`): their names in `pyproject.toml`.
 
     Raises:
         UnavailableError: if packages are missing; it names them and the command that installs them.
     """
     try:
-        missing = sorted(name for name in _packages(extra) if not _is_installed(name))
+        missing = {extra: [name for name in _packages(extra) if not _is_installed(name)] for extra in extras}
     except PackageNotFoundError:
         return
-    if missing:
-        fix = f'pip install "{_DISTRIBUTION}[{extra}]"'
-        raise UnavailableError(f"{what}: needs packages that are not installed ({', '.join(missing)}); run {fix}")
+    lacking = [extra for extra in extras if missing[extra]]
+    if lacking:
+        names = ", ".join(sorted({name for extra in lacking for name in missing[extra]}))
+        fix = f'pip install "{_DISTRIBUTION}[{",".join(lacking)}]"'
+        raise UnavailableError(f"{what}: needs packages that are not installed ({names}); run {fix}")
 
 
 def _packages(extra: str) -> Iterator[str]:

@@ -6,6 +6,7 @@
 What belongs to an extra is the closure over the installed distributions' own metadata, as pip would resolve it.
 """
 
+import os
 import runpy
 import sys
 from collections.abc import Iterable, Iterator
@@ -71,6 +72,7 @@ def main() -> None:
         sys.argv = ["-c", *rest[1:]]
         exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
     else:
+        sys.path[0] = os.path.dirname(os.path.abspath(program))
         sys.argv = [program, *rest]
         runpy.run_path(program, run_name="__main__")
 
