@@ -32,9 +32,11 @@ def closure(name: str, extras: Iterable[str]) -> set[str]:
             lines = requires(one) or []
         except PackageNotFoundError:  # of another platform, or not installed with the project
             continue
-        for requirement in map(Requirement, lines):
-            if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in new):
-                ahead.append((canonicalize_name(requirement.name), {"", *requirement.extras}))
+        ahead += [
+            (canonicalize_name(requirement.name), {"", *requirement.extras})
+            for requirement in map(Requirement, lines)
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in new)
+        ]
     return set(found)
 
 

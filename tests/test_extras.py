@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from dataset_builder.errors import UnavailableError
 from dataset_builder.extras import require
 from tests.conftest import REPOSITORY
-from tests.test_bounds import EXTRAS, extras_of
+from tests.only_extra import closure
+from tests.test_bounds import EXTRAS, extras_of, files
 
 ALONE = [sys.executable, str(REPOSITORY / "tests" / "only_extra.py")]
 IMPORT = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
@@ -41,7 +42,7 @@ NEEDS = [
 @pytest.fixture(scope="module", autouse=True)
 def installed_as_declared() -> None:
     """What is asked is the installed distribution's metadata; made from an older pyproject.toml, it would answer for that."""
-    declared = sum(EXTRAS.values(), [])
+    declared = [line for lines in EXTRAS.values() for line in lines]
     installed = [line.partition(";")[0].strip() for line in importlib.metadata.requires("anomreason") or []]
     assert sorted(map(str, map(Requirement, installed))) == sorted(map(str, map(Requirement, declared))), (
         "run make again"
@@ -56,12 +57,11 @@ def alone(extra: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
 
 def modules(*extras: str) -> list[str]:
     """The modules of ours that need no other extras than these."""
-    found = []
-    for room in ("agent", "dataset_builder", "metric_semap", "space", "trainer"):
-        for file in sorted((REPOSITORY / room).rglob("*.py")):
-            if set(extras_of(file)) <= set(extras) and file.name != "__main__.py":
-                found.append(".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"))
-    return found
+    return [
+        ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+        for file in files()
+        if set(extras_of(file)) <= set(extras) and file.parent.name not in ("benchmarks", "docs")
+    ]
 
 
 @pytest.mark.parametrize("extra", ["", "metric", "train", "space", "ray"])
@@ -153,3 +153,12 @@ def test_only_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset_builder.extras.distribution", distribution)
     with pytest.raises(UnavailableError, match=r'^x: .* \(bert-score, trl\); run pip install "anomreason\[train\]"$'):
         require("x", "space", "train")
+
+
+def test_the_base_is_light() -> None:
+    """At most 60 packages and 700 MB, and none of PyTorch, Transformers, Gradio and Ray."""
+    base = closure("anomreason", [])
+    assert not base & {"torch", "transformers", "gradio", "ray"}
+    assert len(base) <= 60
+    files = [path for name in base - {"anomreason"} for path in importlib.metadata.files(name) or []]
+    assert sum(path.locate().stat().st_size for path in files if path.locate().is_file()) <= 700e6
