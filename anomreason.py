@@ -4,10 +4,10 @@ The commands of one package are in its `commands.py`; here are those that compos
 is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
-import importlib.metadata
 import json
 import sys
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,6 +21,7 @@ import space.commands
 import trainer.commands
 from dataset_builder import command_line, owned
 from dataset_builder.commands import AsJson, Overwrite
+from dataset_builder.extras import require
 from dataset_builder.terminal import Steps, printable
 
 GROUPS = {
@@ -60,7 +61,7 @@ for commands in (trainer.commands, agent.commands, agent.review.commands, datase
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"anomreason {importlib.metadata.version('anomreason')}")
+        typer.echo(f"anomreason {version('anomreason')}")
         raise typer.Exit
 
 
@@ -69,7 +70,9 @@ def front(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (also: ANOMREASON_DEBUG=1).")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (also: ANOMREASON_DEBUG=1).")
+    ] = False,
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
 
@@ -102,6 +105,7 @@ def examine(
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
     if base_url is None:
+        require("examine without --base-url", "train")
         tiny, predictions = _examine_here(pictures, model, adapter)
     else:
         from agent.served import examine_files
@@ -183,16 +187,8 @@ def predict(
     base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume."""
-    from agent.reach import check_endpoint
-    from dataset_builder.preflight import check_room, look
-    from trainer.readiness import ROOM, check_model, split_check
-
-    look(
-        lambda: owned.check(out.parent, "predict", ()),
-        lambda: check_room(out.parent, ROOM),
-        lambda: split_check(dataset, split),
-        lambda: check_endpoint(model, base_url) if base_url and model else base_url or check_model(model, adapter),
-    )
+    if base_url is None:
+        require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
@@ -214,7 +210,9 @@ def predict(
         )
     else:
         from trainer.predict import predict_dataset
+        from trainer.readiness import check_prediction
 
+        check_prediction(dataset, split, model, adapter, out)
         failed = predict_dataset(
             dataset,
             split,
@@ -246,6 +244,7 @@ def benchmark(
     overwrite: Overwrite = False,
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    require("benchmark", "train")
     from agent.reach import contestant_checks
     from agent.served import answer_split
     from dataset_builder.contestants import Outcome
@@ -303,6 +302,7 @@ def audit(
     overwrite: Overwrite = False,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    require("audit", "metric")
     from agent.reach import contestant_checks
     from agent.served import answer
     from dataset_builder.contestants import Outcome
@@ -316,6 +316,8 @@ def audit(
     from trainer.readiness import ROOM, audit_checks
 
     checked = read_plan(plan)
+    if checked.asks and not checked.reviewer.is_remote:
+        require("audit with a local model", "train")
     look(
         lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
         lambda: check_room(out, ROOM),
@@ -409,6 +411,7 @@ def score(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    require("score", "metric")
     from metric_semap.errors import OptionError
     from metric_semap.evaluation import score_files, write_results
 
@@ -478,6 +481,13 @@ def _print_board(board: Any) -> None:
         for warning in evaluation.numbers.get("warnings", []):
             console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)
         console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
+    if name == "__version__":
+        return version("anomreason")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> NoReturn:

@@ -17,9 +17,6 @@ app.add_typer(agent.simulated.commands.app)
 runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
-ROOM = 20_000_000
-"""Bytes: the journal and the report of a small run."""
-
 LOG_EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -64,7 +61,7 @@ def annotate(
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
     from agent.budget import read_prices
     from agent.outputs import check_is_ours
-    from agent.reach import check_endpoint
+    from agent.reach import ROOM, check_endpoint
     from agent.run import Endpoint
     from agent.run import annotate as run
     from agent.sources import open_source

@@ -120,7 +120,9 @@ def _schema(model: str, base_url: str) -> Diagnosis:
         kept = False
     if kept:
         return Diagnosis("schema", "ok", "response_format is obeyed")
-    return Diagnosis("schema", "note", "response_format is accepted and not obeyed; the agent's parser reads what comes")
+    return Diagnosis(
+        "schema", "note", "response_format is accepted and not obeyed; the agent's parser reads what comes"
+    )
 
 
 def _format(model: str, base_url: str, form: str) -> Diagnosis:
@@ -128,7 +130,11 @@ def _format(model: str, base_url: str, form: str) -> Diagnosis:
     about = f"pictures as {form if form != 'WEBP' else 'WebP'}"
     if answer.status != 200:
         return Diagnosis(about, "note" if form == "WEBP" else "problem", _refusal(answer))
-    seen = "seen" if "red" in answer.text.lower() else f"accepted; asked for a red square it said {shorten(answer.text, 60)}"
+    seen = (
+        "seen"
+        if "red" in answer.text.lower()
+        else f"accepted; asked for a red square it said {shorten(answer.text, 60)}"
+    )
     return Diagnosis(about, "ok" if seen == "seen" else "note", seen)
 
 

@@ -10,7 +10,10 @@ from dataset_builder.contestants import Contestant
 from dataset_builder.errors import UnavailableError
 from dataset_builder.preflight import Check
 
-__all__ = ["check_endpoint", "contestant_checks"]
+__all__ = ["ROOM", "check_endpoint", "contestant_checks"]
+
+ROOM = 20_000_000
+"""Bytes: the journal and the report of a small run."""
 
 PATIENCE = 10.0
 """Seconds for a server to take a connection and answer."""

@@ -29,7 +29,12 @@ class Diagnosis:
 
 
 def diagnosed(
-    about: str, check: Check, fine: str | Callable[[], str], *, bad: State = "problem", expected: tuple[type[Exception], ...] = ()
+    about: str,
+    check: Check,
+    fine: str | Callable[[], str],
+    *,
+    bad: State = "problem",
+    expected: tuple[type[Exception], ...] = (),
 ) -> Diagnosis:
     """A check as a diagnosis: `fine` if it raises nothing, else its error's text with the state `bad`."""
     try:

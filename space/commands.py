@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dataset_builder.extras import require
+
 app = typer.Typer()
 
 
@@ -25,6 +27,8 @@ def demo(
     boxes: Annotated[bool, typer.Option("--boxes", help="Ask for boxes too; the tiny model's are rough.")] = False,
 ) -> None:
     """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
+    here = base_url is None or compare is not None  # a model in this process
+    require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
 
     settings = Settings(model, adapter, base_url, compare, thorough, run, boxes)
@@ -43,7 +47,8 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be uploaded, without uploading.")] = False,
     base_id: Annotated[str | None, typer.Option(help="For an adapter: the Hub id of its base model.")] = None,
     with_base: Annotated[
-        bool, typer.Option("--with-base", help="For an adapter: publish its base model too, as --base-id or ORG/NAME-base.")
+        bool,
+        typer.Option("--with-base", help="For an adapter: publish its base model too, as --base-id or ORG/NAME-base."),
     ] = False,
     metrics: Annotated[
         Path | None, typer.Option(help="For an adapter: metrics.json of `anomreason score`, for its card.")

@@ -63,7 +63,9 @@ def _tested() -> dict[str, str]:
     for place in places:
         if place.is_file():
             lines = (line.split("==") for line in place.read_text(encoding="utf-8").splitlines() if "==" in line)
-            return {_plain(name): version.split(";")[0].split("#")[0].strip() for name, version in lines if "#" not in name}
+            return {
+                _plain(name): version.split(";")[0].split("#")[0].strip() for name, version in lines if "#" not in name
+            }
     return {}
 
 
@@ -83,9 +85,7 @@ def _gpu() -> Iterator[Diagnosis]:
     else:
         total = torch.cuda.get_device_properties(0).total_memory / 1e9
         yield Diagnosis("GPU", "ok", f"{torch.cuda.get_device_name(0)}, {total:.0f} GB")
-    from trainer.recipes import CONFIGS
-
-    for recipe in sorted(path.stem for path in CONFIGS.glob("*.yaml")):
+    for recipe in sorted(path.stem for path in (Path(__file__).parent / "configs").glob("*.yaml")):
         peak = PEAK_GB.get(recipe)
         if recipe == "tiny":
             yield Diagnosis("recipe tiny", "ok", "fits: it trains on a CPU")
@@ -108,7 +108,11 @@ def _encoders() -> Iterator[Diagnosis]:
         name = encoder or os.environ.get("SEMAP_ENCODER") or "distilbert-base-uncased"
         try:
             yield diagnosed(
-                f"encoder {name}", lambda encoder=encoder: check_encoder(encoder), "in reach", bad="note", expected=(SemapError,)
+                f"encoder {name}",
+                lambda encoder=encoder: check_encoder(encoder),
+                "in reach",
+                bad="note",
+                expected=(SemapError,),
             )
         except ImportError as error:
             yield Diagnosis(f"encoder {name}", "unknown", f"{error.name} is not installed")
@@ -143,7 +147,9 @@ def _shadows() -> Iterator[Diagnosis]:
     for name in MODULES:
         if Path.cwd().resolve() != root:
             found += [str(place) for place in (Path(f"{name}.py"), Path(name, "__init__.py")) if place.exists()]
-        found += [f"{other}, which is installed, has a module {name}" for other in set(others.get(name, ())) - {DISTRIBUTION}]
+        found += [
+            f"{other}, which is installed, has a module {name}" for other in set(others.get(name, ())) - {DISTRIBUTION}
+        ]
     if found:
         fix = "rename the file, or uninstall the other package"
         yield Diagnosis("modules", "problem", f"shadowed by {'; '.join(sorted(found))}; {fix}")

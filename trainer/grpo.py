@@ -73,7 +73,9 @@ def train(
         script.encoder,
         lambda: _check(script, training, model_config),
         lambda: check_push(script, training, base),
-        lambda: script.adapter and resume_point(training, base, _rank(script.adapter, base), overwrite=script.overwrite),
+        lambda: (
+            script.adapter and resume_point(training, base, _rank(script.adapter, base), overwrite=script.overwrite)
+        ),
     )
     push = take_push(script, training, base)
     assert script.adapter is not None

@@ -17,9 +17,7 @@ __all__ = ["merge"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def merge(
-    adapter: str, out: Path, *, model: str | None = None, dtype: str = "auto", overwrite: bool = False
-) -> Path:
+def merge(adapter: str, out: Path, *, model: str | None = None, dtype: str = "auto", overwrite: bool = False) -> Path:
     """Write the merged model with its processor into a directory, whole or not at all.
 
     Args:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dataset_builder import owned
 from dataset_builder.contestants import Contestant
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import read_predictions
@@ -12,7 +13,16 @@ from metric_semap.errors import SemapError
 from trainer.evaluation.audit_plan import Plan, read_prompts
 from trainer.evaluation.bench import Bench
 
-__all__ = ["ROOM", "audit_checks", "bench_checks", "check_encoder", "check_model", "check_training", "split_check"]
+__all__ = [
+    "ROOM",
+    "audit_checks",
+    "bench_checks",
+    "check_encoder",
+    "check_model",
+    "check_prediction",
+    "check_training",
+    "split_check",
+]
 
 ROOM = 100_000_000
 """Bytes: predictions, reports, an adapter and its checkpoints of the tiny model fit in less."""
@@ -41,6 +51,20 @@ def check_encoder(encoder: str | None) -> None:
         from metric_semap.encoder import load_encoder
 
         load_encoder(files, "cpu", "float32")  # of a Hub id, fetching it is the only way to know
+
+
+def check_prediction(dataset: str, split: str, model: str | None, adapter: str | None, out: Path) -> None:
+    """Look at what predicting a split with a model on this machine needs.
+
+    Raises:
+        InputError: listing everything that is not ready.
+    """
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: split_check(dataset, split),
+        lambda: check_model(model, adapter),
+    )
 
 
 def bench_checks(bench: Bench) -> list[Check]:
