@@ -366,7 +366,7 @@ def doctor(
     model: Annotated[str | None, typer.Option(help="The model's name at that server.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what works here: versions, extras, GPU, keys, names, disk; with --base-url, what an endpoint can do. Exit code 3 for problems."""
+    """Show what works here, and with --base-url and --model what an endpoint can do. Exit code 3 if there is a problem."""
     from agent.doctor import examine_endpoint
     from dataset_builder import diagnosis
     from dataset_builder.errors import InputError

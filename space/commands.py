@@ -97,6 +97,7 @@ def _publish(
 
     look(lambda: check_repo_id(repo_id), lambda: dry_run or check_token(), check_kind)
     if (path / "adapter_config.json").is_file():
+        require("publish of an adapter", "train")
         from trainer.publish import publish_adapter
 
         return publish_adapter(

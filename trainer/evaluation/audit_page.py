@@ -39,10 +39,7 @@ def write_audit(result: dict[str, Any], generators: dict[str, Answers], out: Pat
         "human": HUMAN,
         "tier_of": {name: k for k, tier in enumerate(result["ranking"], 1) for name in tier},
     }
-    sheet = [_card(example, generators) for example in examples(generators, result["reviewer"], AUDIT = ("audit.json", "audit.md", "audit.html")
-"""The files that an audit writes."""
-
-EACH, TOTAL)]
+    sheet = [_card(example, generators) for example in examples(generators, result["reviewer"], EACH, TOTAL)]
     return [
         atomic.write(out / "audit.json", json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
         atomic.write(out / "audit.md", templates.get_template("audit.md.jinja").render(context)),
