@@ -97,13 +97,18 @@ Merge = Annotated[
 
 @app.command()
 def examine(
-    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE…", help="Picture files.", show_default=False)],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="PICTURE…", help="Picture files, or folders of them.", show_default=False)
+    ],
     model: Model = None,
     adapter: Adapter = None,
     base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
+    from dataset_builder.shown import answer, picture_paths, print_prediction
+
+    pictures = picture_paths(pictures)
     if base_url is None:
         require("examine without --base-url", "train")
         tiny, predictions = _examine_here(pictures, model, adapter)
@@ -115,20 +120,14 @@ def examine(
     for prediction in predictions:
         statuses.add(prediction.status)
         if as_json:
-            fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
-            anomalies = [anomaly.model_dump(include=fields) for anomaly in prediction.anomalies]
-            answer = {
-                "image_id": prediction.image_id,
-                "status": prediction.status,
-                "verdict": {"label": prediction.label, "p_fake": prediction.p_fake} if prediction.label else None,
-                "anomalies": anomalies,
-            }
-            typer.echo(json.dumps(answer, ensure_ascii=False))
+            typer.echo(json.dumps(answer(prediction), ensure_ascii=False))
         else:
-            _print_prediction(prediction)
+            print_prediction(prediction)
     if tiny and not as_json:
         typer.secho(
-            "The tiny model knows rendered scenes alone; of any other picture it says nothing of worth.", dim=True
+            "The tiny model knows only rendered scenes; its output for any other picture is meaningless.",
+            dim=True,
+            err=True,
         )
     raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
 
@@ -143,24 +142,6 @@ def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) 
     loaded, processor = load(model, adapter)
     tiny = is_tiny(loaded)  # no verdict of it is worth showing
     return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
-
-
-def _print_prediction(prediction: Any) -> None:
-    from dataset_builder import severity
-
-    typer.secho(printable(prediction.image_id), bold=True)
-    if prediction.label:
-        made = "generated" if prediction.label == "fake" else "real"
-        typer.echo(
-            f"  verdict: {made}"
-            + ("" if prediction.p_fake is None else f"; probability of generated {prediction.p_fake:.2f}")
-        )
-    if not prediction.anomalies:
-        typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
-    for anomaly in prediction.anomalies:
-        rating = "" if anomaly.severity is None else f"  {anomaly.severity}/100 {severity.word(anomaly.severity)}"
-        typer.echo(f"  {printable(anomaly.name)}{rating}")
-        typer.echo(f"    what  {printable(anomaly.phenomenon)}\n    why   {printable(anomaly.reasoning)}")
 
 
 @app.command()
@@ -242,6 +223,7 @@ def benchmark(
         "benchmark"
     ),
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
     require("benchmark", "train")
@@ -286,8 +268,10 @@ def benchmark(
     result = run(checked, out, predict)
     with owned.added(out, "benchmark", overwrite=overwrite) as work:
         names = [path.name for path in write_leaderboard(result, work)]
+    if as_json:
+        typer.echo((out / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
     for name in names:
-        typer.echo(out / name)
+        typer.echo(out / name, err=as_json)
     for name, reason in result.unfinished.items():
         typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
     if result.unfinished:
@@ -300,6 +284,7 @@ def audit(
     out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
     seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
     require("audit", "metric")
@@ -351,11 +336,14 @@ def audit(
         typer.echo(f"not ranked: {printable(str(reason))}", err=True)
         raise typer.Exit(3) from None
     result = summarise(reviewed, prompts, seed)
-    print_ranking(result)
+    if as_json:
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_ranking(result)
     with owned.added(out, "audit", overwrite=overwrite) as work:
         names = [path.name for path in write_audit(result, reviewed.generators, work)]
     for name in names:
-        typer.echo(out / name)
+        typer.echo(out / name, err=as_json)
     if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
 
@@ -495,7 +483,7 @@ def main() -> NoReturn:
     from metric_semap.errors import SemapError
 
     command_line.start()
-    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,)))
+    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,), frozenset(("demo", "review", "serve", "simulate-vlm"))))
 
 
 if __name__ == "__main__":

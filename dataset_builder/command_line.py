@@ -10,13 +10,14 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any, NoReturn
 
 import typer
 
 from dataset_builder.errors import AnomReasonError
-from dataset_builder.terminal import printable
+from dataset_builder.terminal import heartbeat, printable
 
 __all__ = ["one_name", "run", "start"]
 
@@ -52,18 +53,27 @@ def one_name(option: str) -> str:
     return _OLDER.get(dashed, dashed)
 
 
-def run(app: typer.Typer, arguments: Sequence[str], expected: tuple[type[Exception], ...] = ()) -> int:
+def run(
+    app: typer.Typer,
+    arguments: Sequence[str],
+    expected: tuple[type[Exception], ...] = (),
+    waiting: frozenset[str] = frozenset(),
+) -> int:
     """Run `app` and return the exit code; whatever is raised becomes a sentence on stderr.
 
     Args:
         app (`typer.Typer`): the application.
         arguments (sequence of `str`): as on the command line, without the program's name.
         expected (tuple of exception types): errors raised on purpose, beside this package's own; their text is shown as it is.
+        waiting (set of `str`): commands that serve until they are stopped, and so have no progress to tell in a log.
     """
     command = typer.main.get_command(app)
     try:
         # Not Typer's own runner: it exits with 1 for an interrupted prompt, and 1 means that something was found.
-        code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        name = next((one for one in arguments if not one.startswith("-")), "")
+        with nullcontext() if name in waiting else heartbeat(name):
+            colour = False if os.environ.get("NO_COLOR") else None
+            code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, color=colour)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:

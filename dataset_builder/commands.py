@@ -1,5 +1,6 @@
 """The commands on datasets: scenes, build, sft, validate, install."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -189,6 +190,7 @@ def validate(
     ] = None,
     label: Label = None,
     images: Images = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
     from dataset_builder.building.card_validation import write_validation
@@ -196,17 +198,21 @@ def validate(
 
     with pictures_done() as progress:
         report = run(path, label=_label(label), images=images, progress=progress)
-    _print_report(report)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print_report(report)
     built = report.kind == "dataset"
     if built and out is None:
         with owned.changing(path, "validation.json"):
             written = report.write(path / "validation.json")
     else:
         written = report.write(out or Path("validation.json"))
-    typer.echo(f"all of it: {written}")
+    typer.echo(f"all of it: {written}", err=as_json)
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
-        typer.echo(f"{path / 'README.md'}: " + ("tells it" if told else "has no place for it; build again to have one"))
+        where = "results written to it" if told else "has no validation section; rebuild to add one"
+        typer.echo(f"{path / 'README.md'}: {where}", err=as_json)
     raise typer.Exit(1 if report.has_errors else 0)
 
 
@@ -226,7 +232,7 @@ def _print_report(report: Any) -> None:
     if report.findings:
         console.print(table)
     else:
-        typer.echo("nothing wrong and nothing odd")
+        typer.echo("No problems found.")
     for split, numbers in report.diversity.items():
         known = f", {len(numbers['families'])} families" if "families" in numbers else ""
         typer.echo(
@@ -234,7 +240,7 @@ def _print_report(report: Any) -> None:
             f"{numbers['different_names']:,} different names{known}"
         )
     if report.overlap is not None:
-        typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
+        typer.echo(f"test texts that also occur in train: {report.overlap:.1%}")
 
 
 @app.command()
