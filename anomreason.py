@@ -87,11 +87,15 @@ Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        help="An OpenAI-compatible server that has the model; a call a picture, the key from OPENAI_API_KEY or HF_TOKEN."
+        help="URL of an OpenAI-compatible server hosting the model (one call per picture). The API key is read from "
+        "OPENAI_API_KEY or HF_TOKEN."
     ),
 ]
 Merge = Annotated[
-    bool, typer.Option("--merge/--no-merge", help="Add the adapter to the weights, or compute it beside them: slower.")
+    bool,
+    typer.Option(
+        "--merge/--no-merge", help="Merge the adapter into the weights before inference (--no-merge: slower)."
+    ),
 ]
 
 
@@ -172,10 +176,12 @@ def predict(
         require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
-    steps.step(f"predict {dataset} [{split}] with {named}")
+    heading = f"predict {dataset} [{split}] with {named}"
     if base_url is not None:
-        from agent.served import predict_split
+        from agent.served import check_served, predict_split
 
+        check_served(dataset, split, model, adapter, base_url, out)
+        steps.step(heading)
         failed = predict_split(
             dataset,
             split,
@@ -194,6 +200,7 @@ def predict(
         from trainer.readiness import check_prediction
 
         check_prediction(dataset, split, model, adapter, out)
+        steps.step(heading)
         failed = predict_dataset(
             dataset,
             split,

@@ -44,7 +44,7 @@ def _label(label: str | None) -> Any:
     from dataset_builder.errors import InputError
 
     if label not in (None, "real", "fake"):
-        raise InputError(f"--label {label}: is no label; choose real or fake")
+        raise InputError(f"--label {label}: is not a label; choose real or fake")
     return label
 
 
@@ -62,7 +62,7 @@ def build(
         bool, typer.Option("--skip-invalid", help="Leave out what has errors, into skipped.jsonl; exit code 3.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="Of the configuration sft: anomaly_only, authenticity_reasoning or none.")
+        str, typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning or none.")
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
     seed: Annotated[
@@ -75,7 +75,7 @@ def build(
     from dataset_builder.errors import InputError
 
     if split not in (None, "train", "test"):
-        raise InputError(f"--split {split}: is no split; choose train or test")
+        raise InputError(f"--split {split}: is not a split; choose train or test")
     with pictures_done() as progress:
         result = run(
             source,
@@ -112,11 +112,15 @@ def sft(
     shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
     shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
     image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
-    answer_style: Annotated[str, typer.Option(help="Of verdicts: label or sentence.")] = "label",
+    answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
     image_extension: Annotated[str | None, typer.Option(help="In place of each picture's own.")] = None,
     allowlist: Annotated[Path | None, typer.Option(help="Pictures to take: a JSON list or object, or lines.")] = None,
-    fake_allowlist: Annotated[Path | None, typer.Option(help="Of generated ones, in place of --allowlist.")] = None,
-    real_allowlist: Annotated[Path | None, typer.Option(help="Of real ones, in place of --allowlist.")] = None,
+    fake_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for generated pictures, in place of --allowlist.")
+    ] = None,
+    real_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for real pictures, in place of --allowlist.")
+    ] = None,
     split_file: Annotated[Path | None, typer.Option(help="Splits of your own, in place of --split.")] = None,
     split_name: Annotated[str | None, typer.Option(help="Which of them.")] = None,
     metadata_output: Annotated[Path | None, typer.Option(help="What was taken; OUT_metadata.json by default.")] = None,

@@ -42,7 +42,7 @@ def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = 
     try:
         return tuple(_Parser(kinds).parse_args_and_config(arguments))
     except (ValueError, TypeError, ImportError, yaml.YAMLError) as error:
-        raise InputError(f"{' '.join(arguments)}: {_near(kinds, arguments) or loading.first_line(error)}") from None
+        raise InputError(_near(kinds, arguments) or f"{' '.join(arguments)}: {loading.first_line(error)}") from None
 
 
 def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
@@ -53,7 +53,9 @@ def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
         # argparse takes the beginning of a name for it.
         if argument.startswith("--") and not any(option.startswith(name.removeprefix("no_")) for option in known):
             near = get_close_matches(name, known, 1)
-            return f"no such option: --{name}" + (f"; did you mean --{near[0]}?" if near else "; see --help")
+            return f"no such option: --{name}" + (
+                f"; did you mean --{near[0]}?" if near else "; --help says where all are"
+            )
     return ""
 
 
