@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.budget import read_prices
 from agent.direct import dataset_pictures, examine, predict
 from agent.plans import Settings
-from agent.reach import ROOM, check_endpoint
+from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
 from agent.simulated import MODEL
 from dataset_builder import owned
@@ -21,7 +21,7 @@ from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.terminal import Steps
 
-__all__ = ["answer", "answer_split", "check_served", "examine_files", "predict_split"]
+__all__ = ["answer", "answer_split", "check_served", "contestant_checks", "examine_files", "predict_split"]
 
 
 def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
