@@ -79,7 +79,7 @@ evaluate.load("semap") the metric of this package; `anomreason install --uninsta
 Next:
   anomreason examine demo/scenes/images/{metrics["example"]} --adapter demo/adapter
   anomreason score demo/preds_base.json demo/preds_tuned.json demo/truth.json --encoder minilm --empty skip
-  anomreason train --config tiny --dataset_name anomreason"""
+  anomreason train --config tiny --dataset anomreason"""
     )
 
 
