@@ -153,15 +153,18 @@ def _evaluate(
             measurement = measure(
                 [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update
             )
-    scores = measurement.scores
     if extra := sum(image not in references for image in predictions):
         unknown = f"{extra} predicted pictures are not among the references and were left out"
-        scores = replace(scores, warnings=(*scores.warnings, unknown))
-    coverage = Coverage(
-        missing=sum(image not in predictions for image in references), failed=len(shared) - len(answered)
+        warnings = (*measurement.scores.warnings, unknown)
+        measurement = replace(measurement, scores=replace(measurement.scores, warnings=warnings))
+    return Evaluation(
+        name,
+        images,
+        measurement,
+        [p.anomalies for p in said],
+        [p.anomalies for p in true],
+        Coverage(missing=len(references) - len(shared), failed=len(shared) - len(answered)),
     )
-    measurement = replace(measurement, scores=replace(scores, coverage=coverage))
-    return Evaluation(name, images, measurement, [p.anomalies for p in said], [p.anomalies for p in true])
 
 
 def _compare(first: Evaluation, second: Evaluation, options: Options) -> list[Comparison]:

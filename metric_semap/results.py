@@ -11,20 +11,22 @@ import numpy as np
 from .anomalies import Quadruplet
 from .measurement import Measurement
 from .resampling import PairedTest
-from .scores import VIEWS, Scores, flat
+from .scores import VIEWS, Coverage, Scores, flat
 
 __all__ = ["Comparison", "Evaluation", "Leaderboard", "matched_results", "metrics"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One predictor's scores: the `images` scored, in order, their `measurement`, and both sides' anomalies of each."""
+    """One predictor's scores: the `images` scored, in order, their `measurement`, both sides' anomalies of each, and what the
+    predictor's file lacks (`coverage`)."""
 
     name: str
     images: list[str]
     measurement: Measurement
     predictions: list[Sequence[Quadruplet]]
     references: list[Sequence[Quadruplet]]
+    coverage: Coverage
 
     @property
     def scores(self) -> Scores:
@@ -69,7 +71,9 @@ def metrics(board: Leaderboard) -> dict[str, Any]:
     """Everything that was measured, as `metrics.json` holds it; what is undefined is null."""
     return {
         "configuration": board.configuration,
-        "results": {evaluation.name: _plain(flat(evaluation.scores)) for evaluation in board.evaluations},
+        "results": {
+            evaluation.name: _plain(flat(evaluation.scores, evaluation.coverage)) for evaluation in board.evaluations
+        },
         "comparisons": [_plain(asdict(c) | {"test": c.test._asdict()}) for c in board.comparisons],
     }
 

@@ -150,7 +150,6 @@ class Scores:
         warnings (`tuple[str, ...]`): where a number is right but easily misread.
         verdicts (`Verdicts`, *optional*): in the configuration `deepfake`; the views then count only what was said
             under a right verdict.
-        coverage (`Coverage`, *optional*): if the predictions come from a file.
     """
 
     views: Mapping[str, ViewScores]
@@ -161,7 +160,6 @@ class Scores:
     bert_score_hash: str
     warnings: tuple[str, ...] = ()
     verdicts: Verdicts | None = None
-    coverage: Coverage | None = None
 
     @property
     def full(self) -> ViewScores:
@@ -185,8 +183,11 @@ class Scores:
         return ({} if self.verdicts is None else {"accuracy": self.verdicts.accuracy}) | self.explained()
 
 
-def flat(scores: Scores) -> dict[str, Any]:
-    """The scores as the flat dictionary of `compute()` and of `metrics.json`, e.g. `{"SemAP_Full": …, "TP_Full@0.7": …}`."""
+def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
+    """The scores as the flat dictionary of `compute()` and of `metrics.json`, e.g. `{"SemAP_Full": …, "TP_Full@0.7": …}`.
+
+    `coverage` is what the predictions' file lacks, where they come from one.
+    """
     c, numbers = scores.prefix, _verdicts(scores.verdicts)
     for name, view in scores.views.items():
         for key, estimate in ((f"{c}SemAP_{name}", view.semap), (f"{c}SemF1_{name}", view.semf1)):
@@ -214,8 +215,8 @@ def flat(scores: Scores) -> dict[str, Any]:
         "bert_score_hash": scores.bert_score_hash,
         "warnings": list(scores.warnings),
     }
-    if scores.coverage is not None:
-        numbers |= {"missing_images": scores.coverage.missing, "failed_images": scores.coverage.failed}
+    if coverage is not None:
+        numbers |= {"missing_images": coverage.missing, "failed_images": coverage.failed}
     return numbers
 
 

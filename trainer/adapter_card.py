@@ -16,8 +16,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError
-from dataset_builder.hub import is_repo_id
 from dataset_builder.prompts import PROMPTS
+from dataset_builder.publishing.hub import is_repo_id
+from dataset_builder.templates import environment
 from metric_semap.report import number
 from metric_semap.scores import Estimate
 from trainer.loading import base_of, first_line
@@ -112,16 +113,6 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
     curve = loss_curve(training.get("log", []))
     if curve is not None:
         atomic.write(out / CURVE, curve)
-    template = jinja2.Environment(
-        loader=jinja2.PackageLoader("trainer", "."),
-        autoescape=False,  # Markdown; `plain` escapes what comes from outside
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template.filters["plain"] = _plain
-    template.filters["number"] = number
     config = _read(out / "adapter_config.json")
     scores, about = _scores(out)
     shown = {
@@ -139,8 +130,10 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
         "prompts": {task: PROMPTS[task] for task in _asked(training)},
         "scenes": _of_scenes(base, training),
     }
+    templates = environment(Path(__file__).parent)
+    templates.filters["number"] = number
     try:
-        body = template.get_template("adapter_card.md.jinja").render(shown)
+        body = templates.get_template("adapter_card.md.jinja").render(shown)
     except (jinja2.UndefinedError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{out / TRAINING}: is not what training writes ({first_line(error)}); remove it") from None
     atomic.write(card, f"---\n{data.to_yaml()}\n---\n{body}")
@@ -239,9 +232,3 @@ def check_card(out: Path) -> None:
         raise InputError(f"{path}: base_model {base!r} is no Hub id; give --base-id ORG/NAME")
     if data.get("library_name") != "peft":
         raise InputError(f"{path}: library_name is {data.get('library_name')!r}; write peft")
-
-
-def _plain(text: object, limit: int = 200) -> str:
-    """Text from outside in Markdown: one line, nothing that Markdown or HTML would obey."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:limit]
-    return "".join(f"&#{ord(c)};" if c in "<>&`|*[]\\" else c for c in shown)
