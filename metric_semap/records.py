@@ -8,6 +8,10 @@ Read are:
 - the tools' list, `[{"/path/IMG.jpg": […]}, …]`, and their rows, `{"status", "path", "parsed"}`;
 - our rows, `{"image_id", "anomalies", "label", "status"}`, one a line or in a list.
 
+The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
+a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
+without which the folder does not run. A property test holds the two readers equal.
+
 Pictures are known by their base name, as in the official evaluator; two paths of one name are an error. Of two rows for
 one picture the last counts. Anything that cannot be read is an error with file, picture, index, field, value and mend.
 """

@@ -212,16 +212,11 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         with datasets.utils.tqdm(
             total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
         ) as bar:
+            rest = similarity, options, bar.update
             if self.config_name == "deepfake":
-                said, true = ([_labelled(one) for one in side] for side in (predictions, references))
-                measurement = judge(said, true, similarity, options, bar.update)
+                measurement = judge([_labelled(p) for p in predictions], [_labelled(r) for r in references], *rest)
             else:
-                measurement = measure(
-                    *([_anomalies(one) for one in side] for side in (predictions, references)),
-                    similarity,
-                    options,
-                    bar.update,
-                )
+                measurement = measure([_anomalies(p) for p in predictions], [_anomalies(r) for r in references], *rest)
         scores = measurement.scores
         for caution in scores.warnings:
             warnings.warn(caution, SemapWarning, stacklevel=2)
