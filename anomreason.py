@@ -18,13 +18,14 @@ from typer.core import TyperGroup
 import agent.commands
 import agent.review.commands
 import dataset_builder.commands
+import metric_semap.commands
 import space.commands
 import trainer.commands
 import trainer.evaluation.commands
-from dataset_builder import command_line
+from dataset_builder import command_line, owned
 from dataset_builder.commands import AsJson
 from dataset_builder.extras import require
-from dataset_builder.terminal import Steps, printable
+from dataset_builder.terminal import Steps
 
 GROUPS = {
     "Pictures": ("quickstart", "examine", "predict"),
@@ -60,12 +61,24 @@ app = typer.Typer(
 for commands in (
     trainer.commands,
     trainer.evaluation.commands,
+    metric_semap.commands,
     agent.commands,
     agent.review.commands,
     dataset_builder.commands,
     space.commands,
 ):
     app.add_typer(commands.app)
+
+
+class Handed:
+    """What the front door hands to commands of packages that may not import it, as their context's object."""
+
+    owned, require = owned, staticmethod(require)
+
+    @property
+    def served(self) -> Any:
+        """What asks endpoints; imported when it is asked for."""
+        return importlib.import_module("agent.served")
 
 
 def _version(asked: bool) -> None:
@@ -85,8 +98,7 @@ def front(
     ] = False,
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
-    # What asks endpoints, for commands of packages that may not import it; imported when it is asked for.
-    context.obj = lambda: importlib.import_module("agent.served")
+    context.obj = Handed()
 
 
 Model = Annotated[
@@ -255,107 +267,6 @@ def doctor(
     else:
         diagnosis.print_table(found)
     raise typer.Exit(3 if any(one.state == "problem" for one in found) else 0)
-
-
-@app.command()
-def score(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
-        "scores"
-    ),
-    deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
-    missing: Annotated[
-        str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
-    ] = "count",
-    subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
-    ] = None,
-    num_layers: Annotated[int | None, typer.Option(min=1)] = None,
-    thresholds: Annotated[str, typer.Option(help="Comma-separated, 0..1.")] = "0.7,0.8,0.9",
-    alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
-    matching: Annotated[str, typer.Option(help="greedy or optimal.")] = "greedy",
-    empty: Annotated[
-        str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
-    ] = "zero",
-    rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option()] = 0,
-) -> None:
-    """Score predictions against the ground truth; several prediction files make a leaderboard."""
-    require("score", "metric")
-    from metric_semap.errors import OptionError
-    from metric_semap.evaluation import score_files, write_results
-
-    if len(files) < 2:
-        raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
-    try:
-        limits = [float(limit) for limit in thresholds.split(",")]
-    except ValueError:
-        raise OptionError(
-            f"--thresholds {thresholds!r}: is no list of numbers; write for example 0.7,0.8,0.9"
-        ) from None
-    board = score_files(
-        files[:-1],
-        files[-1],
-        configuration="deepfake" if deepfake else "default",
-        missing=missing,
-        subset=subset,
-        encoder=encoder,
-        num_layers=num_layers,
-        thresholds=limits,
-        alpha=alpha,
-        matching=matching,
-        empty=empty,
-        rescale_with_baseline=rescale_with_baseline,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    _print_board(board)
-    for path in write_results(board, out):
-        typer.echo(path)
-
-
-def _print_board(board: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table, c = Table(box=None, pad_edge=False), board.prefix
-    scores = [f"{c}SemAP", f"{c}SemF1"]
-    for column in ("", "view", *(part for score in scores for part in (score, "95 %", "chance"))):
-        table.add_column(column, justify="left" if column in ("", "view") else "right")
-    for evaluation in board.evaluations:
-        for view in ("Full", "Phe", "Rea"):
-            values = [
-                evaluation.numbers.get(f"{prefix}{score}_{view}{suffix}")
-                for score in scores
-                for prefix, suffix in (("", ""), ("", "_low"), ("", "_high"), ("chance_", ""))
-            ]
-            cells = []
-            for k in (0, 4):
-                score, low, high, chance = values[k : k + 4]
-                interval = "–" if low is None else f"{low:.3f}–{high:.3f}"
-                cells += [f"{score:.4f}", interval, "–" if chance is None else f"{chance:.4f}"]
-            table.add_row(printable(evaluation.name) if view == "Full" else "", view, *cells)
-    console = Console()
-    console.print(table)
-    for evaluation in board.evaluations:
-        numbers = evaluation.numbers
-        line = f"{evaluation.name}: {len(evaluation.images)} pictures"
-        if c:
-            line += f", accuracy {numbers['accuracy']:.4f}"
-        if numbers["clean_images"]:
-            line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
-        console.print(printable(line), markup=False, soft_wrap=True)
-    for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
-    for evaluation in board.evaluations[:1]:
-        for warning in evaluation.numbers.get("warnings", []):
-            console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)
-        console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
 
 
 def __getattr__(name: str) -> str:
