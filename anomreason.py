@@ -7,13 +7,11 @@ is imported when it is used, so that `--help` answers at once. How a command end
 import importlib
 import json
 import sys
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import agent.commands
 import agent.review.commands
@@ -39,21 +37,9 @@ GROUPS = {
 """The commands as `anomreason --help` shows them: groups and commands in the order of a first day."""
 
 
-class Front(TyperGroup):
-    """The commands in their groups."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        group_of = {name: group for group, names in GROUPS.items() for name in names}
-        for name in group_of:
-            self.commands[name] = self.commands.pop(name)
-        for name, command in self.commands.items():
-            command.rich_help_panel = group_of.get(name, "Others")  # type: ignore[attr-defined]
-
-
 app = typer.Typer(
     name="anomreason",
-    cls=Front,
+    cls=command_line.grouped(GROUPS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": command_line.one_name},
@@ -139,7 +125,9 @@ def examine(
     pictures = picture_paths(pictures)
     if base_url is None:
         require("examine without --base-url", "train")
-        tiny, predictions = _examine_here(pictures, model, adapter)
+        from trainer.examining import examine_files as examine_here
+
+        tiny, predictions = examine_here(pictures, model, adapter)
     else:
         from agent.served import examine_files
 
@@ -158,18 +146,6 @@ def examine(
             err=True,
         )
     raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
-
-
-def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) -> tuple[bool, Iterable[Any]]:
-    from dataset_builder.pictures import open_picture
-
-    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
-    from trainer.loading import is_tiny, load
-    from trainer.predict import predict
-
-    loaded, processor = load(model, adapter)
-    tiny = is_tiny(loaded)  # no verdict of it is worth showing
-    return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
 
 
 @app.command()

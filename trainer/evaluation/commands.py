@@ -45,7 +45,8 @@ def benchmark(
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
     from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
-    from trainer.readiness import ROOM, bench_checks
+    from trainer.evaluation.readiness import bench_checks
+    from trainer.readiness import ROOM
 
     served: Served = context.obj.served
     checked = read_bench(bench)
@@ -107,7 +108,8 @@ def audit(
     from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
-    from trainer.readiness import ROOM, audit_checks
+    from trainer.evaluation.readiness import audit_checks
+    from trainer.readiness import ROOM
 
     ask_server: Served = context.obj.served
     checked = read_plan(plan)
