@@ -216,10 +216,7 @@ def predict(
         )
     typer.echo(f"{out}")
     if failed:
-        typer.echo(
-            f"{failed} pictures without a readable answer; they are marked failed in {out.with_suffix('.jsonl')}",
-            err=True,
-        )
+        typer.echo(f"{failed} pictures have no readable answer; {out.with_suffix('.jsonl')} says why", err=True)
         raise typer.Exit(3)
 
 
