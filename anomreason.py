@@ -4,10 +4,9 @@ The commands of one package are in its `commands.py`; here are those that compos
 is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
-import importlib
 import json
 import sys
-from importlib.metadata import version
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -64,12 +63,12 @@ class Handed:
     @property
     def served(self) -> Any:
         """What asks endpoints; imported when it is asked for."""
-        return importlib.import_module("agent.served")
+        return import_module("agent.served")
 
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"anomreason {version('anomreason')}")
+        typer.echo(f"anomreason {metadata.version('anomreason')}")
         raise typer.Exit
 
 
@@ -245,7 +244,7 @@ def doctor(
 def __getattr__(name: str) -> str:
     """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
     if name == "__version__":
-        return version("anomreason")
+        return metadata.version("anomreason")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
