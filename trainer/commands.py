@@ -119,7 +119,7 @@ def train(
     from trainer.sft import parse
     from trainer.sft import train as run
 
-    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
+    named = {"config": config, "dataset_name": dataset, "output_dir": None if out is None else str(out), "model_name_or_path": model}
     script, training, base = parse(_arguments(context, **named))
     training.disable_tqdm = True  # the progress shown is ours
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
@@ -159,7 +159,7 @@ def grpo(
     from trainer.grpo import train as run
     from trainer.progress import Shown
 
-    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
+    named = {"config": config, "dataset_name": dataset, "output_dir": None if out is None else str(out), "model_name_or_path": model}
     script, training, base = parse(_arguments(context, **named))
     training.disable_tqdm = True
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
