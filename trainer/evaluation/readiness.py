@@ -5,7 +5,6 @@ from pathlib import Path
 
 from dataset_builder.contestants import Contestant
 from dataset_builder.errors import InputError
-from dataset_builder.predictions import read_predictions
 from dataset_builder.preflight import Check
 from trainer.evaluation.audit_plan import Plan, read_prompts
 from trainer.evaluation.bench import Bench
@@ -20,7 +19,7 @@ def bench_checks(bench: Bench) -> list[Check]:
     return [
         lambda: split_check(bench.dataset, bench.split, bench.config),
         lambda: check_encoder(bench.encoder),
-        *(partial(read_predictions, path) for path in files),
+        *(partial(_check_there, str(path)) for path in files),
         *(partial(_check_contestant, one) for one in bench.models.values()),
     ]
 
