@@ -26,7 +26,6 @@ __all__ = ["OLDER", "grouped", "one_name", "run", "start"]
 PROGRAM = "anomreason"
 
 _QUIET = {
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers asks the same variable
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
