@@ -483,7 +483,10 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except typer.TyperException as error:
-        typer.echo(f"anomreason: {error.format_message()}", err=True)
+        if (
+            message := error.format_message()
+        ):  # without arguments, the help has been printed and there is nothing to add
+            typer.echo(f"anomreason: {message}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if _on_purpose(error):
