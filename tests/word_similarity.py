@@ -12,7 +12,7 @@ __all__ = ["WordSimilarity"]
 
 
 class WordSimilarity:
-    """The part of `BertScoreSimilarity` that `measure` uses."""
+    """What `measure` needs of a similarity."""
 
     name, hash_code = "words_L0", "words_L0_no-idf"
 
