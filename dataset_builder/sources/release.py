@@ -31,7 +31,7 @@ from dataset_builder.fields import OFFICIAL_KEYS, clean_name, clean_text
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object, as_text, read_record
 from dataset_builder.files.strict_json import Repeated
 from dataset_builder.files.tree import File, Tree, read_json
-from dataset_builder.picture_header import is_picture
+from dataset_builder.pictures import is_picture
 from dataset_builder.schema import Anomaly, Candidate, Label, Verdict
 from dataset_builder.sources.findings import Finding, of_record
 from dataset_builder.sources.rows import SPLITS, TEST_SHARE, Row, Split, draw, generator_of
