@@ -17,7 +17,7 @@ from agent.asking import Asker, Services, together
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.client import Chat, connect
 from agent.journal import Journal, Totals
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
@@ -158,7 +158,7 @@ async def _one(
     rank: int,
 ) -> Prediction | None:
     try:
-        picture = await asyncio.to_thread(lambda: Picture.read(content(image_id), image_id))
+        picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
     except PictureError as error:
         return _lost(image_id, str(error))
     asker = Asker(picture, services, settings.stance, rank)
