@@ -152,7 +152,7 @@ def test_the_mcp_tool_examines(tiny: Served) -> None:
     assert answer["status"] in ("anomalies", "none", "partial")
     assert set(answer) == {"image_id", "status", "verdict", "anomalies"}
     assert json.loads(again.content[0].text) == answer
-    for refused, words in ((rubbish, "no picture"), (no_base64, "no base64"), (address, "fetches no web addresses")):
+    for refused, words in ((rubbish, "not a picture"), (no_base64, "no base64"), (address, "fetches no web addresses")):
         assert refused.isError
         assert words in refused.content[0].text
     assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]
