@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +24,7 @@ import dataset_builder.commands
 import metric_semap.commands
 import space.commands
 import trainer.commands
+from dataset_builder.extras import require
 from dataset_builder.terminal import Steps, printable
 
 app = typer.Typer(
@@ -40,6 +43,21 @@ for commands in (
     space.commands,
 ):
     app.add_typer(commands.app)
+
+
+def _with_extra(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of the metric's; that package may import nothing of ours, so what it needs is asked for here."""
+
+    @wraps(command)
+    def checked(**options: Any) -> None:
+        require(command.__name__, "metric")
+        command(**options)
+
+    return checked
+
+
+for info in metric_semap.commands.app.registered_commands:
+    info.callback = info.callback and _with_extra(info.callback)
 
 
 Model = Annotated[
@@ -70,6 +88,7 @@ def examine(
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
     if base_url is None:
+        require("examine without --base-url", "train")
         tiny, predictions = _examine_here(pictures, model, adapter)
     else:
         from agent.served import examine_files
@@ -151,6 +170,8 @@ def predict(
     base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
+    if base_url is None:
+        require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
@@ -203,6 +224,7 @@ def benchmark(
     ),
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    require("benchmark", "train")
     from agent.served import answer_split
     from dataset_builder.contestants import Outcome
     from trainer.evaluation.bench import read_bench
@@ -246,6 +268,7 @@ def audit(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    require("audit", "metric")
     from agent.served import answer
     from dataset_builder.contestants import Outcome
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
@@ -254,6 +277,8 @@ def audit(
     from trainer.evaluation.audit_result import summarise
 
     checked = read_plan(plan)
+    if checked.asks and not checked.reviewer.is_remote:
+        require("audit with a local model", "train")
     prompts = read_prompts(checked.prompts)
     steps = Steps(checked.asks)
 
@@ -317,6 +342,7 @@ def _publish(
     from space.publish import is_demo, publish_demo
 
     if (path / "adapter_config.json").is_file():
+        require("publish of an adapter", "train")
         from trainer.publish import publish_adapter
 
         return publish_adapter(
@@ -343,6 +369,13 @@ def _publish(
     )
 
 
+def __getattr__(name: str) -> str:
+    """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
+    if name == "__version__":
+        return version("anomreason")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _terminated(signum: int, _: Any) -> NoReturn:
     raise SystemExit(128 + signum)
 
@@ -357,18 +390,17 @@ def main() -> NoReturn:
     try:
         # Not Typer's own runner: it would print a traceback for an error and hide Ctrl-C's exit code.
         code = app(standalone_mode=False)
-    except KeyboardInterrupt:
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except typer.TyperException as error:
+        if (
+            message := error.format_message()
+        ):  # without arguments, the help has been printed and there is nothing to add
+            typer.echo(f"anomreason: {message}", err=True)
+        sys.exit(error.exit_code)
     except Exception as error:
-        import click
-
-        if isinstance(error, click.exceptions.Exit):
-            sys.exit(error.exit_code)
-        if isinstance(error, click.exceptions.Abort):
-            sys.exit(130)
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
         if _on_purpose(error):
             typer.echo("\n".join(map(printable, f"anomreason: {error}".splitlines())), err=True)
             sys.exit(2)

@@ -225,6 +225,8 @@ def install(
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
     from dataset_builder.building import install as names
+    from dataset_builder.errors import UnavailableError
+    from dataset_builder.extras import require
 
     if uninstall:
         removed = names.uninstall()
@@ -234,3 +236,7 @@ def install(
     metric = names.install_metric("metric_semap.semap", "SemAP")
     typer.echo(f'load_dataset("anomreason") now means {path.absolute()}, prepared in {copy}')
     typer.echo(f'evaluate.load("semap") now means the metric of this package, through {metric}')
+    try:
+        require('evaluate.load("semap")', "metric")
+    except UnavailableError as missing:  # the dataset's name is of use without the metric's
+        typer.echo(str(missing), err=True)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dataset_builder.extras import require
+
 app = typer.Typer()
 
 
@@ -25,6 +27,8 @@ def demo(
     boxes: Annotated[bool, typer.Option("--boxes", help="Ask for boxes too; the tiny model's are rough.")] = False,
 ) -> None:
     """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
+    here = base_url is None or compare is not None  # a model in this process
+    require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
 
     settings = Settings(model, adapter, base_url, compare, thorough, run, boxes)

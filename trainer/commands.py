@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dataset_builder.extras import require
 from dataset_builder.terminal import Steps
 
 app = typer.Typer()
@@ -14,6 +15,7 @@ app = typer.Typer()
 @app.command()
 def quickstart() -> None:
     """The whole loop with embedded defaults, into ./anomreason and ./demo: minutes on a CPU, no Hub, no key."""
+    require("quickstart", "demo")
     # Nothing here needs the Hub, and a network that drops packets would hold the loop up for minutes.
     os.environ.update(HF_HUB_OFFLINE="1", HF_EVALUATE_OFFLINE="1")
     from trainer.quickstart import quickstart as run
@@ -56,6 +58,7 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
     """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
+    require("train", "train")
     from trainer.sft import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
@@ -69,6 +72,7 @@ def merge(
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base's own.")] = "auto",
 ) -> None:
     """Merge an adapter into its base: one model, for servers that take no adapters."""
+    require("merge", "train")
     from trainer.merge import merge as run
 
     typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype)}")
@@ -77,6 +81,7 @@ def merge(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def grpo(context: typer.Context) -> None:
     """Train an adapter further by reward: --config RECIPE, --adapter ADAPTER and any option of TRL's GRPOConfig."""
+    require("grpo", "train")
     from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import datasets
-import evaluate
 
 from dataset_builder import atomic
 from dataset_builder.building.read_back import is_dataset
@@ -26,7 +25,8 @@ def _dataset_root() -> Path:
 
 
 def _metric_root() -> Path:
-    return Path(evaluate.config.HF_MODULES_CACHE) / "evaluate_modules" / "metrics" / "evaluate-metric--semap"
+    # evaluate's own setting of this name is made in the same way; it is not asked, because the base is installed without it.
+    return Path(datasets.config.HF_MODULES_CACHE) / "evaluate_modules" / "metrics" / "evaluate-metric--semap"
 
 
 def install_dataset(path: Path) -> Path:
