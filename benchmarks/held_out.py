@@ -12,8 +12,8 @@ from pathlib import Path
 
 import datasets
 
-from dataset_builder.build import build
 from dataset_builder.builder import split_of
+from dataset_builder.building.build import build
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import HELD_OUT, TRAINED, family_of, pair, read_scenes, write_scenes
 from trainer import sft
