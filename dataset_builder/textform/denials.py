@@ -37,8 +37,11 @@ _DENIAL = re.compile(
     rf"|(?:\bnot|n['’]t|\bcannot|\bunable\s+to)\s+(?:be\s+|able\s+to\s+)?{_SEES}\s+{_NOUNS}"
     rf"|(?:\bnot|n['’]t)\s+any\s+{_NOUNS}"
     r"|\bnothing\b(?:\s+(?:is|was|seems|looks|appears|to\s+be|here|visibly|obviously|about|in|it|the|this|image|picture|photo)){0,4}\s+"
-    r"(?:wrong|odd|unusual|unrealistic|abnormal|implausible|off|amiss|strange|anomalous|impossible|out\s+of\s+place)\b"
-    r"|\bnone\s+(?:was|were|are|found|detected|observed|visible)\b|\A\W*(?:none|nothing|n/a)\W*\Z"
+    r"(?:wrong|odd|unusual|unrealistic|abnormal|implausible|off|amiss|strange|anomalous|impossible|out\s+of\s+(?:place|the\s+ordinary))\b"
+    r"|\bnone\s+(?:was|were|are|found|detected|observed|visible)\b|\A\W*(?:none|nothing|n/a|没有|无|無|なし|keine?|aucune?|ninguna?)\W*\Z"
+    rf"|\b0\s+{_NOUNS}|\b{_NOUN}(?:\s+(?:found|detected))?\s*:\s*(?:none|0|no)\b(?![\s,]*\w)"
+    r"|(?:\bnot|n['’]t)(?:\s+(?:appear|seem|to|be|have|see|find|notice|detect|spot)){0,4}\s+anything\s+"
+    r"(?:wrong|odd|unusual|unrealistic|abnormal|implausible|off|amiss|strange|anomalous|impossible|out\s+of\s+(?:place|the\s+ordinary))\b"
     rf"|\b(?:everything|(?:the|this)\s+(?:(?:given|provided|overall|whole|entire|depicted)\s+)?(?:image|picture|photo|photograph|scene)|it)(?:\s+(?:in|here|this|the|image|picture)){{0,3}}"
     rf"\s+(?:looks?|appears?|seems?|is)\s+(?:like\s+)?{_VERY}{_REALISTIC}\b(?:(?:,|\s+and|,\s+and)\s+{_VERY}{_REALISTIC}\b){{0,3}}"
     r"|\bkein(?:e|en|erlei)?\s+(?:(?:offensichtlichen?|erkennbaren?|sichtbaren?|auffälligen?|logischen?|physikalischen?)\s+){0,3}"
@@ -59,6 +62,12 @@ _PRAISE = re.compile(
     r"\b(?:(?:the|its|all|and|,|of)\s+|[\s,])*(?:(?:lighting|light|shadows?|reflections?|perspective|proportions?|anatomy|textures?|colou?rs|"
     r"composition|details|objects|elements|subjects?|background|foreground|people|hands|faces)[\s,]*(?:and\s+|the\s+|all\s+)*){1,8}"
     rf"(?:looks?|appears?|seems?|is|are)\s+{_VERY}{_REALISTIC}\b(?:(?:,|\s+and|,\s+and)\s+{_VERY}{_REALISTIC}\b){{0,3}}",
+    re.IGNORECASE,
+)
+_POLITE = re.compile(
+    r"\b(?:if\s+you\s+(?:have|need|want)\s+(?:any\s+)?(?:other\s+|further\s+|more\s+|additional\s+)?(?:questions?|help|details?|assistance)\s*,?\s*)?"
+    r"(?:please\s+)?(?:let\s+me\s+know|feel\s+free\s+to\s+ask)(?:\s+if\s+you\s+(?:have|need|want)\s+(?:any(?:thing)?\s+)?"
+    r"(?:other\s+|further\s+|more\s+|else|additional\s+)?(?:questions?|help|details?|assistance)?)?\s*[.!]",
     re.IGNORECASE,
 )
 _NO_AT_FIRST = re.compile(r"\A\W*no\s*[,.;:!]", re.IGNORECASE)
@@ -124,7 +133,7 @@ def _without_denials(text: str) -> tuple[str, int]:
     if len(text) > _LONGEST:
         return text, 0
     text = _NO_AT_FIRST.sub(" ", re.sub(r"[*_`#>\s]+", " ", text))
-    rest, denials = _DENIAL.subn(" ", text)
+    rest, denials = _DENIAL.subn(" ", _POLITE.sub(" ", text))
     return _PRAISE.sub(" ", rest), denials
 
 

@@ -30,9 +30,10 @@ _LABEL = re.compile(
     rf"|\*\*(?=[^\W\d_])(?P<bold>{_ANY})(?:[ \t]*+[(（][^()（）\n]{{0,60}}[)）])?(?:[ \t]*+[:：][ \t]*+\*\*|\*\*[ \t]*+[:：])",
     re.MULTILINE | re.IGNORECASE,
 )
+_VALUED = re.compile(r"[:：】]|\*\*")
 _MARKED = re.compile(r"[:：#】]|\*\*")
 _INLINE = re.compile(
-    r"(?<=\S)[ \t]+(?=(?:Observed Phenomenon|Reasoning|Severity Score)[ \t]*+:|@\d{1,3}\.[ \t]*+Name[ \t]*+:)"
+    r"(?<=[^\s;|])[ \t]*+[;|]?[ \t]++(?=(?:Observed Phenomenon|Reasoning|Severity Score)[ \t]*+:|@\d{1,3}\.[ \t]*+Name[ \t]*+:)"
 )
 # Nothing but numbering, rules and brackets, or a counter such as "Anomaly 3:".
 _DECOR = re.compile(r"[\W\d_]*+(?:(?:Anomaly|Issue|Record|Item|Entry)[ \t]*+\#?\d*+[\W_]*+)?\Z", re.IGNORECASE)
@@ -46,6 +47,15 @@ _FINISHED = re.compile(r"""[.!?。！？"'”’)）\]*`][\s`*]*\Z""")
 _TAG_LINE = re.compile(r"<br\s*/?>|</?(?:p|li|div|ul|ol|h[1-6])(?:\s[^<>]{0,100})?>", re.IGNORECASE)
 _TAG_BOLD = re.compile(r"</?(?:b|strong)>", re.IGNORECASE)
 _TWO_CELLS = re.compile(r"^[ \t]*+\|[ \t]*+([^|\n]{1,60})\|([^|\n]+)\|[ \t]*+$", re.MULTILINE)
+_ITEM = r"[ \t]*+(?:\d{1,3}[.)]|[-*•])[ \t]"
+_TITLED = re.compile(
+    rf"^{_ITEM}[ \t]*+\*\*(?P<title>[^*\n]{{2,120}})\*\*(?P<said>[^\n]{{5,4000}}(?:\n(?!{_ITEM}|[ \t]*\n)[^\n]{{1,4000}}){{0,20}})",
+    re.MULTILINE,
+)
+_LEVEL = re.compile(
+    r"[*_(\[（]*(?:severity|严重程度|深刻度|schweregrad)[^\d\n]{0,30}?(\d{1,3}(?:[ \t]*/[ \t]*100)?)(?!\d)[*_)\]）]*\.?",
+    re.IGNORECASE,
+)
 
 _TOO_FEW = "has too few of the labels Name, Observed Phenomenon, Reasoning, Severity Score"
 
@@ -70,7 +80,20 @@ def read_lines(text: str) -> Found | None:
         # Some models put a whole record, or all of them, on one line.
         broken = _INLINE.sub("\n", text)
         records = _records(broken) if broken != text else records
+    records = records or _titled(text)
     return Found(0, len(text), records, framed=False) if records else None
+
+
+def _titled(text: str) -> list[Record]:
+    """Items of a list that have a title in bold and a severity in their text; without one they may be about anything."""
+    records = []
+    for item in itertools.islice(_TITLED.finditer(text), _MOST):
+        level = _LEVEL.search(item[0])
+        if level:
+            said = _LEVEL.sub("", item["said"]).strip(" \t\n:：–—-*_")
+            pairs = [("Name", _plain("name", item["title"])), ("Observed Phenomenon", _plain("", said))]
+            records.append(Record([*pairs, ("Severity Score", level[1])], item[0]))
+    return records
 
 
 def _records(text: str) -> list[Record]:
@@ -95,9 +118,9 @@ def _records(text: str) -> list[Record]:
 def _find(text: str) -> list[_Label]:
     labels = []
     for match in itertools.islice(_LABEL.finditer(text), _MOST):
-        # A label without a colon or a dash is one only as a heading or in bold.
-        if _MARKED.search(match[0]):
-            key = match["line"] or match["bold"]
+        key = match["line"] or match["bold"]
+        # A label without a colon or a dash is one only as a heading or in bold, and as a heading only in the release's words.
+        if _MARKED.search(match[0]) and (is_release_name(key) or _VALUED.search(match[0])):
             labels.append(_Label(key, role(key), match.start(), match.end()))
     return labels
 
@@ -116,7 +139,7 @@ def _dividing(labels: list[_Label]) -> list[_Label]:
             bare_name = following is not None and following.role == "name"
         elif label.role in ("phenomenon", "perhaps"):
             described = have & {"phenomenon", "perhaps"}
-            label.opens = not have or bool(described and have & {"reasoning", "severity"})
+            label.opens = have <= {"reasoning"} or bool(described and have & {"reasoning", "severity"})
         else:
             label.opens = not have
         if label.opens:

@@ -128,6 +128,7 @@ def _decoded(text: str) -> str:
 _ENTITIES = re.compile(r"[\[{]\s*&(?:quot|#0?34|#x22|apos|#0?39);|&lt;/[a-z_]+&gt;", re.IGNORECASE)
 _ESCAPED = re.compile(r'[\[{]\s*(?:\\n\s*)*\\"')
 _TYPOGRAPHIC = re.compile(r"\{\s*[“”„‟″«»「『](?=[^{}\n]{1,60}[:：])")
+_TICKED = re.compile(r"\{\s*`[^`\n]{1,60}`\s*:")
 _DOUBLE = str.maketrans(dict.fromkeys("“”„‟″«»「」『』", '"'))
 
 
@@ -139,4 +140,8 @@ def _straight(text: str) -> str:
         text = text.replace("\\n", "\n").replace('\\"', '"')
     if _TYPOGRAPHIC.search(text):
         text = text.translate(_DOUBLE)
+    if _TICKED.search(text):
+        text = re.sub("(?<!`)`(?!`)", '"', text)
+    if "\\n" in text and "\n" not in text.strip() and "{" not in text:
+        text = text.replace("\\n", "\n")  # lines that were printed as one string
     return text
