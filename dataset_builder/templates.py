@@ -35,8 +35,8 @@ def markdown(text: object, limit: int = 240) -> str:
 
 
 def code(text: object, limit: int = 240) -> str:
-    """The same between backticks, where nothing but a backtick has a meaning."""
-    return _one_line(text, limit).replace("`", "'")
+    """The same between backticks, where only a backtick has a meaning; no tag is left for a renderer that does not know that."""
+    return _one_line(text, limit).translate(str.maketrans("`<>", "'‹›"))
 
 
 def _one_line(text: object, limit: int) -> str:

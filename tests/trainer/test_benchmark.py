@@ -311,4 +311,4 @@ def test_names_from_a_file_stay_text(place: Path, tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page
     table = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
     assert "&lt;script&gt;" in table
-    assert "\\[x\\](javascript:1)" in table
+    assert "\\[x\\]\\(javascript:1\\)" in table
