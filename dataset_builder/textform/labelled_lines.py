@@ -33,7 +33,7 @@ _LABEL = re.compile(
 _VALUED = re.compile(r"[:：】]|\*\*")
 _MARKED = re.compile(r"[:：#】]|\*\*")
 _INLINE = re.compile(
-    r"(?<=[^\s;|])[ \t]*+[;|]?[ \t]++(?=(?:Observed Phenomenon|Reasoning|Severity Score)[ \t]*+:|@\d{1,3}\.[ \t]*+Name[ \t]*+:)"
+    r"(?<=[^\s;|])(?:[ \t]*+[;|])?[ \t]++(?=(?:Observed Phenomenon|Reasoning|Severity Score)[ \t]*+:|@\d{1,3}\.[ \t]*+Name[ \t]*+:)"
 )
 # Nothing but numbering, rules and brackets, or a counter such as "Anomaly 3:".
 _DECOR = re.compile(r"[\W\d_]*+(?:(?:Anomaly|Issue|Record|Item|Entry)[ \t]*+\#?\d*+[\W_]*+)?\Z", re.IGNORECASE)
@@ -87,7 +87,7 @@ def read_lines(text: str) -> Found | None:
 def _titled(text: str) -> list[Record]:
     """Items of a list that have a title in bold and a severity in their text; without one they may be about anything."""
     records = []
-    for item in itertools.islice(_TITLED.finditer(text), _MOST):
+    for item in itertools.islice(_TITLED.finditer(text), _MOST // 10):
         level = _LEVEL.search(item[0])
         if level:
             said = _LEVEL.sub("", item["said"]).strip(" \t\n:：–—-*_")
