@@ -32,12 +32,17 @@ _REALISTIC = (
 )
 _VERY = r"(?:(?:completely|entirely|fully|perfectly|quite|very|all|highly|both|to\s+be)\s+){0,3}"
 
+_RULES = r"(?:laws?\s+of\s+)?(?:common\s+sense|physics|anatomy|logic|nature|reality)\b"
+
 _DENIAL = re.compile(
     rf"\b(?:no|zero|without|free\s+(?:of|from))\s+{_NOUNS}"
     rf"|(?:\bnot|n['’]t|\bcannot|\bunable\s+to)\s+(?:be\s+|able\s+to\s+)?{_SEES}\s+{_NOUNS}"
     rf"|(?:\bnot|n['’]t)\s+any\s+{_NOUNS}"
     r"|\bnothing\b(?:\s+(?:is|was|seems|looks|appears|to\s+be|here|visibly|obviously|about|in|it|the|this|image|picture|photo)){0,4}\s+"
     r"(?:wrong|odd|unusual|unrealistic|abnormal|implausible|off|amiss|strange|anomalous|impossible|out\s+of\s+(?:place|the\s+ordinary))\b"
+    r"|\bnothing\b(?:\s+(?:in|is|there|here|that|which|this|the|image|picture|photo|scene)){0,6}\s+(?:breaks?|violates?|defies|contradicts?)\s+"
+    rf"(?:the\s+)?{_RULES}(?:[\s,]+(?:and\s+|or\s+)?{_RULES}){{0,4}}"
+    r"|\b(?:answer|anomalies|result|output)\s*:\s*(?:none|nothing|n/a)\W*\Z"
     r"|\bnone\s+(?:was|were|are|found|detected|observed|visible)\b|\A\W*(?:none|nothing|n/a|没有|无|無|なし|keine?|aucune?|ninguna?)\W*\Z"
     rf"|\b0\s+{_NOUNS}|\b{_NOUN}(?:\s+(?:found|detected))?\s*:\s*(?:none|0|no)\b(?![\s,]*\w)"
     r"|(?:\bnot|n['’]t)(?:\s+(?:appear|seem|to|be|have|see|find|notice|detect|spot)){0,4}\s+anything\s+"
@@ -77,7 +82,7 @@ _FILLER = re.compile(
     r"reviewing|review|inspecting|inspection|examining|examination|examine|analyzing|analysing|analysis|looking|look|checking|check|"
     r"observation|observing|image|picture|photo|photograph|scene|provided|given|shown|depicted|visible|present|found|detected|observed|"
     r"identified|noted|noticeable|seen|evident|apparent|real|realistic|natural|normal|authentic|genuine|ordinary|plausible|consistent|"
-    r"looks|like|with|here['’]s|there['’]s|it['’]s|i['’]ve|i['’]m|answer|final|result|results|output|conclusion|list|empty|json|text|following|please|assistant|"
+    r"looks|like|with|here['’]s|there['’]s|it['’]s|i['’]ve|i['’]m|answer|final|result|results|output|conclusion|list|empty|json|text|boxed|following|please|assistant|"
     r"sure|certainly|did|do|does|would|any|which|break|breaks|breaking|common|sense|physics|anatomy|logic|laws|"
     r"in|diesem|dem|das|der|die|bild|foto|sind|ist|zu|erkennen|erkennbar|sehen|sichtbar|es|gibt|ich|kann|konnte|habe|finde|finden|"
     r"feststellen|gefunden|wurden|auf|nach|sorgfältiger|genauer|prüfung|wirkt|realistisch|natürlich|und|"

@@ -159,15 +159,19 @@ def _is_schema(value: Object) -> bool:
     return isinstance(value.get("properties"), Object) or ("$schema" in value)
 
 
+# The words that instructions are made of: those that only instructions speak with, and those that answers use too.
+_META = (
+    r"name|title|label|string|str|int|integer|number|float|value|description|describe|phenomenon|reasoning|reason|explanation|explain|"
+    r"explaining|sentences?|severity|score|what|which|why|how|beschreibung|begründung|was|warum|"
+    r"(?:名称|简短|的|现象|描述|原因|推理|解释|说明|为什么|不可能|异常|字符串|整数|短い|名前|現象|理由|説明|異常|文字列)+"
+)
 _INSTRUCTION = re.compile(
-    r"a|an|the|of|in|is|are|it|this|that|to|be|and|or|for|your|here|as|on|e|g|eg|from|with|one|each|short|brief|concise|detailed|"
-    r"clear|name|title|label|anomaly|anomalies|object|description|describe|text|string|str|int|integer|number|float|value|what|"
-    r"which|why|how|wrong|cannot|can|not|impossible|unrealistic|unnatural|odd|observed|phenomenon|reasoning|reason|explanation|"
-    r"explain|explaining|severity|score|issue|you|see|seen|visible|sentence|sentences|"
-    r"kurzer|kurze|was|falsch|ist|warum|es|nicht|sein|kann|beschreibung|begründung|des|der|die|das|"
-    r"(?:名称|简短|的|现象|描述|原因|推理|解释|说明|为什么|不可能|异常|字符串|整数|短い|名前|現象|理由|説明|異常|文字列)+",
+    rf"{_META}|a|an|the|of|in|is|are|it|this|that|to|be|and|or|for|your|here|as|on|e|g|eg|from|with|one|each|short|brief|concise|detailed|"
+    r"clear|anomaly|anomalies|object|text|wrong|cannot|can|not|impossible|unrealistic|unnatural|odd|observed|issue|you|see|seen|visible|"
+    r"kurzer|kurze|falsch|ist|es|nicht|sein|kann|des|der|die|das",
     re.IGNORECASE,
 )
+_METAS = re.compile(_META, re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _DOTS = re.compile(r"\W*(?:\.\.|…)\W*")
 
@@ -177,11 +181,14 @@ def is_placeholder(texts: list[str]) -> bool:
 
     >>> is_placeholder(["a short name", "what is wrong", "why it cannot be"]), is_placeholder(["...", "...", "..."])
     (True, True)
-    >>> is_placeholder(["Six fingers", "what is wrong", ""]), is_placeholder(["", "", ""])
+    >>> is_placeholder(["Six fingers", "what is wrong", ""]), is_placeholder(["Wrong text", "The text is wrong.", ""])
     (False, False)
     """
     given = [text for text in texts if text]
-    return len(given) >= 2 and all(len(text) <= 120 and _instructs(text) for text in given)
+    if len(given) < 2 or any(len(text) > 120 for text in given):
+        return False
+    meta = any(_DOTS.fullmatch(text) or any(map(_METAS.fullmatch, _WORD.findall(text))) for text in given)
+    return meta and all(map(_instructs, given))
 
 
 def _instructs(text: str) -> bool:
