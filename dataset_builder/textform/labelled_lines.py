@@ -21,7 +21,7 @@ from dataset_builder.textform.records import Found, Record
 
 __all__ = ["read_lines"]
 
-_MOST = 10_000  # labels; no answer has more, and the bound keeps the time small for any text
+_MOST = 5_000  # labels; no answer has more, and the bound keeps the time small for any text
 
 _ANY = "|".join(LABELS.values())
 _LABEL = re.compile(
@@ -87,7 +87,7 @@ def read_lines(text: str) -> Found | None:
 def _titled(text: str) -> list[Record]:
     """Items of a list that have a title in bold and a severity in their text; without one they may be about anything."""
     records = []
-    for item in itertools.islice(_TITLED.finditer(text), _MOST // 10):
+    for item in itertools.islice(_TITLED.finditer(text), _MOST // 5):
         level = _LEVEL.search(item[0])
         if level:
             said = _LEVEL.sub("", item["said"]).strip(" \t\n:：–—-*_")

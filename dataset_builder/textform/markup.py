@@ -11,7 +11,7 @@ from dataset_builder.textform.records import Found, Record
 
 __all__ = ["read_tables", "read_xml"]
 
-_MOST = 5_000  # tags or rows; no answer has more, and the bound keeps the time small for any text
+_MOST = 3_000  # tags or rows; no answer has more, and the bound keeps the time small for any text
 
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>[^\W\d][\w.:-]{0,40})(?P<attributes>(?:\s[^<>]{0,400})?)(?P<empty>/?)>")
 _ATTRIBUTE = re.compile(r"""([^\W\d][\w.:-]{0,40})\s*=\s*(?:"([^"]*)"|'([^']*)')""")
@@ -45,9 +45,9 @@ def read_xml(text: str) -> list[Found]:
     found: list[Found] = []
     stack: list[_Open] = []
     records: list[Record] = []
-    for count, tag in enumerate(_TAG.finditer(text)):
+    for tag in itertools.islice(_TAG.finditer(text), _MOST):
         name = tag["name"].casefold()
-        if name in _INLINE or count > _MOST:
+        if name in _INLINE:
             continue
         if tag["close"]:
             depth = next(

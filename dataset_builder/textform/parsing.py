@@ -24,7 +24,7 @@ from dataset_builder.textform.denials import says_none
 from dataset_builder.textform.loose_json import CUT_OFF
 from dataset_builder.textform.names import by_field
 from dataset_builder.textform.records import Found, Record, is_placeholder
-from dataset_builder.textform.unwrapping import readings
+from dataset_builder.textform.unwrapping import LONGEST, readings
 
 __all__ = ["Dropped", "Parsed", "identity", "parse_answer", "parse_verdict"]
 
@@ -69,10 +69,13 @@ def parse_answer(text: str) -> Parsed:
     'cut off before it was complete'
     """
     parsed = Parsed("failed", [], [])
-    for reading in readings(repair(text)):
+    for reading in readings(text):
         parsed = _parse(reading)
         if parsed.status != "failed":
-            return parsed
+            break
+    if len(text) > LONGEST and parsed.anomalies:
+        beginning = Dropped(_short(repair(text[:1_000])), f"more than {LONGEST:,} characters before the end; not read")
+        return Parsed("partial", parsed.anomalies, [beginning, *parsed.dropped])
     return parsed
 
 

@@ -10,7 +10,12 @@ import html
 import json
 import re
 
-__all__ = ["readings"]
+from dataset_builder.fields import repair
+
+__all__ = ["LONGEST", "readings"]
+
+LONGEST = 500_000
+"""Characters of an answer that are read: its end, where the last word is. No model has more to say about a picture."""
 
 _NAMES = r"(?:think|thinking|thoughts?|seed:think|scratchpad|reflection|inner_monologue)"
 _MARK = re.compile(
@@ -40,7 +45,8 @@ _MOST_LAYERS = 3
 def readings(text: str) -> list[str]:
     r"""The texts that may be a model's answer, the surest first: what is marked as the answer, then all that it says.
 
-    Thoughts, special tokens and the encodings around them are gone. Never raises; linear in the text.
+    Thoughts, special tokens and the encodings around them are gone, and so is what lies more than `LONGEST` characters before
+    the end. Never raises; linear in the text.
 
     >>> readings('<think>[] perhaps</think>"[{\\"name\\": \\"Cup\\"}]"')
     ['[{"name": "Cup"}]']
@@ -49,6 +55,7 @@ def readings(text: str) -> list[str]:
     >>> readings('["<think>"]'), readings("no end <think> in sight")
     (['["<think>"]'], ['no end '])
     """
+    text = repair(text[-LONGEST:])
     if _is_json(text):
         return [_decoded(text)]
     said = _HEADER.sub("\n", _thoughtless(text))

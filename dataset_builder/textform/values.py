@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dataset_builder.fields import repair
 from dataset_builder.textform.denials import says_none
 from dataset_builder.textform.loose_json import MALFORMED, Array, Object, Repairs, scan
 from dataset_builder.textform.unwrapping import readings
@@ -33,7 +32,7 @@ def last_value(text: str, fits: Callable[[Any], bool]) -> tuple[Any, str | None]
     ({'ids': [1, 2]}, 'cut off before it was complete')
     """
     broken: tuple[Any, str | None] = (None, None)
-    for reading in readings(repair(text)):
+    for reading in readings(text):
         fitting = list(_fitting(reading, fits, _MOST_LAYERS))
         for value, problem in reversed(fitting):
             if problem is None:
@@ -48,7 +47,7 @@ def is_denial(text: str) -> bool:
     >>> is_denial("<think>The hand?</think>No anomalies."), is_denial("No anomalies in the sky.")
     (True, False)
     """
-    return any(says_none(reading) for reading in readings(repair(text)))
+    return any(says_none(reading) for reading in readings(text))
 
 
 def _fitting(text: str, fits: Callable[[Any], bool], layers: int) -> Iterator[tuple[Any, str | None]]:
