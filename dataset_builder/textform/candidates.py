@@ -25,7 +25,9 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _MORE = re.compile(
-    r"\b(?:additional\w*|further|moreover|in\s+addition|more|another|weitere)\b|另外|此外|さらに", re.IGNORECASE
+    r"\b(?:additional\w*|further(?:more)?|moreover|in\s+addition|(?:more|another|weitere)\s+(?:anomal|issue|problem|finding)\w*)|"
+    r"另外|此外|さらに",
+    re.IGNORECASE,
 )
 _NEW_LIST = re.compile(
     r"^[ \t>#*_=\-–—]*(?:(?:my |the |here is the |this is the )?(?:final|corrected|revised|updated|improved)\b[^\n]{0,80}|"
@@ -33,7 +35,13 @@ _NEW_LIST = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER = re.compile(rf"\b(?:final|{_ANSWERED})", re.IGNORECASE)
-_INTRODUCED = re.compile(rf"(?:[:：]|\bis|\bare|`|\b(?:final|{_ANSWERED}))[\s*`]*(?:json)?\s*\Z", re.IGNORECASE)
+_INTRODUCED = re.compile(rf"(?:[:：]|\bis|\bare|\b(?:final|{_ANSWERED}))[\s*`]*(?:json)?\s*\Z", re.IGNORECASE)
+_ALONE = re.compile(r"\n[ \t]*(?:```)?(?:json)?\s*\Z")
+_FINE = re.compile(
+    r"\b(?:fine|normal|consistent|coherent|realistic|natural|plausible|correct|in\s+order|nothing|none|no\s+(?:\w+\s+){0,2}(?:anomal|issue|"
+    r"problem|inconsisten)\w*|empty)\b|正常|合理|没有|無|なし|ません",
+    re.IGNORECASE,
+)
 _TROUBLE = re.compile(
     r"\b(?:impossible|unrealistic|unnatural|implausible|violat\w+|defies|extra|missing|float\w*|hover\w*|detached|deformed|distorted|"
     r"six\s+fingers|three\s+(?:arms|hands|legs)|(?:does|do)\s+not\s+(?:match|make\s+sense)|(?:is|are|looks?|seems?)\s+(?:wrong|odd|strange))\b",
@@ -86,8 +94,8 @@ def stands_as_answer(text: str, found: Found, *, others: bool) -> bool:
         return _ANSWER.search(before[-80:]) is not None
     if says_nothing(before):
         return True
-    introduced = _INTRODUCED.search(before[-80:]) or before.rstrip(" \t").endswith("\n")
-    return bool(introduced) and _TROUBLE.search(before) is None
+    concluded = _INTRODUCED.search(before[-80:]) or (_ALONE.search(before[-80:]) and _FINE.search(before[-200:]))
+    return concluded is not None and _TROUBLE.search(before) is None
 
 
 def _in_json(text: str) -> Iterator[Found]:

@@ -181,7 +181,9 @@ def _read(text: str, position: int, stack: list[Object | Array], budget: _Budget
         if problem:
             return position, problem
         if isinstance(top, Object):
-            top[key or ""] = value
+            # Of two texts under one key the last counts, as in JSON; of two objects neither is lost.
+            again = key in top and isinstance(value, Object | Array)
+            top[f"{key} {len(top)}" if again else key or ""] = value
         else:
             top.append(value)
         if isinstance(value, Object | Array):

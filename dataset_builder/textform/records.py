@@ -10,7 +10,7 @@ from typing import Any
 
 from dataset_builder.textform.denials import says_none, says_unseen
 from dataset_builder.textform.loose_json import Array, Object, scan
-from dataset_builder.textform.names import field_named, says_enough
+from dataset_builder.textform.names import field_named, is_release_name, says_enough
 
 __all__ = ["Found", "Record", "is_placeholder", "walk"]
 
@@ -67,6 +67,8 @@ _DRAFT = re.compile(
 )
 _CALL = frozenset({"arguments", "parameters", "function", "input_schema"})
 _MOST_LAYERS = 3
+_SENTENCE = re.compile(r"^\s*[^\W\d_]+\s+[^\W\d_]+")
+_A_TEXT = "a text in a list of anomalies"
 
 
 def walk(value: Object | Array, text: str) -> tuple[list[Record], bool]:
@@ -81,12 +83,16 @@ def _walk(value: Any, text: str, layers: int) -> tuple[list[Record], bool]:
         return _embedded(value, layers)
     if isinstance(value, Array):
         records = [record for item in value for record in _walk(item, text, layers)[0]]
+        if records:
+            records += [Record([], item, _A_TEXT) for item in value if isinstance(item, str) and _SENTENCE.search(item)]
         return records, not value and not value.problem
     if not isinstance(value, Object) or _is_schema(value):
         return [], False
     inner = {key: _walk(part, text, layers) for key, part in value.items()}
     nested = {key: records for key, (records, _) in inner.items() if records}
-    if nested:
+    if nested and not any(
+        field_named(key) == "phenomenon" and is_release_name(key) for key in value.keys() - nested.keys()
+    ):
         return _of_wrapper(value, nested, text), False
     if _is_empty(value, {key for key, (_, nothing) in inner.items() if nothing}):
         return [], True
@@ -144,6 +150,8 @@ def _embedded(value: str, layers: int) -> tuple[list[Record], bool]:
     empty = False
     for root in scan(value):
         found, nothing = _walk(root, value, layers + 1)
+        for record in found:
+            record.source = None  # its place is one in the string, not in the text
         records += found
         empty = empty or nothing
     return records, empty and not records

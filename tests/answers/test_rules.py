@@ -41,6 +41,7 @@ def names(text: str) -> list[str]:
         "[]\nHowever, the hand has six fingers.",
         "The man's left hand has six fingers.\n[]",
         "The hand [] has six fingers.",
+        "The dog has five legs.\n\n```json\n[]\n```",
         json.dumps([HAND]) + "\n[]",
         '{"anomalies": [], "note": "I could not open the image."}',
         '{"physical_anomalies": [], "semantic_anomalies": ["The hand has six fingers."]}',
@@ -178,6 +179,21 @@ def test_the_same_again_counts_once() -> None:
     assert names(json.dumps([HAND, CUP, HAND, CUP])) == ["Six-fingered hand", "Floating cup"]
     assert names("\n".join([json.dumps([HAND])] * 5)) == ["Six-fingered hand"]
     assert len(names(json.dumps([HAND | {"bbox": [0, 0, 5, 5]}, HAND | {"bbox": [9, 9, 12, 12]}]))) == 2
+
+
+def test_nothing_in_a_list_is_lost_without_a_word() -> None:
+    """Neither of two objects under one key, nor a text between objects, nor the whole around its parts."""
+    assert names(f'{{"anomaly": {json.dumps(HAND)}, "anomaly": {json.dumps(CUP)}}}') == [
+        "Six-fingered hand",
+        "Floating cup",
+    ]
+    told = parse_answer(json.dumps([HAND, "The cup floats above the table."]))
+    assert (told.status, told.dropped[0].text) == ("partial", "The cup floats above the table.")
+    assert names(json.dumps([HAND | {"parts": [{"name": "thumb", "description": "too long"}]}])) == [
+        "Six-fingered hand"
+    ]
+    broken = json.dumps(json.dumps([HAND])[:-2].replace(', "phenomenon"', ' "phenomenon"'))
+    assert names(f'{{"name": "report", "arguments": {broken}}}') in ([], ["Six-fingered hand"])
 
 
 # Fields
