@@ -16,6 +16,7 @@ __all__ = [
     "load",
     "load_processor",
     "load_split",
+    "processor_of",
     "resolve",
     "unreachable",
 ]
@@ -74,7 +75,7 @@ def load(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
-    processor = _processor(model, adapter)
+    processor = processor_of(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
             resolve(model), dtype=dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
@@ -103,7 +104,7 @@ def _multiply_patches(model: Any) -> None:
         proj.__class__ = _Patches  # parameters and their names stay what they are
 
 
-def _processor(model: str, adapter: str | None) -> Any:
+def processor_of(model: str, adapter: str | None) -> Any:
     """The adapter's own, as pictures must come in as many pixels as in its training; else the model's."""
     if adapter is not None:
         try:
