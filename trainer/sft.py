@@ -18,7 +18,9 @@ from dataset_builder.errors import InputError
 from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, resume_point
-from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.examples import evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.objective import TokenMean
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import save_adapter, take_push
@@ -27,8 +29,8 @@ __all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train
 
 
 @dataclass
-class ScriptArguments(DataArguments):
-    """What data to train on, and how an adapter is examined while it trains.
+class ScriptArguments(DecoderArguments):
+    """What data to train on, how the layers are run, and how an adapter is examined while it trains.
 
     Args:
         eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
@@ -39,8 +41,8 @@ class ScriptArguments(DataArguments):
     eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
 
 
-class Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole."""
+class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens."""
 
 
 def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> None:
@@ -86,6 +88,7 @@ def train(
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
     _check(script, training, model_config)
+    take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
     checkpoint = resume_point(training, base, model_config.lora_r)
@@ -97,6 +100,7 @@ def train(
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config, script)
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             trainer = Trainer(
                 model=model,
