@@ -74,7 +74,8 @@ def test_evaluations_leave_checkpointing_as_it_was(dataset: Path, tmp_path: Path
         sft.train(*trained, callbacks=[watch, Note()])
     steps = [[b - a for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)]
     assert steps == [[2, *[1] * (len(watch.calls) - 1)]] * 2
-    assert not [str(one.message) for one in told if "checkpointing" in str(one.message)]
+    switched = [text for one in told if "gradient_checkpointing" in (text := str(one.message)) and "is_" not in text]
+    assert not switched  # nothing here turns transformers' deprecated switch; TRL and PEFT still ask how it stands
 
 
 def test_padding_on_the_right_needs_no_mask(dataset: Path, tmp_path: Path) -> None:
