@@ -64,7 +64,9 @@ def examine(
     if base_url is None:
         tiny, predictions = _examine_here(pictures, model, adapter)
     else:
-        tiny, predictions = False, _examine_served(pictures, model, adapter, base_url)
+        from agent.served import examine_files
+
+        tiny, predictions = False, examine_files(pictures, model, adapter, base_url)
     statuses = set()
     for prediction in predictions:
         statuses.add(prediction.status)
@@ -97,28 +99,6 @@ def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) 
     loaded, processor = load(model, adapter)
     tiny = is_tiny(loaded)  # no verdict of it is worth showing
     return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
-
-
-def _examine_served(pictures: list[Path], model: str | None, adapter: str | None, base_url: str) -> Iterable[Any]:
-    from agent.direct import examine
-    from agent.run import Endpoint
-    from dataset_builder.pictures import open_picture
-
-    _check_served(model, adapter)
-    for path in pictures:
-        open_picture(path)
-    return examine([(str(path), path.read_bytes()) for path in pictures], Endpoint(str(model), base_url), "both")
-
-
-def _check_served(model: str | None, adapter: str | None) -> None:
-    from dataset_builder.errors import InputError
-
-    if model is None:
-        raise InputError("--base-url: needs --model, the name the server knows it by")
-    if adapter is not None:
-        raise InputError(
-            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
-        )
 
 
 def _print_prediction(prediction: Any) -> None:
@@ -167,9 +147,21 @@ def predict(
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
     if base_url is not None:
-        _check_served(model, adapter)
-        endpoint = (str(model), base_url, batch_size)
-        failed = _predict_served(dataset, split, limit, endpoint, out, steps, task, restart)
+        from agent.served import predict_split
+
+        failed = predict_split(
+            dataset,
+            split,
+            limit,
+            model,
+            adapter,
+            base_url,
+            batch_size,
+            out,
+            steps,
+            task,  # type: ignore[arg-type]
+            restart,
+        )
     else:
         from trainer.predict import predict_dataset
 
@@ -195,29 +187,6 @@ def predict(
         raise typer.Exit(3)
 
 
-def _predict_served(
-    dataset: str,
-    split: str,
-    limit: int | None,
-    endpoint: tuple[str, str, int],
-    out: Path,
-    steps: Steps,
-    task: str,
-    restart: bool,
-) -> int:
-    from agent.direct import dataset_pictures, predict
-    from agent.run import Endpoint
-    from dataset_builder.errors import InputError
-    from dataset_builder.prompts import TASKS
-
-    if task not in TASKS:
-        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
-    count, pictures = dataset_pictures(dataset, split, limit)
-    with steps.bar("pictures", count) as done:
-        predicted = predict(pictures, Endpoint(*endpoint), out, done, task, restart=restart)  # type: ignore[arg-type]
-    return predicted.failed
-
-
 @app.command()
 def benchmark(
     bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
@@ -226,10 +195,11 @@ def benchmark(
     ),
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
-    from trainer.benchmark.bench import read_bench
-    from trainer.benchmark.leaderboard import write_leaderboard
-    from trainer.benchmark.run import Job, local, run
-    from trainer.contestant import Outcome
+    from agent.served import answer_split
+    from dataset_builder.contestants import Outcome
+    from trainer.evaluation.bench import read_bench
+    from trainer.evaluation.bench_run import Job, local, run
+    from trainer.evaluation.leaderboard import write_leaderboard
 
     checked = read_bench(bench)
     steps = Steps(sum(one.predictions is None for one in checked.models.values()))
@@ -237,7 +207,20 @@ def benchmark(
 
     def predict(job: Job) -> Outcome:
         steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
-        return _predict_contestant(job, steps) if job.contestant.is_remote else here(job)
+        if not job.contestant.is_remote:
+            return here(job)
+        return answer_split(
+            job.contestant,
+            checked.dataset,
+            checked.config,
+            checked.split,
+            job.images,
+            job.path,
+            steps,
+            job.budget,
+            checked.prices,
+            verdict=job.verdict,
+        )
 
     result = run(checked, out, predict)
     for path in write_leaderboard(result, out):
@@ -248,56 +231,6 @@ def benchmark(
         raise typer.Exit(3)
 
 
-def _predict_contestant(job: Any, steps: Steps) -> Any:
-    """What a benchmark asks of an endpoint."""
-    from agent.direct import dataset_pictures
-
-    bench = job.bench
-    count, pictures = dataset_pictures(bench.dataset, bench.split, None, bench.config, job.images)
-    return _ask(job.contestant, pictures, count, job.path, steps, job.budget, bench.prices, verdict=job.verdict)
-
-
-def _ask(
-    contestant: Any,
-    pictures: Iterable[tuple[str, bytes]],
-    count: int,
-    path: Path,
-    steps: Steps,
-    budget: Any,
-    prices: Path | None,
-    verdict: bool = False,
-) -> Any:
-    """Ask an endpoint, by its plan, through the agent's journal, within a budget."""
-    from agent.budget import Limits, read_prices
-    from agent.direct import predict
-    from agent.plans import Settings
-    from agent.run import Endpoint
-    from agent.simulated import MODEL
-    from trainer.contestant import Outcome
-
-    price = read_prices(prices).get(contestant.model) if prices else None
-    with steps.bar("pictures", count) as done:
-        predicted = predict(
-            pictures,
-            Endpoint(contestant.model, contestant.base_url),
-            path,
-            done,
-            settings=Settings(plan=contestant.plan or "direct"),
-            task="both" if verdict else "anomalies",
-            limits=Limits(*budget),
-            price=price,
-        )
-    unfinished = ""
-    if predicted.unfinished:
-        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
-    elif predicted.failed == count:
-        unfinished = (
-            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
-        )
-    note = "simulated, no model" if contestant.model == MODEL else ""
-    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
-
-
 @app.command()
 def audit(
     plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
@@ -305,12 +238,13 @@ def audit(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    from agent.served import answer
+    from dataset_builder.contestants import Outcome
     from dataset_builder.errors import PictureError
-    from trainer.audit.page import print_ranking, write_audit
-    from trainer.audit.plan import read_plan, read_prompts
-    from trainer.audit.result import summarise
-    from trainer.audit.review import Shown, Unfinished, local_reviewer, review
-    from trainer.contestant import Outcome
+    from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
+    from trainer.evaluation.audit_page import print_ranking, write_audit
+    from trainer.evaluation.audit_plan import read_plan, read_prompts
+    from trainer.evaluation.audit_result import summarise
 
     checked = read_plan(plan)
     prompts = read_prompts(checked.prompts)
@@ -325,8 +259,7 @@ def audit(
 
         pictures = ((image_id, content(image_id)) for image_id in shown.ids)
         count, path = len(shown.ids), shown.path
-        outcome: Outcome = _ask(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
-        return outcome
+        return answer(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
 
     here = local_reviewer(checked.reviewer, steps)
 
@@ -379,9 +312,9 @@ def _publish(
     path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
 ) -> list[Any]:
     """What a directory is tells how it is published."""
-    from dataset_builder.built import is_dataset
+    from dataset_builder.building.read_back import is_dataset
     from dataset_builder.errors import InputError
-    from dataset_builder.publish import is_space, publish, publish_space
+    from dataset_builder.publishing.publish import is_space, publish, publish_space
     from space.publish import is_demo, publish_demo
 
     if (path / "adapter_config.json").is_file():

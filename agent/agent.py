@@ -12,12 +12,13 @@ from typing import Any, Self
 from PIL import Image
 
 from agent.asking import Asker, Services
-from agent.budget import Budget, Limits
+from agent.budget import Budget
 from agent.client import Chat, Completions, connect
 from agent.journal import Journal
 from agent.loops import LoopThread, wait_for
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
+from dataset_builder.contestants import Limits
 
 __all__ = ["AnomAgent"]
 

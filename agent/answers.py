@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from agent.stages import ANSWERS, LIST_OF, Anomalies, Findings, Group, Stage, Verdict
 from dataset_builder.errors import InputError, shorten
-from dataset_builder.strict_json import loads
-from dataset_builder.textform_json import Array, Object, scan
-from dataset_builder.textform_none import says_none
+from dataset_builder.files.strict_json import loads
+from dataset_builder.textform.denials import says_none
+from dataset_builder.textform.loose_json import Array, Object, scan
 
 __all__ = ["Answer", "is_refusal", "read_answer"]
 

@@ -2,15 +2,15 @@
 
 import asyncio
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.journal import Totals
+from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError
-from dataset_builder.regular import read_regular
+from dataset_builder.files.regular import read_regular
 
-__all__ = ["UNLIMITED", "Budget", "BudgetReached", "Limits", "Price", "read_prices"]
+__all__ = ["UNLIMITED", "Budget", "BudgetReached", "Price", "read_prices"]
 
 
 class Price(BaseModel):
@@ -42,14 +42,6 @@ def read_prices(path: Path) -> dict[str, Price]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: {place}: {first['msg']}; write `model: {{input: 2.5, output: 10}}`") from None
-
-
-class Limits(NamedTuple):
-    """What a run directory may cost in all, over every time it is run; `None` is no limit."""
-
-    usd: float | None = None
-    tokens: int | None = None
-    calls: int | None = None
 
 
 UNLIMITED = Limits()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.asking import Services
-from agent.budget import UNLIMITED, Budget, Limits, Price
+from agent.budget import UNLIMITED, Budget, Price
 from agent.client import Chat, connect
 from agent.journal import Journal
 from agent.loops import LoopThread
@@ -23,6 +23,7 @@ from agent.plans import Settings
 from agent.run import Endpoint
 from agent.runner import Progress, annotate_all
 from agent.sources import Listed, open_source
+from dataset_builder.contestants import Limits
 from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
 
 __all__ = ["annotate"]

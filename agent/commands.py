@@ -57,9 +57,10 @@ def annotate(
     engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
-    from agent.budget import Limits, read_prices
+    from agent.budget import read_prices
     from agent.run import Endpoint
     from agent.run import annotate as run
+    from dataset_builder.contestants import Limits
     from dataset_builder.errors import InputError
 
     settings = _settings(plan, stance, drafts, samples, max_objects, min_support)

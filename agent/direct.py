@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 from agent import loops
 from agent.asking import Asker, Services, together
-from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price
+from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.client import Chat, connect
 from agent.journal import Journal, Totals
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
+from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import TASKS, Asked, Task

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agent.journal import journal_lock, open_for_reading
 from agent.plans import Settings
 from dataset_builder.errors import InputError, OutputError
-from dataset_builder.strict_json import read_json
+from dataset_builder.files.strict_json import read_json
 
 __all__ = ["Spent", "by_stage", "prune"]
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 from markupsafe import Markup
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
@@ -23,9 +22,10 @@ from agent.stages import ANSWERS
 from agent.timeline import lanes
 from dataset_builder import atomic, severity
 from dataset_builder.errors import PictureError
+from dataset_builder.files.strict_json import read_json, read_rows
 from dataset_builder.pictures import open_picture
 from dataset_builder.schema import Candidate
-from dataset_builder.strict_json import read_json, read_rows
+from dataset_builder.templates import environment
 
 __all__ = ["write_report"]
 
@@ -94,16 +94,10 @@ def write_report(run: Path) -> Path:
     about, summary = read_json(run / "run.json"), read_json(run / "summary.json")
     chosen, total = _choose(run / "annotations.jsonl")
     paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,
-    )
-    environment.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
-    template = environment.get_template("report.html.jinja")
+    templates = environment(Path(__file__).parent)
+    templates.finalize = _visible
+    templates.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
+    template = templates.get_template("report.html.jinja")
     card = template.module.card  # type: ignore[attr-defined]
     cards: list[Markup] = []
     statuses: Counter[str] = Counter()

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from agent import loops
 from agent.asking import Services
-from agent.budget import UNLIMITED, Budget, Limits, Price
+from agent.budget import UNLIMITED, Budget, Price
 from agent.client import Chat, connect
 from agent.journal import Journal
 from agent.outputs import begin, check_is_ours, write_outputs
 from agent.plans import Settings
 from agent.runner import Progress, annotate_all
 from agent.sources import Source, open_source
+from dataset_builder.contestants import Limits
 
 __all__ = ["Endpoint", "annotate"]
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from agent.pictures import SUFFIXES
 from dataset_builder import atomic
-from dataset_builder.built import is_dataset, stored_pictures
+from dataset_builder.building.read_back import is_dataset, stored_pictures
 from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
-from dataset_builder.records import Place, as_image_id
+from dataset_builder.files.records import Place, as_image_id
 
 __all__ = ["Listed", "Source", "open_source"]
 

@@ -28,13 +28,14 @@ import httpx
 from PIL import Image
 
 from agent.asking import Asker, Question, Services
-from agent.budget import Budget, Limits
+from agent.budget import Budget
 from agent.client import Chat, connect
 from agent.journal import Journal, open_for_reading
 from agent.pictures import Picture
 from agent.plans import Annotation, Settings
 from agent.prompts import messages
 from agent.run import Endpoint, annotate
+from dataset_builder.contestants import Limits
 from dataset_builder.scenes import SceneRow, family_of, read_scenes, write_scenes
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "catch": 0.8, "doubt": 0.05}

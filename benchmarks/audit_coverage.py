@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from dataset_builder.scenes import pair
-from metric_semap.intensity import Severities, audit
+from trainer.evaluation.intensity import Severities, audit
 
 RATES = (0.3, 1.0, 2.5)  # anomalies a picture: few, as a good generator; one; many
 UNEQUAL = 1.5  # how many times as many anomalies the worse of two unequal generators makes

@@ -31,8 +31,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageChops
 
-from dataset_builder.build import build
-from dataset_builder.validation import validate
+from dataset_builder.building.build import build
+from dataset_builder.checks.validation import validate
 from tests.synthetic_release import write_release
 
 
@@ -174,7 +174,7 @@ def loading(places: dict[str, tuple[Path, Path | None]], caches: Path) -> dict[s
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 build(Path(sys.argv[1]), Path(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

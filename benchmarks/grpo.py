@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from transformers import TrainerCallback
 
 from dataset_builder import atomic
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.scenes import write_scenes
 from metric_semap.measurement import Options, measure
 from metric_semap.similarity import BertScoreSimilarity

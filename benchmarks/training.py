@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from transformers import TrainerCallback
 
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.scenes import write_scenes
 from trainer import sft
 

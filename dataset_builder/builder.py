@@ -1,39 +1,19 @@
 """AnomReason as a `datasets` builder: the loading script, in the form datasets 5 allows."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
 
+from dataset_builder.building.features import DESCRIPTIONS, FEATURES, example
+from dataset_builder.building.sft import Turns, sft_example, sft_turns
 from dataset_builder.errors import InputError
-from dataset_builder.features import FEATURES, example
-from dataset_builder.rows import SPLITS, Config, Row, of_config
-from dataset_builder.sft import Turns, sft_example, sft_turns
-from dataset_builder.sources import open_source, split_of
+from dataset_builder.files.hashing import content_hash
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.rows import SPLITS, Config, Row, of_config
 
-__all__ = ["DESCRIPTIONS", "AnomReason", "content_hash", "split_of"]
-
-DESCRIPTIONS: dict[Config, str] = {
-    "default": "accepted anomalies of generated pictures; of scenes, all pictures",
-    "candidates": "anomalies before review, with verdicts and votes",
-    "deepfake": "real and generated pictures, real ones with what makes them credible",
-    "sft": "images, prompt, completion, for supervised fine-tuning",
-}
-
-
-def content_hash(source: Path) -> str:
-    """A hash of a source's files (names and bytes), which keeps a prepared copy of other content from being reused."""
-    source = Path(source)
-    digest = hashlib.sha256()
-    for path in [source] if source.is_file() else sorted(source.rglob("*")):
-        relative = path.relative_to(source)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            digest.update(f"{relative.as_posix()}\0".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+__all__ = ["AnomReason"]
 
 
 class AnomReason(datasets.GeneratorBasedBuilder):

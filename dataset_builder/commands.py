@@ -57,7 +57,7 @@ def build(
     seed: Annotated[int, typer.Option(help="Of sft: which pictures of the larger class stay, and wordings.")] = 0,
 ) -> None:
     """Build the dataset repository: Parquet with embedded pictures, and a card."""
-    from dataset_builder.build import build as run
+    from dataset_builder.building.build import build as run
     from dataset_builder.errors import InputError
 
     if split not in (None, "train", "test"):
@@ -111,12 +111,12 @@ def sft(
 ) -> None:
     """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
     config = {name: str(value) if isinstance(value, Path) else value for name, value in locals().items()}
-    from dataset_builder.allowlists import allowed, read_allowlist, read_split_file
-    from dataset_builder.build import BuildError
+    from dataset_builder.building.allowlists import allowed, read_allowlist, read_split_file
+    from dataset_builder.building.build import BuildError
+    from dataset_builder.building.llava import conversations, write_llava, write_metadata
     from dataset_builder.errors import InputError
-    from dataset_builder.llava import conversations, write_llava, write_metadata
-    from dataset_builder.rows import SPLITS, of_config
-    from dataset_builder.sources import open_source
+    from dataset_builder.sources.opening import open_source
+    from dataset_builder.sources.rows import SPLITS, of_config
 
     choices = {"format": ("llava",), "split": ("train", "test"), "image-token": ("prefix", "suffix", "random")}
     chosen = {"format": form, "split": split, "image-token": image_token, "answer-style": answer_style}
@@ -177,8 +177,8 @@ def validate(
     images: Images = None,
 ) -> None:
     """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
-    from dataset_builder.card_validation import write_validation
-    from dataset_builder.validation import validate as run
+    from dataset_builder.building.card_validation import write_validation
+    from dataset_builder.checks.validation import validate as run
 
     with pictures_done() as progress:
         report = run(path, label=_label(label), images=images, progress=progress)
@@ -224,7 +224,7 @@ def install(
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Take the plain names away again.")] = False,
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
-    from dataset_builder import install as names
+    from dataset_builder.building import install as names
 
     if uninstall:
         removed = names.uninstall()

@@ -23,9 +23,9 @@ from typing import Any
 
 from dataset_builder import atomic
 from dataset_builder.errors import shorten
-from dataset_builder.records import Place, as_image_id, as_list, as_object, as_text, dump_record, read_records
+from dataset_builder.files.records import Place, as_image_id, as_list, as_object, as_text, dump_record, read_records
+from dataset_builder.files.strict_json import read_json
 from dataset_builder.schema import Anomaly, Label
-from dataset_builder.strict_json import read_json
 
 __all__ = [
     "ImageNames",

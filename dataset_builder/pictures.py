@@ -9,7 +9,7 @@ import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dataset_builder.errors import PictureError
-from dataset_builder.regular import open_regular
+from dataset_builder.files.regular import open_regular
 
 pillow_heif.register_heif_opener()  # HEIC, what telephones photograph
 

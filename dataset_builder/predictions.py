@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from dataset_builder.errors import AnomReasonError, OutputError
 from dataset_builder.fields import repair
+from dataset_builder.files.records import Place, as_object, read_records
+from dataset_builder.files.strict_json import read_rows
 from dataset_builder.official import ImageNames, read_merged, write_annotations
-from dataset_builder.records import Place, as_object, read_records
 from dataset_builder.schema import Anomaly, ImageId, Label, Text
-from dataset_builder.strict_json import read_rows
 from dataset_builder.textform import Dropped, parse_answer
 
 __all__ = ["Prediction", "PredictionWriter", "Status", "read_predictions"]

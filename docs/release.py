@@ -27,8 +27,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dataset_builder import hub, publish  # noqa: E402  # found beside this file, installed or not
 from dataset_builder.errors import AnomReasonError, InputError  # noqa: E402
+from dataset_builder.publishing import hub, publish  # noqa: E402  # found beside this file, installed or not
 from trainer.publish import ADAPTER_FILES, BASE_FILES  # noqa: E402
 
 
@@ -61,7 +61,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def assemble_dataset(out: Path, options: argparse.Namespace) -> None:
     """The built dataset; its card loads it under the name it gets."""
-    from dataset_builder.built import is_dataset
+    from dataset_builder.building.read_back import is_dataset
 
     if not is_dataset(options.dataset):
         raise InputError(f"{options.dataset}: is no dataset; make one with `anomreason build SOURCE` or `make demo`")

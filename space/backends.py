@@ -1,46 +1,11 @@
-"""The models behind the page. Each looks at a picture and tells what it has found so far, until it is done.
+"""The choice of the models behind the page, from its settings."""
 
-Closing the iterator stops the model: that is what Cancel does, and what happens when the visitor leaves.
-"""
+from dataclasses import dataclass
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-from dataset_builder.schema import Anomaly
-from space.examination import Examination, Verdict
-from space.reading import Reading
+from space.backend import Backend
 from space.settings import Settings
-from space.uploads import Picture
 
-__all__ = ["Backend", "Backends", "examine_text", "open_backends", "placed"]
-
-STOPPED = "The model stopped in the middle of its answer. What it had said stands here; please try again."
-SILENT = "The model cannot be reached or gave up before it said anything; please try again."
-UNREADABLE = "The model answered, but not in a form that can be read."
-LOST = "A part of the model's answer could not be read and is left out."
-
-
-class Backend(Protocol):
-    """A model that looks at pictures.
-
-    Attributes:
-        name (`str`): what a visitor calls it.
-        knows_scenes_alone (`bool`): whether it says nothing of worth about anything but rendered scenes.
-        at_once (`int`): how many pictures it can look at at the same time.
-    """
-
-    name: str
-    knows_scenes_alone: bool
-    at_once: int
-
-    def examine(self, picture: Picture) -> Iterator[Examination]:
-        """Looks at a picture; the last examination given is the answer. Raises nothing for a model that fails.
-
-        The same examination is given again while nothing is new, so that whoever iterates can stop the model soon.
-        """
-        ...
+__all__ = ["Backends", "open_backends"]
 
 
 @dataclass(frozen=True)
@@ -82,60 +47,3 @@ def _thorough(settings: Settings) -> Backend | None:
     from space.thorough import Thorough
 
     return Thorough(settings.base_url, settings.model)
-
-
-def examine_text(
-    picture: Picture, pieces: Iterator[str | Verdict], shown: tuple[int, int] | None = None
-) -> Iterator[Examination]:
-    """An examination from the text that a model writes piece by piece.
-
-    Args:
-        picture (`Picture`): what it looks at.
-        pieces (iterator of `str` or `Verdict`): the answer, and the verdict once it is known; one that ends without an error
-            is complete. `ConnectionError` says that the model died.
-        shown (`tuple`, *optional*): width and height of the picture as the model saw it, in whose pixels its boxes are. Boxes
-            without it are left out: nobody knows where they are.
-    """
-    started = time.monotonic()
-    reading, found = Reading(), Examination(picture.image_id)
-    yield found
-    broken = False
-    try:
-        for piece in pieces:
-            if not isinstance(piece, str):
-                found = replace(found, verdict=piece)
-            else:
-                new = [placed(one, picture, shown) for one in reading.feed(piece)]
-                found = replace(found, anomalies=found.anomalies + new) if new else found
-            yield found  # new or not: whoever has seen enough can leave here, and the model stops
-            if reading.full:
-                break
-    except ConnectionError:
-        broken = True
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
-    parsed = reading.finish()
-    anomalies = [placed(one, picture, shown) for one in parsed.anomalies]
-    seconds = round(time.monotonic() - started, 2)
-    if broken:
-        ended = replace(found, status="partial" if anomalies else "failed", problem=STOPPED if anomalies else SILENT)
-    else:
-        problem = {"failed": UNREADABLE, "partial": LOST}.get(parsed.status, "")
-        ended = replace(found, status=parsed.status, problem=problem)
-    yield replace(ended, anomalies=anomalies, seconds=seconds)
-
-
-def placed(anomaly: Anomaly, picture: Picture, shown: tuple[int, int] | None) -> Anomaly:
-    """The anomaly with its box in pixels of the upright picture, or without a box."""
-    if anomaly.bbox is None:
-        return anomaly
-    if shown is None:
-        return anomaly.model_copy(update={"bbox": None})
-    ends: Any = picture.size
-    corners = [
-        round(min(max(corner, 0) * ends[at % 2] / shown[at % 2], ends[at % 2]), 1)
-        for at, corner in enumerate(anomaly.bbox)
-    ]
-    return anomaly.model_copy(update={"bbox": tuple(corners)})

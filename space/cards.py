@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup, escape
 
 from dataset_builder import severity
 from dataset_builder.official import dump_annotations
+from dataset_builder.templates import environment
 from space.examination import Examination
 from space.uploads import Picture
 
@@ -40,9 +40,7 @@ def _meter(value: int | None) -> dict[str, Any] | None:
     return {"value": value, "word": severity.word(value), "colour": severity.colour(value)}
 
 
-_PAGES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
+_PAGES = environment(Path(__file__).parent)
 _PAGES.filters |= {"shown": shown, "meter": _meter}
 _PAGES.globals["BANDS"] = [
     {"low": low, "high": high - (high > 100), "word": word, "colour": colour}

@@ -7,18 +7,12 @@ from typing import Any
 
 from agent.client import connect
 from dataset_builder.prompts import PROMPTS, Task
-from space.backends import examine_text
+from space.backend import SENT, TIMEOUT, examine_text
 from space.examination import Examination, Verdict
 from space.settings import Settings
 from space.uploads import Picture
 
-__all__ = ["SENT", "TIMEOUT", "Endpoint"]
-
-SENT = 1568
-"""Pixels of the longer side of the picture that is sent."""
-
-TIMEOUT = 120.0
-"""Seconds without a word after which a model counts as dead."""
+__all__ = ["Endpoint"]
 
 
 class Endpoint:

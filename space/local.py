@@ -17,7 +17,7 @@ except ImportError:
 import torch
 
 from dataset_builder.prompts import Task, chat
-from space.backends import examine_text
+from space.backend import examine_text
 from space.examination import Examination, Verdict
 from space.uploads import Picture
 from trainer.loading import TINY, first_line, load, resolve

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import jinja2
 
 from dataset_builder import severity
 from dataset_builder.errors import PictureError
-from space.backends import SILENT, Backend, Backends
+from dataset_builder.templates import environment
+from space.backend import SILENT, Backend
+from space.backends import Backends
 from space.cards import boxes, notice, results
 from space.door import Page
 from space.examination import Examination
@@ -24,7 +25,7 @@ from space.uploads import MAX_BYTES, Picture, take_upload
 __all__ = ["build_page"]
 
 _HERE = Path(__file__).parent
-_TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE), autoescape=True)
+_TEMPLATES = environment(_HERE)
 
 _SCENES = {
     "floating": "a thing in mid-air",

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from dataset_builder.hub import Published, check_repo_id, push, repository_files
+from dataset_builder.publishing.hub import Published, check_repo_id, push, repository_files
 from space.vendor import vendor
 
 __all__ = ["is_demo", "publish_demo"]
@@ -18,7 +18,7 @@ def publish_demo(repo_id: str, *, private: bool = False, dry_run: bool = False) 
     """Push the Space, or say what would be pushed. Files there that it no longer has are deleted.
 
     Raises:
-        InputError, UnavailableError, OutputError: as `dataset_builder.hub.push`.
+        InputError, UnavailableError, OutputError: as `dataset_builder.publishing.hub.push`.
     """
     check_repo_id(repo_id)
     with tempfile.TemporaryDirectory() as work:

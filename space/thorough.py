@@ -11,8 +11,7 @@ from agent.client import connect
 from agent.plans import Annotation
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.schema import Anomaly
-from space.backends import SILENT, placed
-from space.endpoint import SENT, TIMEOUT
+from space.backend import SENT, SILENT, TIMEOUT, placed
 from space.examination import Examination, Step
 from space.settings import Settings
 from space.uploads import Picture

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from dataset_builder.errors import PictureError
+from dataset_builder.picture_header import FORMATS
 from dataset_builder.pictures import upright
-from dataset_builder.structure import FORMATS
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Encoded", "Picture", "read_picture", "take_upload"]
 

@@ -33,7 +33,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dataset(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset built from `scenes`, in a directory called anomreason."""
-    from dataset_builder.build import build
+    from dataset_builder.building.build import build
 
     out = tmp_path_factory.mktemp("built") / "anomreason"
     build(scenes, out)
@@ -59,7 +59,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def official(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset built from `release`, in a directory called anomreason."""
-    from dataset_builder.build import build
+    from dataset_builder.building.build import build
 
     out = tmp_path_factory.mktemp("official") / "anomreason"
     build(release, out)

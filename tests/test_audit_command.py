@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from agent.simulated import serve
+from dataset_builder.contestants import Contestant, Limits
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import pair, read_scenes, write_scenes
 from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
-from trainer.audit.plan import read_plan
-from trainer.audit.review import Shown, local_reviewer, review
-from trainer.contestant import Budget, Contestant
+from trainer.evaluation.audit_answers import Shown, local_reviewer, review
+from trainer.evaluation.audit_plan import read_plan
 
 COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
 
@@ -147,7 +147,7 @@ def test_an_audit_that_was_stopped_shows_nothing_again(tmp_path: Path) -> None:
             raise Killed
         return pair(0, int(image_id[:2]))[0].png()
 
-    source = Shown("odd", names, content, tmp_path / "odd.json", Budget())
+    source = Shown("odd", names, content, tmp_path / "odd.json", Limits())
     with pytest.raises(Killed):
         local_reviewer(Contestant(model="tiny"), Steps(1))(source)
     with (tmp_path / "odd.jsonl").open("a") as rows:

@@ -40,9 +40,9 @@ PUBLIC: dict[str, set[str]] = {
 
 # Modules whose every public function and class must be documented.
 CONTRACT = [
-    "atomic", "errors", "fields", "official", "predictions", "prompts", "records", "schema", "severity",
-    "strict_json", "textform",
-    "textform_json", "textform_layout", "textform_none",
+    "atomic", "errors", "fields", "official", "predictions", "prompts", "schema", "severity", "templates",
+    "files.hashing", "files.records", "files.strict_json",
+    "textform.parsing", "textform.loose_json", "textform.labelled_lines", "textform.denials",
 ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError
-from dataset_builder.hub import is_repo_id
 from dataset_builder.prompts import PROMPTS
+from dataset_builder.publishing.hub import is_repo_id
+from dataset_builder.templates import environment
 from trainer.loading import base_of, first_line
 from trainer.loss_curve import loss_curve
 
@@ -123,15 +124,6 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
     curve = loss_curve(training.get("log", []))
     if curve is not None:
         atomic.write(out / CURVE, curve)
-    template = jinja2.Environment(
-        loader=jinja2.PackageLoader("trainer", "."),
-        autoescape=False,  # Markdown; `plain` escapes what comes from outside
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template.filters["plain"] = _plain
     config = _read(out / "adapter_config.json")
     scores, about = _scores(out)
     shown = {
@@ -150,7 +142,7 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
         "scenes": _of_scenes(base, training),
     }
     try:
-        body = template.get_template("adapter_card.md.jinja").render(shown)
+        body = environment(Path(__file__).parent).get_template("adapter_card.md.jinja").render(shown)
     except (jinja2.UndefinedError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{out / TRAINING}: is not what training writes ({first_line(error)}); remove it") from None
     atomic.write(card, f"---\n{data.to_yaml()}\n---\n{body}")
@@ -258,9 +250,3 @@ def check_card(out: Path) -> None:
         raise InputError(f"{path}: base_model {base!r} is no Hub id; give --base-id ORG/NAME")
     if data.get("library_name") != "peft":
         raise InputError(f"{path}: library_name is {data.get('library_name')!r}; write peft")
-
-
-def _plain(text: object, limit: int = 200) -> str:
-    """Text from outside in Markdown: one line, nothing that Markdown or HTML would obey."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:limit]
-    return "".join(f"&#{ord(c)};" if c in "<>&`|*[]\\" else c for c in shown)

@@ -15,10 +15,10 @@ import datasets
 import pyarrow.compute as pc
 import trl
 
+from dataset_builder.building.sft import sft_row
 from dataset_builder.errors import InputError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
-from dataset_builder.sft import sft_row
 from dataset_builder.textform import parse_answer
 from trainer import loading
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, OutputError
-from dataset_builder.hub import is_repo_id
+from dataset_builder.publishing.hub import is_repo_id
 from trainer.loading import base_of, first_line, load
 
 __all__ = ["merge"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from dataset_builder.errors import InputError
-from dataset_builder.hub import Published, check_repo_id, is_repo_id, push, repository_files
+from dataset_builder.publishing.hub import Published, check_repo_id, is_repo_id, push, repository_files
 from trainer.adapter_card import METRICS, check_card, write_card
 from trainer.checkpoints import name_base
 from trainer.loading import base_of, first_line, resolve
@@ -55,7 +55,7 @@ def publish_adapter(
         with_base (`bool`): publish that base as well, as `base_id` or beside the adapter as `ORG/NAME-base`.
         metrics (`Path`, *optional*): the `metrics.json` that `anomreason score` wrote for its predictions; a `metrics.json` in
             the adapter's directory is found by itself.
-        private, dry_run: as in `dataset_builder.hub.push`, whose errors it raises.
+        private, dry_run: as in `dataset_builder.publishing.hub.push`, whose errors it raises.
 
     Returns:
         The repositories: the base's, if it goes too, then the adapter's.

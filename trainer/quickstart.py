@@ -17,13 +17,13 @@ import transformers
 from trl import ModelConfig, SFTConfig
 
 from dataset_builder import atomic
-from dataset_builder.build import build
-from dataset_builder.builder import split_of
+from dataset_builder.building.build import build
+from dataset_builder.building.install import install_dataset, install_metric
 from dataset_builder.errors import OutputError
-from dataset_builder.install import install_dataset, install_metric
 from dataset_builder.official import write_annotations
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, family_of, read_scenes, write_scenes
+from dataset_builder.sources.opening import split_of
 from trainer import sft
 from trainer.predict import Progress, predict_dataset
 from trainer.report import write_report

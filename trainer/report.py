@@ -4,11 +4,10 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from dataset_builder import atomic, severity
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import SceneRow
+from dataset_builder.templates import environment
 
 __all__ = ["write_report"]
 
@@ -50,10 +49,9 @@ def write_report(
         }
         for row in shown
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("report.html.jinja").render(
-        cards=cards, metrics=metrics, severity=severity, total=len(truth)
+    page = (
+        environment(Path(__file__).parent)
+        .get_template("report.html.jinja")
+        .render(cards=cards, metrics=metrics, severity=severity, total=len(truth))
     )
     return atomic.write(path, page)

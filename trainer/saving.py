@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.errors import AnomReasonError, InputError
-from dataset_builder.hub import check_repo_id, is_repo_id
+from dataset_builder.publishing.hub import check_repo_id, is_repo_id
 from trainer.adapter_card import training_record, write_card
 from trainer.checkpoints import name_base
 from trainer.examples import DataArguments

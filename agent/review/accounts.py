@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, shorten
-from dataset_builder.regular import read_regular
+from dataset_builder.files.regular import read_regular
 
 __all__ = ["Accounts", "add_account", "check_host"]
 

@@ -14,10 +14,10 @@ from agent.review.items import Item, gold_items, pictures_in, run_items
 from agent.review.store import FILE, Answer, Finished, Store, append, item_of, overlap_in, take_back
 from dataset_builder import severity
 from dataset_builder.errors import InputError, PictureError, shorten
+from dataset_builder.files.tree import File
+from dataset_builder.picture_header import check_structure
 from dataset_builder.pictures import open_picture
 from dataset_builder.schema import Text, Verdict
-from dataset_builder.structure import check_structure
-from dataset_builder.tree import File
 
 __all__ = ["Desk", "Edit"]
 

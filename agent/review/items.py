@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder.errors import InputError
-from dataset_builder.records import Place, as_image_id, as_list, as_object
-from dataset_builder.release import picture_files, read_candidate
-from dataset_builder.runs import pictures_of
+from dataset_builder.files.records import Place, as_image_id, as_list, as_object
+from dataset_builder.files.strict_json import read_rows
+from dataset_builder.files.tree import File, open_tree
 from dataset_builder.scenes import SceneAnomaly, read_scenes
 from dataset_builder.schema import Candidate
-from dataset_builder.strict_json import read_rows
-from dataset_builder.tree import File, open_tree
+from dataset_builder.sources.release import picture_files, read_candidate
+from dataset_builder.sources.runs import pictures_of
 
 __all__ = ["Item", "RunRow", "gold_items", "pictures_in", "read_rows_of", "run_items"]
 

@@ -11,6 +11,7 @@ from agent.review.agreement import Review
 from dataset_builder import atomic
 from dataset_builder.scenes import family_of
 from dataset_builder.schema import Candidate, Verdict
+from dataset_builder.templates import environment
 
 __all__ = ["Kept", "Share", "shares", "write_report"]
 
@@ -52,20 +53,12 @@ def shares(kept: Iterable[Kept], group: Callable[[Candidate], str]) -> list[Shar
 
 def write_report(run: Path, kept: list[Kept], pictures: int, review: Review, rule: str) -> list[Path]:
     """Write `review.html`, which needs no other file, and `severity.png`. Raises `OutputError`."""
-    import jinja2
-
     plot = _severity_plot(kept)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.0%}"
+    templates = environment(Path(__file__).parent)
+    templates.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
+    templates.filters["percent"] = lambda value: "–" if value is None else f"{value:.0%}"
     decided = [one for one in kept if one.verdict]
-    page = environment.get_template("report.html.jinja").render(
+    page = templates.get_template("report.html.jinja").render(
         rule=rule,
         pictures=pictures,
         before=len(kept),

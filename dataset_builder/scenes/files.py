@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, RecordError
-from dataset_builder.regular import read_regular
+from dataset_builder.files.regular import read_regular
 from dataset_builder.scenes.canvas import Extent
 from dataset_builder.scenes.draw import draw
 from dataset_builder.scenes.families import FAMILIES, TRAINED

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent import loops
-from agent.budget import UNLIMITED, Budget, BudgetReached, Limits, Price, read_prices
+from agent.budget import UNLIMITED, Budget, BudgetReached, Price, read_prices
 from agent.forecast import forecast
 from agent.journal import Totals
 from agent.ledger import by_stage
@@ -16,6 +16,7 @@ from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
+from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError
 from tests.annotating import outputs, stats
 from tests.processes import run_command

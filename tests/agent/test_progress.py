@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent import commands
-from agent.budget import Budget, Limits, Price
+from agent.budget import Budget, Price
 from agent.journal import Totals
 from agent.runner import Progress
 from agent.simulated import serve
+from dataset_builder.contestants import Limits
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -20,7 +20,7 @@ from agent.plans import Settings
 from agent.plans.efficient import SCANS
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.errors import PictureError, UnavailableError
 from dataset_builder.scenes import read_scenes
 from tests.annotating import outputs, rows, stats

@@ -9,10 +9,12 @@ import datasets
 import pytest
 from huggingface_hub import DatasetCard
 
-from dataset_builder.build import BuildError, build
-from dataset_builder.builder import AnomReason, content_hash, split_of
+from dataset_builder.builder import AnomReason
+from dataset_builder.building.build import BuildError, build
 from dataset_builder.errors import OutputError
+from dataset_builder.files.hashing import content_hash
 from dataset_builder.scenes import read_scenes, write_scenes
+from dataset_builder.sources.opening import split_of
 from tests.processes import run_python
 
 _LOAD = """
@@ -38,7 +40,7 @@ def test_load_dataset_by_its_plain_name_from_anywhere_after_install(dataset: Pat
     install = f"""
 import json
 from pathlib import Path
-from dataset_builder.install import install_dataset, install_metric
+from dataset_builder.building.install import install_dataset, install_metric
 install_dataset(Path({str(dataset)!r}))
 install_dataset(Path({str(dataset)!r}))  # again: still exactly one copy
 install_metric("metric_semap.semap", "SemAP")
@@ -50,7 +52,7 @@ print(json.dumps(None))
     load_metric = 'import json, evaluate; print(json.dumps(evaluate.load("semap").name))'
     assert run_python(load_metric, elsewhere, **cache) == "semap"
     run_python(
-        "import json; from dataset_builder.install import uninstall; uninstall(); print(json.dumps(1))",
+        "import json; from dataset_builder.building.install import uninstall; uninstall(); print(json.dumps(1))",
         elsewhere,
         **cache,
     )

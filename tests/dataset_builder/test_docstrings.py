@@ -7,7 +7,18 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["errors", "fields", "predictions", "prompts", "records", "severity", "textform", "textform_none"]
+    "name",
+    [
+        "errors",
+        "fields",
+        "files.records",
+        "predictions",
+        "prompts",
+        "severity",
+        "templates",
+        "textform.denials",
+        "textform.parsing",
+    ],
 )
 def test_examples_in_docstrings_run(name: str) -> None:
     """Every example of a module gives what it shows, and the module has some."""

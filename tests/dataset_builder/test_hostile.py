@@ -11,19 +11,19 @@ import pytest
 
 from agent.review.accounts import Accounts
 from dataset_builder import atomic
-from dataset_builder.allowlists import read_allowlist
-from dataset_builder.build import BuildError, build
+from dataset_builder.building.allowlists import read_allowlist
+from dataset_builder.building.build import BuildError, build
+from dataset_builder.building.features import FEATURES
+from dataset_builder.checks.validation import validate
 from dataset_builder.errors import AnomReasonError, InputError, OutputError
-from dataset_builder.features import FEATURES
+from dataset_builder.files.regular import read_regular
+from dataset_builder.files.strict_json import read_rows
+from dataset_builder.files.tree import open_tree
 from dataset_builder.official import read_annotations, read_captions, read_deepfake_list, read_merged, read_split
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import read_predictions
-from dataset_builder.regular import read_regular
 from dataset_builder.scenes import write_scenes
-from dataset_builder.sources import open_source
-from dataset_builder.strict_json import read_rows
-from dataset_builder.tree import open_tree
-from dataset_builder.validation import validate
+from dataset_builder.sources.opening import open_source
 from tests.synthetic_release import write_release
 
 READERS: list[Callable[[Path], object]] = [

@@ -14,14 +14,14 @@ import datasets
 import pytest
 
 from dataset_builder import AnomReason
-from dataset_builder.build import BuildError, build
+from dataset_builder.building.build import BuildError, build
 from dataset_builder.errors import InputError
+from dataset_builder.files.records import Place, read_record
 from dataset_builder.official import read_annotations
-from dataset_builder.records import Place, read_record
-from dataset_builder.release import _as_released
-from dataset_builder.rows import generator_of
 from dataset_builder.scenes import write_scenes
-from dataset_builder.sources import open_source
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.release import _as_released
+from dataset_builder.sources.rows import generator_of
 from tests.synthetic_release import ERROR_KINDS, write_release
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import datasets
 import pytest
 
-from dataset_builder.build import build
+from dataset_builder.building.build import build
+from dataset_builder.building.llava import conversations
+from dataset_builder.building.sft import sft_turns
 from dataset_builder.errors import InputError
-from dataset_builder.llava import conversations
 from dataset_builder.prompts import PROMPTS
-from dataset_builder.rows import of_config
-from dataset_builder.sft import sft_turns
-from dataset_builder.sources import open_source
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.rows import of_config
 from dataset_builder.textform import parse_answer
 from tests.processes import run_command
 

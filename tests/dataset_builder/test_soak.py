@@ -9,9 +9,9 @@ from pathlib import Path
 import datasets
 import pytest
 
-from dataset_builder.build import build
+from dataset_builder.building.build import build
+from dataset_builder.checks.validation import validate
 from dataset_builder.official import read_annotations, write_annotations
-from dataset_builder.validation import validate
 from tests.conftest import REPOSITORY
 from tests.processes import run_python
 from tests.synthetic_release import ERROR_KINDS, WARNING_KINDS, write_release
@@ -69,7 +69,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path: Path) -> Non
     code = f"""
 import resource
 from pathlib import Path
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.official import read_annotations, write_annotations
 build(Path({str(release)!r}), Path({str(tmp_path / "anomreason")!r}))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -10,12 +10,12 @@ import datasets
 from huggingface_hub import DatasetCard
 from typer.testing import CliRunner
 
-from dataset_builder.build import build
+from dataset_builder.building.build import build
+from dataset_builder.checks.texts import Texts, looks_english, read_texts, remark_contradicts
+from dataset_builder.checks.validation import validate
 from dataset_builder.commands import app
-from dataset_builder.findings import WARNINGS, by_kind
-from dataset_builder.sources import open_source
-from dataset_builder.texts import Texts, looks_english, read_texts, remark_contradicts
-from dataset_builder.validation import validate
+from dataset_builder.sources.findings import WARNINGS, by_kind
+from dataset_builder.sources.opening import open_source
 from tests.synthetic_release import ERROR_KINDS, WARNING_KINDS
 
 

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 import anomreason
 from agent.simulated import serve
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.errors import InputError
 from dataset_builder.scenes import write_scenes
-from metric_semap.published import ANOMREASON, DEEPFAKE
 from tests.adapters import make_adapter
-from trainer.benchmark.bench import read_bench
+from trainer.evaluation.bench import read_bench
+from trainer.evaluation.published import ANOMREASON, DEEPFAKE
 
 COMMAND = [sys.executable, "-m", "anomreason", "benchmark"]
 
@@ -310,5 +310,5 @@ def test_names_from_a_file_stay_text(place: Path, tmp_path: Path) -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     table = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
-    assert "\\<script\\>" in table
-    assert "\\[x\\](javascript:1)" in table
+    assert "&lt;script&gt;" in table
+    assert "\\[x\\]\\(javascript:1\\)" in table

@@ -123,7 +123,7 @@ def test_the_report_holds_everything_it_shows(ran: tuple[Path, dict[str, Any], l
 
 def test_it_can_be_run_again(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
     """The dataset it made is recognised as its own and may be replaced."""
-    from dataset_builder.build import is_dataset
+    from dataset_builder.building.build import is_dataset
     from trainer.quickstart import MARKER
 
     assert is_dataset(ran[0] / "anomreason")

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from agent.review.desk import Desk
 from agent.review.export import export
 from anomreason import app
-from dataset_builder.build import build
+from dataset_builder.building.build import build
 from dataset_builder.errors import InputError
 from dataset_builder.official import read_annotations
-from dataset_builder.runs import pictures_of, read_run
+from dataset_builder.sources.runs import pictures_of, read_run
 
 
 def review(desk: Desk, reviewer: str, *, strict: bool = True) -> None:

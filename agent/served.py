@@ -1,0 +1,127 @@
+"""What the commands `examine`, `predict`, `benchmark` and `audit` ask of a model behind a server.
+
+Thin calls of `agent.direct`: they check what was typed, read the pictures, show progress, and say what an outcome means.
+"""
+
+from collections.abc import Container, Iterable
+from pathlib import Path
+
+from agent.budget import read_prices
+from agent.direct import dataset_pictures, examine, predict
+from agent.plans import Settings
+from agent.run import Endpoint
+from agent.simulated import MODEL
+from dataset_builder.contestants import Contestant, Limits, Outcome
+from dataset_builder.errors import InputError
+from dataset_builder.pictures import open_picture
+from dataset_builder.predictions import Prediction
+from dataset_builder.prompts import TASKS, Asked
+from dataset_builder.terminal import Steps
+
+__all__ = ["answer", "answer_split", "examine_files", "predict_split"]
+
+
+def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
+    """What the server's model says of picture files; a file that is not a picture is told before anything is asked.
+
+    Raises:
+        InputError: without a model, or with an adapter, which a server has itself.
+        PictureError: for a file that cannot be read.
+        UnavailableError: if the server refuses to answer.
+    """
+    endpoint = _endpoint(model, adapter, base_url)
+    for path in paths:
+        open_picture(path)
+    return examine([(str(path), path.read_bytes()) for path in paths], endpoint, "both")
+
+
+def predict_split(
+    dataset: str,
+    split: str,
+    limit: int | None,
+    model: str | None,
+    adapter: str | None,
+    base_url: str,
+    concurrency: int,
+    out: Path,
+    steps: Steps,
+    task: Asked,
+    restart: bool,
+) -> int:
+    """Predict a split's pictures through a server into `out`; see `agent.direct.predict`.
+
+    Returns:
+        `int`: pictures without a readable answer.
+
+    Raises:
+        InputError: for a model, adapter or task that does not fit.
+    """
+    if task not in TASKS:
+        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
+    endpoint = _endpoint(model, adapter, base_url, concurrency)
+    count, pictures = dataset_pictures(dataset, split, limit)
+    with steps.bar("pictures", count) as done:
+        return predict(pictures, endpoint, out, done, task, restart=restart).failed
+
+
+def answer_split(
+    contestant: Contestant,
+    dataset: str,
+    config: str | None,
+    split: str,
+    images: Container[str],
+    path: Path,
+    steps: Steps,
+    limits: Limits,
+    prices: Path | None,
+    *,
+    verdict: bool,
+) -> Outcome:
+    """The same for a contestant of a benchmark: the pictures `images` of a split, within limits."""
+    count, pictures = dataset_pictures(dataset, split, None, config, images)
+    return answer(contestant, pictures, count, path, steps, limits, prices, verdict=verdict)
+
+
+def answer(
+    contestant: Contestant,
+    pictures: Iterable[tuple[str, bytes]],
+    count: int,
+    path: Path,
+    steps: Steps,
+    limits: Limits,
+    prices: Path | None,
+    *,
+    verdict: bool = False,
+) -> Outcome:
+    """Ask an endpoint about pictures, by its plan, through the agent's journal, within limits."""
+    price = read_prices(prices).get(str(contestant.model)) if prices else None
+    with steps.bar("pictures", count) as done:
+        predicted = predict(
+            pictures,
+            Endpoint(str(contestant.model), contestant.base_url),
+            path,
+            done,
+            settings=Settings(plan=contestant.plan or "direct"),
+            task="both" if verdict else "anomalies",
+            limits=limits,
+            price=price,
+        )
+    unfinished = ""
+    if predicted.unfinished:
+        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+    elif predicted.failed == count:
+        unfinished = (
+            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+        )
+    note = "simulated, no model" if contestant.model == MODEL else ""
+    return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+
+
+def _endpoint(model: str | None, adapter: str | None, base_url: str, concurrency: int | None = None) -> Endpoint:
+    if model is None:
+        raise InputError("--base-url: needs --model, the name the server knows it by")
+    if adapter is not None:
+        raise InputError(
+            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
+        )
+    return Endpoint(model, base_url) if concurrency is None else Endpoint(model, base_url, concurrency)

@@ -1,0 +1,118 @@
+"""The examples as supervised fine-tuning wants them: `images`, `prompt`, `completion`.
+
+Two recipes, the official builder's. `anomaly_only`: what is wrong with this picture? `authenticity_reasoning`: was it
+generated? and then why. Unlike there, real and clean pictures are asked for anomalies too and answer that there are
+none, the prompts are those of inference, the classes are balanced, and a picture comes once unless copies are asked for.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+from dataset_builder.errors import InputError
+from dataset_builder.prompts import ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS, OFFICIAL_FORMAT, PROMPTS, Task, draw
+from dataset_builder.schema import Anomaly
+from dataset_builder.sources.rows import Row
+from dataset_builder.textform import write_answer, write_official_text
+
+__all__ = ["RECIPES", "Recipe", "Turns", "sft_example", "sft_row", "sft_turns"]
+
+Recipe = Literal["anomaly_only", "authenticity_reasoning"]
+RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+
+
+class Turns(NamedTuple):
+    """What is asked of a picture: a recipe, and wordings of the questions (`None`: the prompt of inference)."""
+
+    row: Row
+    recipe: Recipe
+    question: str | None
+    credibility: str
+
+
+def sft_turns(
+    rows: Iterable[Row], recipe: Recipe = "anomaly_only", *, copies: int = 1, seed: int = 0, balance: bool = True
+) -> list[Turns]:
+    """What is asked of which picture, in the rows' order.
+
+    Args:
+        rows (iterable of `Row`): annotated generated pictures, and real ones.
+        recipe (`str`): `anomaly_only` or `authenticity_reasoning`.
+        copies (`int`, defaults to 1): how often each picture comes; the first time with the prompt of inference, then with
+            other wordings, answered in the release's labelled lines.
+        seed (`int`): which pictures of the larger class stay, and the wordings; nothing else is left to chance.
+        balance (`bool`): whether as many pictures with anomalies as without are taken, as long as there are both.
+
+    Raises:
+        InputError: for an unknown recipe, or fewer than one copy.
+    """
+    if recipe not in RECIPES:
+        raise InputError(f"recipe {recipe!r}: is not known; choose {' or '.join(RECIPES)}")
+    if copies < 1:
+        raise InputError(f"copies {copies}: at least one is needed")
+    chosen = _balanced(list(rows), seed) if balance else list(rows)
+    count = len(chosen)
+    credibility = draw(CREDIBILITY_QUESTIONS, count * copies, seed)
+    others = draw(ANOMALY_QUESTIONS, count * (copies - 1), seed)
+    wordings = [None] * count + [f"{question}\n\n{OFFICIAL_FORMAT}" for question in others]
+    turns = zip(chosen * copies, wordings, credibility, strict=True)
+    return [Turns(row, recipe, question, why) for row, question, why in turns]
+
+
+def _balanced(rows: list[Row], seed: int) -> list[Row]:
+    odd = [row for row in rows if row.anomalies]
+    clean = [row for row in rows if not row.anomalies]
+    if not odd or not clean:
+        return rows
+
+    def place(row: Row) -> bytes:
+        return hashlib.sha256(f"{seed}:{row.image_id}".encode()).digest()
+
+    size = min(len(odd), len(clean))
+    kept = {id(row) for group in (odd, clean) for row in sorted(group, key=place)[:size]}
+    return [row for row in rows if id(row) in kept]
+
+
+def sft_example(turns: Turns, data: bytes) -> dict[str, Any]:
+    """A row of the configuration `sft`, with `data` as its picture."""
+    row = turns.row
+    if turns.question is None:
+        ask, answer = PROMPTS["anomalies"], write_answer(row.anomalies or [])
+    else:
+        ask, answer = turns.question, write_official_text(row.anomalies or [])
+    messages = [("user", ask), ("assistant", answer)]
+    if turns.recipe == "authenticity_reasoning":
+        messages = [("user", PROMPTS["verdict"]), ("assistant", _verdict(row.label)), *messages]
+        if row.caption:
+            messages += [("user", turns.credibility), ("assistant", row.caption)]
+    content = [{"role": role, "content": text} for role, text in messages]
+    return {
+        "images": [{"bytes": data, "path": row.image_id}],
+        "prompt": content[:1],
+        "completion": content[1:],
+    }
+
+
+def _verdict(label: object) -> str:
+    return "Yes" if label in (1, "fake") else "No"
+
+
+def sft_row(example: Mapping[str, Any], task: Task = "anomalies") -> dict[str, Any]:
+    """One row of the dataset as a training example.
+
+    Contents are plain strings: TRL puts the image's placeholder before the prompt's text, which gives the very tokens that
+    `dataset_builder.prompts.chat` gives at inference.
+
+    Args:
+        example (mapping): a row with `image`, `label` and `anomalies` (null counts as none).
+        task (`str`, defaults to `"anomalies"`): what is asked.
+    """
+    if task == "verdict":
+        answer = _verdict(example["label"])
+    else:
+        answer = write_answer((Anomaly(**anomaly) for anomaly in example["anomalies"] or []), boxes=task == "grounded")
+    return {
+        "images": [example["image"]],
+        "prompt": [{"role": "user", "content": PROMPTS[task]}],
+        "completion": [{"role": "assistant", "content": answer}],
+    }

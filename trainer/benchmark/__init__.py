@@ -1,1 +1,0 @@
-"""Several predictors over one split, in one leaderboard."""

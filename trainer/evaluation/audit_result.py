@@ -1,0 +1,155 @@
+"""An audit's numbers: what `audit.json` holds and the pages show."""
+
+import math
+from collections import Counter
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from dataset_builder.errors import InputError
+from metric_semap.records import Picture
+from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
+from trainer.evaluation.audit_plan import prompt_of
+from trainer.evaluation.intensity import SCORES, Severities, Tested, agreement, audit
+
+__all__ = ["NOT_MEASURED", "Example", "examples", "summarise"]
+
+NOT_MEASURED = "not measured"
+COMMONEST = 8
+FEW = 30  # pictures; below, a percentile bootstrap's intervals are too narrow
+
+
+class Example(NamedTuple):
+    """One severe anomaly: whose picture, and the record."""
+
+    generator: str
+    image_id: str
+    anomaly: dict[str, Any]
+
+
+def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[str, Any]:
+    """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
+
+    The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
+    beside it.
+
+    Raises:
+        InputError: if no reviewer looked at every generator, or one failed on all pictures of a generator.
+    """
+    generators = reviewed.generators
+    first = next(iter(generators.values())).by_reviewer
+    whole = [name for name in first if all(name in answers.by_reviewer for answers in generators.values())]
+    if not whole or whole[0] == HUMAN:
+        known = "; ".join(f"{name}: {', '.join(answers.by_reviewer)}" for name, answers in generators.items())
+        raise InputError(f"generators: no reviewer has looked at all of them ({known}); a ranking needs one")
+    reviewers = list(dict.fromkeys(name for answers in generators.values() for name in answers.by_reviewer))
+    tested = {name: _audited(name, generators, prompts, seed) for name in reviewers}
+    main = whole[0]
+    return {
+        "reviewer": main,
+        "generators": _rows(tested[main], generators, main),
+        "ranking": tested[main].tiers,
+        "pairs": [{key: _plain(value) for key, value in pair._asdict().items()} for pair in tested[main].pairs],
+        "reviewers": {
+            name: {"generators": _rows(one, generators, name), "ranking": one.tiers}
+            for name, one in tested.items()
+            if name != main
+        },
+        "agreement": _agreements(tested),
+        "clean": _false_alarms(reviewed.clean, main),
+        "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
+        "warnings": reviewed.notes + _warnings(tested[main], generators, main),
+        "seed": seed,
+    }
+
+
+def _audited(reviewer: str, generators: dict[str, Answers], prompts: dict[str, str], seed: int) -> Tested:
+    severities: dict[str, Severities] = {}
+    for name, answers in generators.items():
+        if reviewer in answers.by_reviewer:
+            by_prompt: dict[str, list[list[int | None]]] = {}
+            for image_id, picture in answers.by_reviewer[reviewer].items():
+                if not picture.failed:
+                    found = [anomaly["severity"] for anomaly in picture.anomalies]
+                    by_prompt.setdefault(prompt_of(image_id, name, prompts), []).append(found)
+            if not by_prompt:
+                raise InputError(f"generators.{name}: {reviewer} failed on every picture; there is nothing to rank")
+            severities[name] = by_prompt
+    return audit(severities, seed=seed)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _rows(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name,
+            "pictures": one.pictures,
+            "failed": sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values()),
+            "anomalies": one.anomalies,
+            "without severity": one.unrated,
+        }
+        | {key: {part: _plain(value) for part, value in one.scores[key]._asdict().items()} for key in SCORES}
+        for one in tested.generators
+    ]
+
+
+def _agreements(tested: dict[str, Tested]) -> list[dict[str, Any]]:
+    caps = {name: {one.name: one.scores["CAP"].value for one in test.generators} for name, test in tested.items()}
+    return [
+        {"first": a, "second": b} | {key: _plain(value) for key, value in agreement(caps[a], caps[b])._asdict().items()}
+        for a, b in combinations(caps, 2)
+    ]
+
+
+def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
+    """How often the reviewer finds something where nothing is wrong, with Wilson's 95 % interval; or that nobody looked."""
+    answered = [] if clean is None else [p for p in clean.by_reviewer.get(reviewer, {}).values() if not p.failed]
+    if not answered:
+        return NOT_MEASURED
+    from statsmodels.stats.proportion import proportion_confint
+
+    alarms = sum(bool(picture.anomalies) for picture in answered)
+    low, high = proportion_confint(alarms, len(answered), method="wilson")
+    rate = {"value": alarms / len(answered), "low": float(low), "high": float(high)}
+    return {"pictures": len(answered), "false_alarms": alarms, "rate": rate}
+
+
+def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
+    names = Counter(
+        " ".join(anomaly["name"].split()).casefold() for picture in pictures.values() for anomaly in picture.anomalies
+    )
+    names.pop("", None)
+    ranked = sorted(names.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST]
+    return [{"name": name, "count": count} for name, count in ranked]
+
+
+def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list[str]:
+    warnings = []
+    for one in tested.generators:
+        failed = sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values())
+        if failed:
+            warnings.append(f"{one.name}: no answer about {failed} pictures; they are left out")
+        if one.unrated:
+            warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
+        if one.pictures < FEW:
+            warnings.append(f"{one.name}: only {one.pictures} pictures; its intervals are too narrow")
+    return warnings
+
+
+def examples(generators: dict[str, Answers], reviewer: str, each: int, total: int) -> list[Example]:
+    """The most severe anomalies, at most `each` a generator and one a picture, `total` in all; ties by name."""
+    found: list[Example] = []
+    for name, answers in generators.items():
+        worst = []
+        for image_id, picture in answers.by_reviewer[reviewer].items():
+            rated = [anomaly for anomaly in picture.anomalies if anomaly["severity"] is not None]
+            if rated:
+                worst.append(Example(name, image_id, min(rated, key=lambda anomaly: anomaly["severity"])))
+        found += sorted(worst, key=_severest_first)[:each]
+    return sorted(found, key=_severest_first)[:total]
+
+
+def _severest_first(example: Example) -> tuple[int, str, str]:
+    return example.anomaly["severity"], example.image_id, example.generator

@@ -1,0 +1,170 @@
+"""The paper's tables as one command: several predictors over one split, each scored, in a leaderboard.
+
+What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor goes on
+where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset_builder import atomic
+from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
+from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.predictions import Prediction, read_predictions
+from metric_semap.evaluation import Leaderboard, score_pictures
+from metric_semap.measurement import Options
+from metric_semap.records import Picture, read_records
+from metric_semap.similarity import BertScoreSimilarity
+from trainer.evaluation.bench import Bench
+from trainer.evaluation.names import file_name
+from trainer.examples import evenly, questions
+from trainer.loading import load_split
+from trainer.predict import Progress, predict_dataset
+
+__all__ = ["Job", "Predictor", "Result", "Standing", "local", "run"]
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one predictor has to do.
+
+    Attributes:
+        name (`str`), contestant (`Contestant`): as the bench has them.
+        bench (`Bench`): the data.
+        images (`frozenset[str]`): the pictures to predict, by name.
+        budget (`Limits`): what the predictors before it left.
+        verdict (`bool`): whether pictures are of both kinds, real and fake, so that verdicts are asked for too.
+        path (`Path`): the prediction file to write or go on with.
+    """
+
+    name: str
+    contestant: Contestant
+    bench: Bench
+    images: frozenset[str]
+    budget: Limits
+    verdict: bool
+    path: Path
+
+
+Predictor = Callable[[Job], Outcome]
+
+
+def local(progress: Progress) -> Predictor:
+    """Predicts with a model on this machine, a batch at a time, as `anomreason predict` does."""
+
+    def answer(job: Job) -> Outcome:
+        contestant, bench = job.contestant, job.bench
+        predict_dataset(
+            bench.dataset,
+            bench.split,
+            None,
+            contestant.model,
+            contestant.adapter,
+            BATCH,
+            job.path,
+            progress,
+            config=bench.config,
+            images=job.images,
+            task="both" if job.verdict else "anomalies",
+        )
+        return Outcome()
+
+    return answer
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A predictor beside its scores: shares in 0..1, `seconds` and `tokens` are means over pictures."""
+
+    failed: float
+    seconds: float | None
+    tokens: float | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Result:
+    """A benchmark: `explained` scores what is said of the pictures, `judged` the verdicts as well, where there are any.
+
+    `unfinished` maps the predictors that are not scored to the reason.
+    """
+
+    bench: Bench
+    explained: Leaderboard
+    judged: Leaderboard | None
+    standings: dict[str, Standing]
+    unfinished: dict[str, str]
+
+
+def run(bench: Bench, out: Path, predict: Predictor) -> Result:
+    """Predict with every model, score all of them on the same pictures; what is in `out` already is not predicted again.
+
+    A model that is out of reach, or that the budget stops, is left out and told; the others go on.
+
+    Raises:
+        InputError: if the dataset cannot be loaded, or no model could be scored.
+        SemapError: if predictions cannot be scored.
+    """
+    truth = _truth(bench, out / "truth.jsonl")
+    both = {picture.label for picture in truth.values()} == {"real", "fake"}
+    said: dict[str, dict[str, Picture]] = {}
+    standings: dict[str, Standing] = {}
+    unfinished: dict[str, str] = {}
+    left = bench.budget
+    for name, contestant in bench.models.items():
+        path, outcome = contestant.predictions, Outcome()
+        if path is None:
+            path = out / "predictions" / file_name(name) / "preds.json"
+            claim(path.with_name("model.json"), contestant)
+            try:
+                outcome = predict(Job(name, contestant, bench, frozenset(truth), left, both, path))
+            except UnavailableError as error:
+                unfinished[name] = str(error)
+                continue
+            left = rest(left, outcome)
+            if outcome.unfinished:
+                unfinished[name] = outcome.unfinished
+                continue
+        rows = path.with_suffix(".jsonl")
+        path = rows if rows.is_file() else path
+        said[name] = {image: picture for image, picture in read_records(path, "prediction").items() if image in truth}
+        standings[name] = _standing([one for one in read_predictions(path).values() if one.image_id in truth], outcome)
+    if not said:
+        raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
+    similarity = BertScoreSimilarity(bench.encoder)
+    options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
+    explained = score_pictures(said, truth, similarity, options)
+    judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
+    judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
+    return Result(bench, explained, judged, standings, unfinished)
+
+
+def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
+    """The split's pictures as the metric reads them, kept beside the results; without generated ones that nobody annotated."""
+    rows = load_split(bench.dataset, bench.split, {"image_id", "label", "anomalies"}, bench.config)
+    rows = rows.select_columns(["image_id", "label", "anomalies"])
+    label = rows.features["label"]
+    rows = rows.select([at for at, row in enumerate(rows) if questions(row, ["anomalies"])])
+    if bench.limit is not None:
+        rows = evenly(rows, bench.limit)  # a build has all generated pictures first
+    named = (row | {"label": label.int2str(row["label"]), "anomalies": row["anomalies"] or []} for row in rows)
+    atomic.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named))
+    return read_records(path, "reference")
+
+
+def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
+    def mean(values: list[Any]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    return Standing(
+        failed=mean([prediction.status == "failed" for prediction in predictions]) or 0.0,
+        seconds=mean([prediction.seconds for prediction in predictions]),
+        tokens=mean([prediction.tokens for prediction in predictions]),
+        outcome=outcome,
+    )

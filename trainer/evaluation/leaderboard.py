@@ -1,0 +1,146 @@
+"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`, with the published rows beside what was measured."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dataset_builder import atomic
+from dataset_builder.templates import environment
+from metric_semap.evaluation import Evaluation, Leaderboard
+from metric_semap.report import number
+from trainer.evaluation.bench import Bench
+from trainer.evaluation.bench_run import Result
+from trainer.evaluation.published import ANOMREASON, DEEPFAKE
+
+__all__ = ["as_json", "write_leaderboard"]
+
+EXPLAINED = ("SemAP_Full", "SemAP_Rea", "SemF1_Full", "SemF1_Rea")
+_BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
+    "false alarms": lambda row: f"{row['false_alarms']} of {row['clean']}" if row["clean"] else "–",
+    "no verdict": lambda row: f"{row['no_verdict']} of {row['verdicts']}",
+    "unreadable": lambda row: f"{number(100 * row['unreadable'], 1)} %",
+    "s/picture": lambda row: number(row["seconds_per_picture"], 2),
+    "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
+    "USD": lambda row: number(row["usd"], 2),
+}
+"""What stands beside the scores, by the heading of its column."""
+SAID = ("false alarms", "unreadable", "s/picture", "tokens/picture", "USD")
+JUDGED = ("accuracy", "CSemAP_Full", "CSemAP_Rea", "CSemF1_Full", "CSemF1_Rea")
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """All that the leaderboards show, as plain values; what is undefined is null."""
+    content = {
+        "bench": _bench(result.bench),
+        "unfinished": result.unfinished,
+        "explained": _board(result, result.explained, EXPLAINED, ANOMREASON),
+    }
+    if result.judged is not None:
+        content["judged"] = _board(result, result.judged, JUDGED, DEEPFAKE)
+    return content
+
+
+def _bench(bench: Bench) -> dict[str, Any]:
+    """What was compared, without addresses of servers, which may hold keys, and folders of this machine."""
+    content = bench.model_dump(mode="json", include={"dataset", "config", "split", "limit", "bootstrap", "seed"})
+    models = {
+        name: one.model_dump(mode="json", include={"model", "adapter", "plan"}, exclude_none=True)
+        | ({"plan": "direct"} if one.is_remote and one.plan is None else {})
+        | ({"predictions": one.predictions.name} if one.predictions else {})
+        for name, one in bench.models.items()
+    }
+    return content | {"models": models}
+
+
+def _board(
+    result: Result, board: Leaderboard, scores: tuple[str, ...], published: tuple[dict[str, Any], ...]
+) -> dict[str, Any]:
+    return {
+        "signature": board.evaluations[0].numbers["signature"],
+        "scores": list(scores),
+        "rows": [_row(result, evaluation, scores) for evaluation in board.evaluations],
+        "comparisons": [
+            {
+                "first": c.first,
+                "second": c.second,
+                "score": c.score,
+                "pictures": c.pictures,
+                "difference": c.test.difference,
+                "low": c.test.low,
+                "high": c.test.high,
+                "p": c.test.p,
+            }
+            for c in board.comparisons
+        ],
+        "published": list(published),
+    }
+
+
+def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dict[str, Any]:
+    numbers, standing = evaluation.numbers, result.standings[evaluation.name]
+
+    def value(key: str) -> Any:
+        found = numbers.get(key)
+        return None if isinstance(found, float) and math.isnan(found) else found
+
+    return {
+        "name": evaluation.name,
+        "note": standing.outcome.note,
+        "scores": {
+            score: {part: value(key) for part, key in _parts(score).items() if value(key) is not None}
+            for score in scores
+        },
+        "pictures": numbers["scored_images"],
+        "verdicts": numbers.get("verdicts"),
+        "no_verdict": numbers.get("verdicts_missing"),
+        "missing": numbers["missing_images"],
+        "clean": numbers["clean_images"],
+        "false_alarms": numbers["false_alarms"],
+        "unreadable": standing.failed,
+        "seconds_per_picture": standing.seconds,
+        "tokens_per_picture": standing.tokens,
+        "usd": standing.outcome.usd,
+        "calls": standing.outcome.calls,
+    }
+
+
+def _parts(score: str) -> dict[str, str]:
+    return {"value": score, "low": f"{score}_low", "high": f"{score}_high", "chance": f"chance_{score}"}
+
+
+def _seen(row: dict[str, Any]) -> str:
+    """What a row's scores are means over."""
+    seen = f"{row['pictures']} pictures with anomalies"
+    if row["verdicts"] is not None:
+        seen = f"{row['verdicts']} verdicts; {row['pictures']} generated pictures"
+    missing = f", {row['missing']} missing" if row["missing"] else ""
+    return seen + missing + (f"; {row['note']}" if row["note"] else "")
+
+
+def write_leaderboard(result: Result, out: Path) -> list[Path]:
+    """Write the three files into `out`; each appears whole or not at all."""
+    content = as_json(result)
+    templates = environment(Path(__file__).parent)
+    templates.filters["number"] = number
+    templates.filters["seen"] = _seen
+    templates.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
+    boards = [content[key] for key in ("explained", "judged") if key in content]
+    for board in boards:
+        board["columns"] = ("no verdict",) if "accuracy" in board["scores"] else SAID
+    titles = ["What is said of the pictures", "Verdicts, and what is said where they are right"]
+    shown = {
+        "boards": list(zip(titles, boards, strict=False)),
+        "bench": content["bench"],
+        "unfinished": result.unfinished,
+    }
+    return [
+        atomic.write(
+            out / "leaderboard.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        ),
+        *(
+            atomic.write(out / f"leaderboard.{form}", templates.get_template(f"leaderboard.{form}.jinja").render(shown))
+            for form in ("md", "html")
+        ),
+    ]
