@@ -11,6 +11,7 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 from dataset_builder.errors import InputError, UnavailableError
 from trainer import loading
 from trainer.examples import DataArguments
+from trainer.tower import prepare_tower
 
 __all__ = ["LORA_MODULES", "load_base", "lora_config", "refuse_stray_parameters"]
 
@@ -46,6 +47,7 @@ def load_base(model_config: ModelConfig, script: DataArguments) -> tuple[Any, An
         model = AutoModelForImageTextToText.from_pretrained(loading.resolve(base), **options)
     except (OSError, ValueError, ImportError) as error:
         raise UnavailableError(loading.unreachable(base, error)) from None
+    prepare_tower(model, attention=not model_config.attn_implementation)
     return model, processor
 
 

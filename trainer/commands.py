@@ -62,6 +62,14 @@ def train(context: typer.Context) -> None:
     typer.echo(f"adapter: {run(context.args)}")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def probe(context: typer.Context) -> None:
+    """Measure which batch size and checkpointing fit this GPU best: --config RECIPE and its options, as for train."""
+    from trainer.memory import main as run
+
+    typer.echo(run(context.args))
+
+
 @app.command()
 def merge(
     adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],

@@ -178,10 +178,15 @@ def indexed(
 ) -> datasets.Dataset:
     """A dataset of (row, question) pairs that are made into examples when they are read.
 
-    A written copy would hold every picture once more for each question.
+    A written copy would hold every picture once more for each question. Without its transform (`with_format(None)`) the dataset
+    has the columns `row`, `question` and `length`, the letters of the text.
     """
     light = source if isinstance(source, list) else _without_pictures(source)
-    pairs = [(index, question) for index, row in enumerate(light) for question in questions(row, tasks)]
+    pairs = [
+        (index, question, _letters(row, question))
+        for index, row in enumerate(light)
+        for question in questions(row, tasks)
+    ]
     if not pairs:
         raise InputError(
             f"tasks: {', '.join(tasks)}: no row has an answer to these; choose others or another configuration"
@@ -191,8 +196,18 @@ def indexed(
         made = [make(source[row], question) for row, question in zip(batch["row"], batch["question"], strict=True)]
         return {key: [one[key] for one in made] for key in made[0]}
 
-    rows, asked = zip(*pairs, strict=True)
-    return datasets.Dataset.from_dict({"row": list(rows), "question": list(asked)}).with_transform(transform)
+    rows, asked, letters = zip(*pairs, strict=True)
+    columns = {"row": list(rows), "question": list(asked), "length": list(letters)}
+    return datasets.Dataset.from_dict(columns).with_transform(transform)
+
+
+def _letters(row: Mapping[str, Any], question: Any) -> int:
+    """How long an example's text is beside the others', in letters: enough to tell long answers from short ones."""
+    if "prompt" in row:
+        return sum(len(turn["content"]) for turn in [*row["prompt"], *row["completion"]][: question + 1])
+    if question == "verdict":
+        return 0
+    return sum(len(str(value)) for anomaly in row["anomalies"] or [] for value in anomaly.values())
 
 
 def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:

@@ -24,7 +24,8 @@ from trainer import loading
 from trainer.base import load_base, refuse_stray_parameters
 from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
-from trainer.examples import DataArguments, indexed, training_rows
+from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.examples import indexed, training_rows
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
@@ -34,8 +35,8 @@ __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
 
 
 @dataclass
-class ScriptArguments(DataArguments):
-    """What data to train on, and from which adapter.
+class ScriptArguments(DecoderArguments):
+    """What data to train on, how the layers are run, and from which adapter.
 
     Args:
         adapter (`str`): the SFT adapter to go on from, a directory or a Hub id.
@@ -73,6 +74,7 @@ def train(
         )
     if training.eval_strategy != "no":
         raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
+    take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
     rank = _rank(script.adapter, base)
@@ -84,6 +86,7 @@ def train(
     rewards = Rewards(script.encoder)
     with memory_told(script, training):
         model, processor = load_base(model_config, script)
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
             # PEFT looks there for the vocabulary when it saves; on the Hub, for a name that is no place here.

@@ -73,6 +73,8 @@ def load(
     """
     from transformers import AutoModelForImageTextToText
 
+    from trainer.tower import prepare_tower
+
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
     processor = processor_of(model, adapter)
@@ -82,26 +84,12 @@ def load(
         )
     except (OSError, ValueError) as error:
         raise UnavailableError(unreachable(model, error)) from None
-    _multiply_patches(loaded)
+    prepare_tower(loaded)
     if adapter is not None:
         loaded = _with_adapter(loaded, model, adapter)
         if merge:
             loaded = loaded.merge_and_unload()
     return loaded.to(device).eval(), processor
-
-
-class _Patches(torch.nn.Conv3d):
-    """A convolution that sees each patch once, its kernel being its stride, as the one matrix product that it is: far faster."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        product = torch.nn.functional.linear(input.flatten(1), self.weight.flatten(1), self.bias)
-        return product.view(*product.shape, 1, 1, 1)
-
-
-def _multiply_patches(model: Any) -> None:
-    embed = getattr(getattr(model.model, "visual", None), "patch_embed", None)
-    if type(proj := getattr(embed, "proj", None)) is torch.nn.Conv3d and proj.stride == proj.kernel_size:
-        proj.__class__ = _Patches  # parameters and their names stay what they are
 
 
 def processor_of(model: str, adapter: str | None) -> Any:

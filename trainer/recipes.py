@@ -1,6 +1,7 @@
 """Recipes: YAML files of options, read by TRL's parser; what stands on the command line overrides them."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,7 +39,10 @@ def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = 
         at = arguments.index("--config") + 1
         arguments[at] = str(_find(arguments[at], folder))
     try:
-        return tuple(_Parser(kinds).parse_args_and_config(arguments))
+        with warnings.catch_warnings():
+            # TRL's default sets an option that transformers calls deprecated; both names are one to `trainer.decoder`.
+            warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
+            return tuple(_Parser(kinds).parse_args_and_config(arguments))
     except (ValueError, TypeError, ImportError, yaml.YAMLError) as error:
         raise InputError(f"{' '.join(arguments)}: {loading.first_line(error)}") from None
 

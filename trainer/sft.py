@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import datasets
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
@@ -18,17 +20,20 @@ from dataset_builder.errors import InputError
 from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, resume_point
-from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.examples import evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.objective import TokenMean
+from trainer.order import StepOrder
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import save_adapter, take_push
 
-__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
+__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "train"]
 
 
 @dataclass
-class ScriptArguments(DataArguments):
-    """What data to train on, and how an adapter is examined while it trains.
+class ScriptArguments(DecoderArguments):
+    """What data to train on, how the layers are run, and how an adapter is examined while it trains.
 
     Args:
         eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
@@ -39,8 +44,17 @@ class ScriptArguments(DataArguments):
     eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
 
 
-class Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole."""
+class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """The examples of a step by length, where it has several batches and the recipe asks for no other order."""
+        args, data = self.args, self.train_dataset if train_dataset is None else train_dataset
+        batches = args.gradient_accumulation_steps * args.world_size
+        if batches == 1 or args.train_sampling_strategy != "random" or not isinstance(data, datasets.Dataset):
+            return super()._get_train_sampler(train_dataset)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        return StepOrder(data.with_format(None)["length"][:], args.train_batch_size * batches, seed)
 
 
 def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> None:
@@ -85,10 +99,28 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    _check(script, training, model_config)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
     checkpoint = resume_point(training, base, model_config.lora_r)
+    trainer = build(script, training, model_config, callbacks)
+    run(trainer, script, training, checkpoint)
+    return save_adapter(trainer, script, trainer.processing_class, base, push)
+
+
+def build(
+    script: ScriptArguments,
+    training: SFTConfig,
+    model_config: ModelConfig,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """The trainer, ready for its first step: data read, base loaded, an adapter put on.
+
+    Raises:
+        InputError, UnavailableError: as `train`.
+    """
+    _check(script, training, model_config)
+    take_checkpointing(script, training)
+    base = str(model_config.model_name_or_path)
     rows = training_rows(script)
     sample = None
     if training.eval_strategy != "no":
@@ -97,6 +129,7 @@ def train(
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config, script)
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             trainer = Trainer(
                 model=model,
@@ -113,8 +146,7 @@ def train(
     refuse_stray_parameters(trainer.model)
     if sample:
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
-    run(trainer, script, training, checkpoint)
-    return save_adapter(trainer, script, processor, base, push)
+    return trainer
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:
