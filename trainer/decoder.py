@@ -59,7 +59,8 @@ def prepare_decoder(model: Any, *, checkpointed: int | None = 0, compiled: bool 
     decoder.forward = _unmasked(type(decoder).forward.__get__(decoder))
     for place, layer in enumerate(decoder.layers):
         plain = type(layer).forward.__get__(layer)
-        step = torch.compile(plain, dynamic=True) if compiled else plain
+        # The first layer's input needs no gradient, which would take a compilation of its own.
+        step = torch.compile(plain, dynamic=True) if compiled and place else plain
         again = checkpointed is None or place < checkpointed
         layer.forward = _trained(plain, partial(checkpoint, step, use_reentrant=False) if again else step)
 
