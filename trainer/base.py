@@ -67,9 +67,7 @@ def refuse_stray_parameters(model: Any) -> None:
     if seen := [name for name in trained if ".visual." in name or name.startswith("visual.")]:
         raise InputError(f"lora_target_modules: also train the vision tower ({seen[0]}); use a regex on language_model")
     if whole := [name for name in trained if ".lora_" not in name]:
-        raise InputError(
-            f"{whole[0]}: would be trained whole; leave out lora_modules_to_save, use_dora and chat_template_path"
-        )
+        raise InputError(f"{whole[0]}: would be trained whole; leave out lora_modules_to_save and chat_template_path")
 
 
 def _set_pixels(image_processor: Any, script: DataArguments) -> None:

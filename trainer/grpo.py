@@ -22,10 +22,12 @@ from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
 from trainer.base import load_base, refuse_stray_parameters
+from trainer.beforehand import check_precision
 from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.examples import indexed, training_rows
+from trainer.families import check_coverage, check_family
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
@@ -77,6 +79,8 @@ def train(
     take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
+    check_precision(training)
+    check_family(base, loading.read_config(base, model_config.model_revision), training=True)
     rank = _rank(script.adapter, base)
     checkpoint = resume_point(training, base, rank)
     rows = training_rows(script)
@@ -101,6 +105,7 @@ def train(
             )
     trainer.base = base
     refuse_stray_parameters(trainer.model)
+    check_coverage(trainer.model)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
 

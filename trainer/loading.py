@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dataset_builder.errors import InputError, UnavailableError
+from trainer.families import check_family
 
 __all__ = [
     "TINY",
@@ -17,6 +18,7 @@ __all__ = [
     "load_processor",
     "load_split",
     "processor_of",
+    "read_config",
     "resolve",
     "unreachable",
 ]
@@ -28,6 +30,20 @@ TINY = Path(__file__).parent / "tiny" / "model"
 def resolve(model: str) -> str:
     """The place of a model: `tiny` is the shipped one, anything else stays as it is."""
     return str(TINY) if model == "tiny" else model
+
+
+def read_config(model: str, revision: str | None = None) -> Any:
+    """A model's configuration.
+
+    Raises:
+        UnavailableError: if there is no such model, or it is out of reach.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolve(model), revision=revision)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(unreachable(model, error)) from None
 
 
 def load_processor(model: str) -> Any:
@@ -77,6 +93,7 @@ def load(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
+    check_family(model, read_config(model), training=False)
     processor = processor_of(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(

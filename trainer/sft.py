@@ -18,10 +18,12 @@ from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
 from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
+from trainer.beforehand import check_beforehand
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.examples import evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.families import check_coverage
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
 from trainer.recipes import CONFIGS, read_recipe, run_command
@@ -120,6 +122,7 @@ def build(
     """
     _check(script, training, model_config)
     take_checkpointing(script, training)
+    check_beforehand(script, training, model_config)
     base = str(model_config.model_name_or_path)
     rows = training_rows(script)
     sample = None
@@ -144,6 +147,7 @@ def build(
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
+    check_coverage(trainer.model)
     if sample:
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
     return trainer
