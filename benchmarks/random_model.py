@@ -47,7 +47,7 @@ def configuration(size: str, tokenizer: Any) -> Qwen2_5_VLConfig:
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
             "num_key_value_heads": groups,
-            "vocab_size": VOCABULARY,
+            "vocab_size": len(tokenizer) if size == "micro" else VOCABULARY,
             "max_position_embeddings": 128_000,
             "rms_norm_eps": 1e-6,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": section},
