@@ -56,10 +56,11 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
-    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
+    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file), any option of SFTConfig; --dry_run says what it takes."""
     from trainer.sft import main as run
 
-    typer.echo(f"adapter: {run(context.args)}")
+    if (adapter := run(context.args)) is not None:
+        typer.echo(f"adapter: {adapter}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

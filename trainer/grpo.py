@@ -21,7 +21,7 @@ from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
-from trainer.base import load_base, refuse_stray_parameters
+from trainer.base import budgeted_processor, load_base, refuse_stray_parameters
 from trainer.beforehand import check_precision
 from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
@@ -80,8 +80,8 @@ def train(
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
     check_precision(training)
-    check_family(base, loading.read_config(base, model_config.model_revision), training=True)
     rank = _rank(script.adapter, base)
+    check_family(base, loading.read_config(base, model_config.model_revision), training=True)
     checkpoint = resume_point(training, base, rank)
     rows = training_rows(script)
     if "prompt" in rows.column_names:
@@ -89,7 +89,7 @@ def train(
     examples = indexed(rows, script.tasks or ["anomalies"], _example)
     rewards = Rewards(script.encoder)
     with memory_told(script, training):
-        model, processor = load_base(model_config, script)
+        model, processor = load_base(model_config), budgeted_processor(base, script)
         prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
