@@ -17,6 +17,7 @@ Three things tell whether the time is well spent:
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -118,6 +119,19 @@ def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[f
     return times
 
 
+def read_steps(trainer: Any, count: int) -> list[list[dict[str, Any]]]:
+    """The batches of the first steps, as training will read them, in the CPU's memory."""
+    loader, steps = trainer.get_train_dataloader(), list[list[dict[str, Any]]]()
+    for epoch in itertools.count():
+        loader.set_epoch(epoch)
+        batches = iter(loader)
+        while step := list(itertools.islice(batches, trainer.args.gradient_accumulation_steps)):
+            steps.append([{key: value.cpu() for key, value in batch.items()} for batch in step])
+            if len(steps) == count:
+                return steps
+    raise AssertionError
+
+
 def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
     """Train `steps` steps after those that warm up, then run the bare loop on the same tensors.
 
@@ -126,20 +140,21 @@ def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
         rate (`float`): the device's operations per second.
     """
     args, clock = trainer.args, Clock()
-    batches, split = iter(trainer.get_train_dataloader()), args.gradient_accumulation_steps
-    read = [[{k: v.cpu() for k, v in next(batches).items()} for _ in range(split)] for _ in range(WARM_UP + steps)]
-    del batches
+    split = args.gradient_accumulation_steps
+    read = read_steps(trainer, WARM_UP + steps)
     trainer.add_callback(clock)
     peak_memory(reset=True)
     trainer.train()
     peak = peak_memory()
+    if trainer._total_train_tokens != sum(int(batch["attention_mask"].sum()) for step in read for batch in step):
+        raise SystemExit("the bare loop would run on other tensors than training did; compare nothing")
     counted = read[WARM_UP:]
     median = statistics.median(clock.seconds())
     bare = statistics.median(bare_loop(trainer, read)[WARM_UP:])
     tokens = statistics.median(sum(int(batch["attention_mask"].sum()) for batch in step) for step in counted)
     padded = statistics.median(sum(batch["input_ids"].numel() for batch in step) for step in counted)
     needed = statistics.median(operations(trainer.model, step) for step in counted)
-    examples = args.per_device_train_batch_size * split
+    examples = statistics.median(sum(len(batch["input_ids"]) for batch in step) for step in counted)
     return {
         "examples a step": f"{args.per_device_train_batch_size} × {split}",
         "steps counted": len(clock.seconds()),
