@@ -136,6 +136,9 @@ def predict(
     ] = "anomalies",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer in tokens, 1,024 unless given; local models only.")
+    ] = None,
     merge: Merge = True,
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
@@ -143,10 +146,17 @@ def predict(
     base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
+    from dataset_builder.errors import InputError
+
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
     if base_url is not None:
+        if max_new_tokens is not None:
+            raise InputError(
+                f"--max-new-tokens {max_new_tokens}: is for local models; leave it out, an answer of a server that is cut off "
+                "is asked for again with room for twice as much"
+            )
         from agent.served import predict_split
 
         failed = predict_split(
@@ -177,6 +187,7 @@ def predict(
             task=task,  # type: ignore[arg-type]
             merge=merge,
             restart=restart,
+            max_new_tokens=max_new_tokens,
         )
     typer.echo(f"{out}")
     if failed:

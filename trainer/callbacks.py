@@ -57,7 +57,9 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         """The predictions in the sample's order; with several processes each examines its share."""
         accelerator = self.trainer.accelerator
         with (
-            warnings.catch_warnings(action="ignore", category=FutureWarning),  # TRL's: it asks for checkpointing's old name
+            warnings.catch_warnings(
+                action="ignore", category=FutureWarning
+            ),  # TRL's: it asks for checkpointing's old name
             unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
             accelerator.split_between_processes(list(range(len(self.references)))) as mine,
         ):

@@ -1,6 +1,7 @@
-"""The commands that train, and that use what was trained: quickstart, train, grpo, merge."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, serve."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,10 +56,11 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
-    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
+    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file), any option of SFTConfig; --dry_run says what it takes."""
     from trainer.sft import main as run
 
-    typer.echo(f"adapter: {run(context.args)}")
+    if (adapter := run(context.args)) is not None:
+        typer.echo(f"adapter: {adapter}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -88,3 +90,33 @@ def grpo(context: typer.Context) -> None:
     from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
+
+
+@app.command()
+def serve(
+    adapter: Annotated[
+        str | None, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="vllm or transformers.")] = "vllm",
+    merged: Annotated[
+        Path | None,
+        typer.Option(help="Where the merged model is or goes; unless given, the adapter's name with -merged."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    run: Annotated[bool, typer.Option("--run", help="Execute the commands instead of printing them.")] = False,
+) -> None:
+    """Print the commands that serve a model, or an adapter merged into its base, to many clients; --run executes them."""
+    from trainer.serve import serving
+
+    found = serving(adapter, model=model, engine=engine, merged=merged, host=host, port=port)
+    for line in found.lines():
+        typer.echo(line)
+    ask = ["anomreason", "predict", "--base-url", found.base_url, "--model", found.name, "--batch-size", "64"]
+    typer.echo(f"# then: {shlex.join(ask)} --dataset DATASET --out preds.json")
+    if run:
+        found.run()

@@ -28,10 +28,12 @@ __all__ = [
     "evaluation_sample",
     "evenly",
     "indexed",
+    "picture_names",
     "questions",
     "sft_example",
     "training_examples",
     "training_rows",
+    "without_pictures",
 ]
 
 SHUFFLED = 256  # rows of a stream that wait to be drawn from; they hold their pictures
@@ -141,7 +143,7 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
         sample = Sample(read, [_truth(row) or [] for row in read])
     else:
         others = _load(script, script.dataset_test_split)
-        if shared := set(_names(others)) & set(_names(rows)):
+        if shared := set(picture_names(others)) & set(picture_names(rows)):
             raise InputError(
                 f"{place}: {len(shared)} of its pictures are trained on as well, {min(shared)} among them; "
                 "leave it out, and others are held out of the training split"
@@ -154,10 +156,10 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
 
 def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     """Rows are sorted by class in a build, so a slice would not do; of a picture that comes several times all rows are held out."""
-    names = _names(rows)
+    names = picture_names(rows)
     truths = {
         name: truth
-        for name, row in zip(names, _without_pictures(rows), strict=True)
+        for name, row in zip(names, without_pictures(rows), strict=True)
         if (truth := _truth(row)) is not None
     }
     place = {name: index for index, name in enumerate(names)}
@@ -181,7 +183,7 @@ def indexed(
     A written copy would hold every picture once more for each question. Without its transform (`with_format(None)`) the dataset
     has the columns `row`, `question` and `length`, the letters of the text.
     """
-    light = source if isinstance(source, list) else _without_pictures(source)
+    light = source if isinstance(source, list) else without_pictures(source)
     pairs = [
         (index, question, _letters(row, question))
         for index, row in enumerate(light)
@@ -257,12 +259,13 @@ def _columns(rows: Any) -> list[str]:
     return list(rows.column_names or next(iter(rows), {}))
 
 
-def _without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
+def without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows, but only what they say of their pictures: decoding pictures takes time."""
     kept = {"prompt", "completion"} if "prompt" in rows.column_names else {"label", "anomalies"}
     return iter(rows.select_columns(sorted(kept)))
 
 
-def _names(rows: Any) -> list[str]:
+def picture_names(rows: Any) -> list[str]:
     """A name for each row, its picture's file; pictures themselves are not read."""
     if "image_id" in rows.column_names:
         return list(rows["image_id"])

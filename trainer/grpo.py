@@ -21,11 +21,13 @@ from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
-from trainer.base import load_base, refuse_stray_parameters
+from trainer.base import budgeted_processor, load_base, refuse_stray_parameters
+from trainer.beforehand import check_precision
 from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.examples import indexed, training_rows
+from trainer.families import check_coverage, check_family
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
@@ -77,7 +79,9 @@ def train(
     take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
+    check_precision(training)
     rank = _rank(script.adapter, base)
+    check_family(base, loading.read_config(base, model_config.model_revision), training=True)
     checkpoint = resume_point(training, base, rank)
     rows = training_rows(script)
     if "prompt" in rows.column_names:
@@ -85,7 +89,7 @@ def train(
     examples = indexed(rows, script.tasks or ["anomalies"], _example)
     rewards = Rewards(script.encoder)
     with memory_told(script, training):
-        model, processor = load_base(model_config, script)
+        model, processor = load_base(model_config), budgeted_processor(base, script)
         prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
@@ -101,6 +105,7 @@ def train(
             )
     trainer.base = base
     refuse_stray_parameters(trainer.model)
+    check_coverage(trainer.model)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
 

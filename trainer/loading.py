@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dataset_builder.errors import InputError, UnavailableError
+from trainer.families import check_family
 
 __all__ = [
     "TINY",
@@ -16,6 +17,8 @@ __all__ = [
     "load",
     "load_processor",
     "load_split",
+    "processor_of",
+    "read_config",
     "resolve",
     "unreachable",
 ]
@@ -27,6 +30,20 @@ TINY = Path(__file__).parent / "tiny" / "model"
 def resolve(model: str) -> str:
     """The place of a model: `tiny` is the shipped one, anything else stays as it is."""
     return str(TINY) if model == "tiny" else model
+
+
+def read_config(model: str, revision: str | None = None) -> Any:
+    """A model's configuration.
+
+    Raises:
+        UnavailableError: if there is no such model, or it is out of reach.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolve(model), revision=revision)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(unreachable(model, error)) from None
 
 
 def load_processor(model: str) -> Any:
@@ -76,7 +93,8 @@ def load(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
-    processor = _processor(model, adapter)
+    check_family(model, read_config(model), training=False)
+    processor = processor_of(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
             resolve(model), dtype=dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
@@ -91,7 +109,7 @@ def load(
     return loaded.to(device).eval(), processor
 
 
-def _processor(model: str, adapter: str | None) -> Any:
+def processor_of(model: str, adapter: str | None) -> Any:
     """The adapter's own, as pictures must come in as many pixels as in its training; else the model's."""
     if adapter is not None:
         try:

@@ -10,7 +10,7 @@ from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
 from dataset_builder.prompts import PROMPTS, TASKS, Asked
-from trainer.answers import MAX_NEW_TOKENS, predict
+from trainer.answers import MAX_NEW_TOKENS, Predictor, predict
 from trainer.loading import base_of, load, load_split
 from trainer.settings import fingerprint, go_on
 
@@ -40,6 +40,7 @@ def predict_dataset(
     task: Asked = "anomalies",
     merge: bool = True,
     restart: bool = False,
+    max_new_tokens: int | None = None,
 ) -> int:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
@@ -52,7 +53,8 @@ def predict_dataset(
         images (container of `str`, *optional*): only the pictures of these names.
         task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
             anomalies, not asked for, are empty.
-        restart (`bool`): begin anew instead of going on.
+        restart (`bool`): discard existing predictions and start over.
+        max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.
 
     Returns:
         How many of the pictures have no readable answer.
@@ -71,12 +73,13 @@ def predict_dataset(
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
     base = model or (base_of(adapter) if adapter else "tiny")
+    longest = max_new_tokens or MAX_NEW_TOKENS
     settings = {
         "model": fingerprint(base),
         "adapter": fingerprint(adapter, "adapter_config.json") if adapter else None,
         "task": task,
         "prompts": {asked: PROMPTS[asked] for asked in TASKS[task]},
-        "max_new_tokens": MAX_NEW_TOKENS,
+        "max_new_tokens": longest,
     }
     with PredictionWriter(out, resume=not restart) as writer:
         go_on(writer, settings, {row["image_id"]: _hash(row["image"]) for row in rows}, set(names))
@@ -85,13 +88,13 @@ def predict_dataset(
         batches = [rows.select(range(at, min(at + batch_size, len(rows)))) for at in starts]
         open_batches = [batch for batch in batches if not writer.done.issuperset(batch["image_id"])]
         if open_batches:
-            loaded = load(base, adapter, merge=merge)
+            answer = Predictor(*load(base, adapter, merge=merge), task, longest)
             done = sum(len(batch) for batch in batches) - sum(len(batch) for batch in open_batches)
             with progress.bar("pictures", len(rows)) as show:
                 show(done)
                 for batch in open_batches:
-                    answers = _predict_rows(batch, *loaded, task)
-                    writer.append(*(answer for answer in answers if answer.image_id not in writer.done))
+                    predicted = _predict_rows(batch, answer)
+                    writer.append(*(one for one in predicted if one.image_id not in writer.done))
                     done += len(batch)
                     show(done)
     return _failed(writer.rows_path, set(rows["image_id"]))
@@ -127,7 +130,7 @@ def _failed(rows_path: Path, names: set[str]) -> int:
     return sum(row.status == "failed" for name, row in read_predictions(rows_path).items() if name in names)
 
 
-def _predict_rows(rows: Any, model: Any, processor: Any, task: Asked) -> list[Prediction]:
+def _predict_rows(rows: Any, answer: Predictor) -> list[Prediction]:
     opened, answers = [], {}
     for row in rows:
         name = row["image_id"]
@@ -135,5 +138,5 @@ def _predict_rows(rows: Any, model: Any, processor: Any, task: Asked) -> list[Pr
             opened.append((name, open_picture(name, _content(row["image"]))))
         except PictureError as error:
             answers[name] = Prediction(image_id=name, status="failed", finish_reason=str(error))
-    answers |= {answer.image_id: answer for answer in predict(opened, model, processor, task, len(rows))}
+    answers |= {prediction.image_id: prediction for prediction in answer(opened)}
     return [answers[name] for name in rows["image_id"]]

@@ -13,22 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from accelerate import PartialState
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
-from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
+from trainer.base import LORA_MODULES, budgeted_processor, load_base, lora_config, refuse_stray_parameters
+from trainer.beforehand import check_beforehand
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.dry_run import Material, describe
 from trainer.examples import evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.families import check_coverage
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import save_adapter, take_push
+from trainer.survey import refuse_failing, survey
 
-__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "train"]
+__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"]
 
 
 @dataclass
@@ -36,10 +41,14 @@ class ScriptArguments(DecoderArguments):
     """What data to train on, how the layers are run, and how an adapter is examined while it trains.
 
     Args:
+        dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
         eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
         eval_encoder (`str`, defaults to `"minilm"`): the metric's encoder; minilm needs no Hub.
     """
 
+    dry_run: bool = field(
+        default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
+    )
     eval_pictures: int = field(default=64, metadata={"help": "Pictures examined at each evaluation."})
     eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
 
@@ -107,6 +116,28 @@ def train(
     return save_adapter(trainer, script, trainer.processing_class, base, push)
 
 
+def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelConfig) -> Material:
+    """What is trained on, read and looked through: everything that can fail without the model's weights has not failed then.
+
+    Raises:
+        InputError, UnavailableError: as `train`.
+    """
+    _check(script, training, model_config)
+    take_checkpointing(script, training)
+    bones = check_beforehand(script, training, model_config)
+    processor = budgeted_processor(str(model_config.model_name_or_path), script)
+    rows, sample = training_rows(script), None
+    if training.eval_strategy != "no":
+        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
+    found = None
+    if not script.dataset_streaming and PartialState().is_main_process:
+        tasks = script.tasks or ["anomalies"]
+        found = survey(rows, tasks, processor)
+        held_out = [survey(sample.rows, tasks, processor)] if sample else []
+        refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", found, *held_out)
+    return Material(bones, processor, rows, sample, found)
+
+
 def build(
     script: ScriptArguments,
     training: SFTConfig,
@@ -118,17 +149,12 @@ def build(
     Raises:
         InputError, UnavailableError: as `train`.
     """
-    _check(script, training, model_config)
-    take_checkpointing(script, training)
-    base = str(model_config.model_name_or_path)
-    rows = training_rows(script)
-    sample = None
-    if training.eval_strategy != "no":
-        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
-    examples = training_examples(script, rows, training.seed)
+    material = prepare(script, training, model_config)
+    base, sample = str(model_config.model_name_or_path), material.sample
+    examples = training_examples(script, material.rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
-        model, processor = load_base(model_config, script)
+        model, processor = load_base(model_config), material.processor
         prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             trainer = Trainer(
@@ -144,6 +170,7 @@ def build(
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
+    check_coverage(trainer.model)
     if sample:
         trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
     return trainer
@@ -159,9 +186,13 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelCo
     return script, training, model
 
 
-def main(arguments: Sequence[str] | None = None) -> Path:
-    """Train from command-line options (`sys.argv` by default); returns the adapter's directory."""
-    return train(*parse(sys.argv[1:] if arguments is None else arguments))
+def main(arguments: Sequence[str] | None = None) -> Path | None:
+    """Train from command-line options (`sys.argv` by default); returns the adapter's directory, or after a dry run nothing."""
+    script, training, model_config = parse(sys.argv[1:] if arguments is None else arguments)
+    if not script.dry_run:
+        return train(script, training, model_config)
+    print(describe(prepare(script, training, model_config), script, training, model_config))
+    return None
 
 
 if __name__ == "__main__":

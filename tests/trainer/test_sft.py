@@ -66,6 +66,7 @@ class Watch(TrainerCallback):
         ("tiny", "default", "tiny"),
         ("anomreasonor_3b", "deepfake", "qwen2_5_vl"),
         ("anomreasonor_7b", "deepfake", "qwen2_5_vl"),
+        ("anomreasonor_7b", "deepfake", "qwen2_vl"),
         ("qwen3vl_8b", "sft", "qwen3_vl"),
     ],
 )
