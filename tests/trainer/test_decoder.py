@@ -14,7 +14,6 @@ from tests.training import arguments, train_tiny
 from trainer import sft
 from trainer.decoder import layers_of
 
-
 STEPS: dict[str, Any] = {"max_steps": 2, "optim": "sgd", "learning_rate": 1.0, "lr_scheduler_type": "constant"}
 
 

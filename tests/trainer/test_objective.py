@@ -74,7 +74,13 @@ def test_an_evaluation_does_not_depend_on_its_batches(dataset: Path, tmp_path: P
     found = []
     for size in (1, 7):
         out = tmp_path / str(size)
-        more = {"limit": 12, "eval_strategy": "steps", "eval_steps": 1, "eval_pictures": 7, "per_device_eval_batch_size": size}
+        more = {
+            "limit": 12,
+            "eval_strategy": "steps",
+            "eval_steps": 1,
+            "eval_pictures": 7,
+            "per_device_eval_batch_size": size,
+        }
         train_tiny(dataset, out, **EIGHT | more, save_strategy="steps", save_steps=1)
         log = json.loads((out / "checkpoint-1" / "trainer_state.json").read_text())["log_history"]
         found.append([entry[name] for name in names for entry in log if name in entry])
