@@ -9,14 +9,15 @@ and are not counted. A step is an optimizer's step, gradient accumulation includ
 
 Three things tell whether the time is well spent:
 
-- *share of the matrix rate*: the floating-point operations that a step needs, divided by its time, over the rate of one large matrix
-  product, measured here. Needed is `FORMULA`: what is computed again, padding, and a picture's second look do not count.
+- *share of the matrix rate*: the floating-point operations that a step needs, divided by its time, over the rate of one large
+  matrix product, measured here. Needed is `FORMULA`: what is computed again, padding, and a picture's second look do not count.
 - *bare loop*: the same tensors, forward, back and stepped in ten lines without trainer or data loading. A ratio of 1 means that
-  those cost nothing.
+  those cost nothing; *waiting for data* is how much of the difference lies in reading, where more workers help.
 - *peak memory*, of the GPU's allocator, or of this process.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -36,13 +37,13 @@ from benchmarks.device import matrix_rate, name, peak_memory, synchronize
 from dataset_builder.building.build import build
 from dataset_builder.scenes import write_scenes
 from trainer import sft
-from trainer.tower import first_places, tower_of
+from trainer.tower import fingerprints, tower_of
 
 WARM_UP = 3
 FORMULA = (
     "4·W·T + 6·A·T + 4·H·K + 6·d·L·Σn² + 2·V·P: W weights of the decoder's matrices (forward, and back to their inputs), A of the "
-    "adapter, T tokens, H weights of the head, K answer tokens, d width of all heads, L layers, n tokens of a row (causal attention, "
-    "half a square, forward and back), V weights of the tower's matrices, P patches of distinct pictures (forward only)"
+    "adapter, T tokens, H weights of the head, K answer tokens, d width of all heads, L layers, n tokens of a row (causal "
+    "attention, half a square, forward and back), V weights of the tower's matrices, P patches of distinct pictures (forward only)"
 )
 
 
@@ -62,7 +63,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]
     def seconds(self) -> list[float]:
         """Of each counted step."""
         kept = self.times[WARM_UP - 1 :]
-        return [after - before for before, after in zip(kept, kept[1:], strict=False)]
+        return [after - before for before, after in itertools.pairwise(kept)]
 
 
 def matrices(module: Any) -> int:
@@ -82,16 +83,16 @@ def operations(model: Any, batches: Sequence[dict[str, Any]]) -> float:
     width = text.num_attention_heads * (getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
     adapter = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     per_token = 4 * matrices(decoder.layers) + 6 * adapter
-    total = 0.0
+    total, pictures = 0.0, dict[tuple[int, ...], int]()
     for batch in batches:
         rows = batch["attention_mask"].sum(1).double()
         total += per_token * float(rows.sum())
         total += 4 * base.get_output_embeddings().weight.numel() * int((batch["labels"][:, 1:] != -100).sum())
         total += 6 * width * len(decoder.layers) * float((rows**2).sum())
         sizes = batch["image_grid_thw"].prod(-1).tolist()
-        places = first_places(batch["pixel_values"].split(sizes), batch["image_grid_thw"].tolist())
-        total += 2 * matrices(tower) * sum(sizes[place] for place in set(places))
-    return total
+        names = fingerprints(batch["pixel_values"].split(sizes))
+        pictures |= {tuple(name): size for name, size in zip(names, sizes, strict=True)}
+    return total + 2 * matrices(tower) * sum(pictures.values())
 
 
 def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[float]:
@@ -118,6 +119,33 @@ def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[f
     return times
 
 
+def read_steps(trainer: Any, count: int) -> list[list[dict[str, Any]]]:
+    """The batches of the first steps, as training will read them, in the CPU's memory."""
+    loader, steps = trainer.get_train_dataloader(), list[list[dict[str, Any]]]()
+    for epoch in itertools.count():
+        loader.set_epoch(epoch)
+        batches = iter(loader)
+        while step := list(itertools.islice(batches, trainer.args.gradient_accumulation_steps)):
+            steps.append([{key: value.cpu() for key, value in batch.items()} for batch in step])
+            if len(steps) == count:
+                return steps
+    raise AssertionError
+
+
+def timed_reading(trainer: Any) -> list[float]:
+    """Seconds that each step waits for its batches; grows while the trainer trains."""
+    read, waited = trainer.get_batch_samples, list[float]()
+
+    def timed(*given: Any) -> Any:
+        started = time.perf_counter()
+        found = read(*given)
+        waited.append(time.perf_counter() - started)
+        return found
+
+    trainer.get_batch_samples = timed
+    return waited
+
+
 def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
     """Train `steps` steps after those that warm up, then run the bare loop on the same tensors.
 
@@ -126,20 +154,22 @@ def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
         rate (`float`): the device's operations per second.
     """
     args, clock = trainer.args, Clock()
-    batches, split = iter(trainer.get_train_dataloader()), args.gradient_accumulation_steps
-    read = [[{k: v.cpu() for k, v in next(batches).items()} for _ in range(split)] for _ in range(WARM_UP + steps)]
-    del batches
+    split = args.gradient_accumulation_steps
+    read = read_steps(trainer, WARM_UP + steps)
     trainer.add_callback(clock)
+    waited = timed_reading(trainer)
     peak_memory(reset=True)
     trainer.train()
     peak = peak_memory()
+    if trainer._total_train_tokens != sum(int(batch["attention_mask"].sum()) for step in read for batch in step):
+        raise SystemExit("the bare loop would run on other tensors than training did; compare nothing")
     counted = read[WARM_UP:]
     median = statistics.median(clock.seconds())
     bare = statistics.median(bare_loop(trainer, read)[WARM_UP:])
     tokens = statistics.median(sum(int(batch["attention_mask"].sum()) for batch in step) for step in counted)
     padded = statistics.median(sum(batch["input_ids"].numel() for batch in step) for step in counted)
     needed = statistics.median(operations(trainer.model, step) for step in counted)
-    examples = args.per_device_train_batch_size * split
+    examples = statistics.median(sum(len(batch["input_ids"]) for batch in step) for step in counted)
     return {
         "examples a step": f"{args.per_device_train_batch_size} × {split}",
         "steps counted": len(clock.seconds()),
@@ -152,6 +182,7 @@ def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
         "peak memory, GB": round(peak / 1e9, 2),
         "bare loop, seconds a step": round(bare, 4),
         "ratio to the bare loop": round(median / bare, 3),
+        "waiting for data, seconds a step": round(statistics.median(waited[WARM_UP : WARM_UP + steps]), 4),
         "operations a step, needed": f"{needed:.3e}",
         "matrix rate of the device, TFLOP/s": round(rate / 1e12, 3),
         "share of the matrix rate": round(needed / median / rate, 3),

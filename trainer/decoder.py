@@ -1,6 +1,6 @@
 """The language model in training: which layers are computed again, whether they are compiled, and no mask where none is needed.
 
-Checkpointing keeps a layer's input and computes the rest again in the backward pass: less memory, a third more time. How many
+Checkpointing keeps a layer's input and computes the rest again in the backward pass: less memory, up to a third more time. How many
 layers need that depends on the GPU, so it is chosen layer by layer. transformers' own switch takes all layers or every n-th, counts
 the vision tower's, makes that tower train (`trainer.tower`), and is turned back on for all layers by every evaluation and GRPO
 generation of TRL; here a layer decides by itself, and only where gradients are computed.
@@ -50,8 +50,8 @@ def prepare_decoder(model: Any, *, checkpointed: int | None = 0, compiled: bool 
 
     Args:
         model: a Qwen-VL, bare or with an adapter. May be called again with other numbers.
-        checkpointed (`int`, *optional*): how many layers are computed again, all for `None`. They are the first ones: when their turn comes in the backward
-            pass, the memory of the later ones is free again.
+        checkpointed (`int`, *optional*): how many layers are computed again, all for `None`. They are the first ones: when their
+            turn comes in the backward pass, the memory of the later ones is free again.
         compiled (`bool`): whether `torch.compile` makes a layer's small operations one; shapes may differ from batch to batch.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -82,9 +82,10 @@ def _unmasked(forward: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def decode(*args: Any, attention_mask: Any = None, past_key_values: Any = None, **options: Any) -> Any:
-        if isinstance(attention_mask, Tensor) and attention_mask.ndim == 2 and past_key_values is None:
-            if torch.is_grad_enabled() and bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
-                attention_mask = None
+        training = torch.is_grad_enabled() and past_key_values is None
+        if training and isinstance(attention_mask, Tensor) and attention_mask.ndim == 2:
+            padded_right = bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all())
+            attention_mask = None if padded_right else attention_mask
         return forward(*args, attention_mask=attention_mask, past_key_values=past_key_values, **options)
 
     return decode

@@ -59,7 +59,8 @@ class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
         if batches == 1 or args.train_sampling_strategy != "random" or not isinstance(data, datasets.Dataset):
             return super()._get_train_sampler(train_dataset)
         seed = args.seed if args.data_seed is None else args.data_seed
-        return StepOrder(data.with_format(None)["length"][:], args.train_batch_size * batches, seed)
+        known = data.with_format(None)
+        return StepOrder(known["row"][:], known["length"][:], args.train_batch_size * batches, seed)
 
 
 def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> None:

@@ -1,12 +1,13 @@
-"""The frozen vision tower: outside autograd, each picture of a batch once, one attention call per layer.
+"""The frozen vision tower: outside autograd, each picture of a step once, one attention call per layer.
 
 Nothing in this project trains the tower of a large model, yet training would run through it: gradient checkpointing makes the
 output of every input embedding require a gradient, and the tower's patch embedding counts as one. Its windows would be attended
-to one by one in Python, and a picture that a batch holds several times (two questions, or the answers of GRPO) would be looked at
-as often. `prepare_tower` changes the three without touching a weight: features stay what they were up to rounding.
+to one by one in Python, and a picture that is asked several times (two questions, or the answers of GRPO) would be looked at as
+often. `prepare_tower` changes the three without touching a weight: features stay what they were up to rounding.
 """
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,10 @@ __all__ = ["ATTENTION", "multiply_patches", "prepare_tower", "tower_of"]
 
 ATTENTION = "anomreason_flash_attention"
 """The name of `attend`. transformers hands an implementation all windows at once only if its name contains `flash`."""
+
+
+REMEMBERED = 2**29
+"""Bytes of features that a tower remembers: 140 pictures of 512 tokens for Qwen2.5-VL-7B, more than a step has."""
 
 
 def tower_of(model: Any) -> Any | None:
@@ -45,7 +50,7 @@ def prepare_tower(model: Any, *, attention: bool = True) -> None:
     if attention and "vision_config" in model.config.sub_configs:
         model.set_attn_implementation({"vision_config": ATTENTION})
     tower.requires_grad_(False)
-    tower.forward = _frozen(tower, tower.forward)
+    tower.forward = _Look(tower, tower.forward)
 
 
 class _Patches(torch.nn.Conv3d):
@@ -63,56 +68,75 @@ def multiply_patches(tower: Any) -> None:
         proj.__class__ = _Patches
 
 
-def _frozen(tower: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-    """The tower's `forward` outside autograd, which is given each distinct picture once."""
-    merged = tower.spatial_merge_size**2
+class _Look:
+    """A tower's `forward` outside autograd, which is given each picture once and remembers the features of the last ones.
 
-    @torch.no_grad()
-    def look(pixels: Tensor, grid_thw: Tensor, **options: Any) -> Any:
-        # What a caller computed beforehand belongs to the pictures as they came; all features need all pictures.
-        plain = any(isinstance(value, Tensor) for value in options.values()) or options.get("output_hidden_states")
-        sizes = grid_thw.prod(-1).tolist()
-        places = list(range(len(sizes))) if plain else first_places(pixels.split(sizes), grid_thw.tolist())
-        distinct = sorted(set(places))
-        if len(distinct) == len(sizes):
-            return forward(pixels, grid_thw=grid_thw, **options)
-        parts = pixels.split(sizes)
-        seen = forward(torch.cat([parts[place] for place in distinct]), grid_thw=grid_thw[distinct], **options)
-        rows = [distinct.index(place) for place in places]
-
-        def spread(features: Tensor, per: int) -> Tensor:
-            parts = features.split([sizes[place] // per for place in distinct])
-            return torch.cat([parts[row] for row in rows])
-
-        seen.last_hidden_state = spread(seen.last_hidden_state, 1)
-        seen.pooler_output = spread(seen.pooler_output, merged)
-        if getattr(seen, "deepstack_features", None):  # Qwen3-VL: features of inner layers, too
-            seen.deepstack_features = [spread(features, merged) for features in seen.deepstack_features]
-        return seen
-
-    return look
-
-
-def first_places(pictures: Sequence[Tensor], grids: Sequence[Sequence[int]]) -> list[int]:
-    """For each picture the place of the first one that equals it, bit by bit.
-
-    Args:
-        pictures (sequence of `Tensor`): the patches of each picture, [patches, values].
-        grids (sequence of lists): the shape that each picture's patches form.
+    The weights must not change, as those of a frozen tower do not; moving them to another device or type is noticed.
     """
-    if len(pictures) < 2:
-        return [0] * len(pictures)
-    # Sums, brought over in one transfer, say which pictures are worth comparing.
-    sums = torch.stack([picture.float().sum() for picture in pictures]).tolist()
-    known: dict[tuple[Any, ...], list[int]] = {}
-    places = []
-    for at, (picture, grid, total) in enumerate(zip(pictures, grids, sums, strict=True)):
-        alike = known.setdefault((*grid, total), [])
-        place = next((other for other in alike if torch.equal(pictures[other], picture)), at)
-        if place == at:
-            alike.append(at)
-        places.append(place)
-    return places
+
+    def __init__(self, tower: Any, forward: Callable[..., Any]) -> None:
+        self.tower, self.forward = tower, forward
+        self.known: OrderedDict[tuple[Any, ...], list[Tensor]] = OrderedDict()
+        self.kind: Any = None
+
+    def __call__(self, pixels: Tensor, grid_thw: Tensor, **options: Any) -> Any:
+        # What is remembered while answering may be needed in a step, where tensors of inference mode cannot be used.
+        with torch.inference_mode(False), torch.no_grad():
+            # What a caller computed beforehand belongs to the pictures as they came; inner features are not remembered.
+            if options.get("output_hidden_states") or any(isinstance(value, Tensor) for value in options.values()):
+                return self.forward(pixels, grid_thw=grid_thw, **options)
+            names = self._names(pixels, grid_thw)
+            seen = {name: self.known[name] for name in names if name in self.known}
+            new = {name: names.index(name) for name in names if name not in seen}
+            if new:
+                seen |= self._look(pixels, grid_thw, new, options)
+            for name in seen:
+                self.known[name] = seen[name]
+                self.known.move_to_end(name)
+            self._forget()
+            pooled, *inner = (torch.cat(parts) for parts in zip(*(seen[name] for name in names), strict=True))
+            return self.kind(pooler_output=pooled, **({"deepstack_features": inner} if inner else {}))
+
+    def _names(self, pixels: Tensor, grid_thw: Tensor) -> list[tuple[Any, ...]]:
+        """What tells pictures apart: their grid, where the tower is, and two sums of 64 bits over all bits of their patches."""
+        sums = fingerprints(pixels.split(grid_thw.prod(-1).tolist()))
+        where = (self.tower.dtype, self.tower.device)
+        return [(*where, *grid, *both) for grid, both in zip(grid_thw.tolist(), sums, strict=True)]
+
+    def _look(
+        self, pixels: Tensor, grid_thw: Tensor, new: Mapping[Any, int], options: Mapping[str, Any]
+    ) -> dict[tuple[Any, ...], list[Tensor]]:
+        parts, places = pixels.split(grid_thw.prod(-1).tolist()), list(new.values())
+        grids = grid_thw[places]
+        found = self.forward(torch.cat([parts[place] for place in places]), grid_thw=grids, **options)
+        self.kind = type(found)
+        sizes = (grids.prod(-1) // self.tower.spatial_merge_size**2).tolist()
+        # Qwen3-VL has features of inner layers, too.
+        kinds = [
+            features.split(sizes)
+            for features in (found.pooler_output, *(getattr(found, "deepstack_features", None) or ()))
+        ]
+        return {name: [kind[at].clone() for kind in kinds] for at, name in enumerate(new)}
+
+    def _forget(self) -> None:
+        taken = sum(part.nbytes for parts in self.known.values() for part in parts)
+        while taken > REMEMBERED:
+            _, parts = self.known.popitem(last=False)
+            taken -= sum(part.nbytes for part in parts)
+
+
+def fingerprints(pictures: Sequence[Tensor]) -> list[list[int]]:
+    """Two numbers for each picture, [patches, values], that are the same only for the same bits: sums with random weights."""
+    longest, width = max(map(len, pictures)), pictures[0].shape[1]
+    draw, device = torch.Generator().manual_seed(0), pictures[0].device
+    rows, columns = (
+        torch.randint(-(2**63), 2**63 - 1, (2, size), generator=draw).to(device) for size in (longest, width)
+    )
+    sums = []
+    for picture in pictures:
+        bits = picture.contiguous().view(torch.int32 if picture.element_size() == 4 else torch.int16).long()
+        sums.append(torch.stack([((bits * columns[at]).sum(1) * rows[at, : len(picture)]).sum() for at in (0, 1)]))
+    return torch.stack(sums).tolist()  # type: ignore[no-any-return]
 
 
 def attend(

@@ -14,8 +14,9 @@ from transformers import AutoModelForImageTextToText, TrainerCallback
 
 from tests.random_models import RANDOM
 from tests.training import arguments, train_tiny
-from trainer import grpo, loading, sft
-from trainer.tower import ATTENTION, first_places, tower_of
+from trainer import grpo, loading, sft, tower
+from trainer.answers import predict
+from trainer.tower import ATTENTION, fingerprints, tower_of
 
 SIZES = [(300, 200), (301, 460), (120, 900), (56, 56), (300, 200)]
 """Widths and heights whose windows are cut off at the borders in every way; the first and the last are of one size."""
@@ -67,11 +68,47 @@ def _flat(features: Any) -> list[torch.Tensor]:
     return [part for one in features for part in (one if isinstance(one, (tuple, list)) else [one])]
 
 
-def test_pictures_that_differ_in_one_value_are_different() -> None:
-    """Also if their sums are the same, or their shapes differ only in direction."""
-    one, other = torch.zeros(4, 3), torch.zeros(4, 3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pictures_that_differ_in_one_value_are_told_apart(dtype: torch.dtype) -> None:
+    """Also if their sums are the same; and the same patches have the same fingerprint wherever they lie."""
+    one, other = torch.zeros(4, 3, dtype=dtype), torch.zeros(4, 3, dtype=dtype)
     one[0, 0] = other[3, 2] = 1.0
-    assert first_places([one, other, one.clone(), one], [[1, 2, 2]] * 3 + [[1, 4, 1]]) == [0, 1, 0, 3]
+    first, second, third = fingerprints([one, other, torch.cat([other, one])[4:]])
+    assert first == third
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def test_a_second_question_about_pictures_does_not_look_again(tmp_path: Path) -> None:
+    """`both` asks for the verdict and the anomalies; each picture goes through the tower once, also after it was answered in
+    inference mode and is then trained on."""
+    model, processor = loading.load("tiny", device="cpu")
+    looked: list[int] = []
+    tower_of(model).patch_embed.register_forward_hook(lambda _, given, __: looked.append(given[0].shape[0]))  # type: ignore[union-attr]
+    images = [picture.resize((168, 168)) for picture in pictures()[:2]]
+    answers = list(predict([("a.png", images[0]), ("b.png", images[1])], model, processor, task="both"))
+    assert len(looked) == 1
+    inputs = processor(images=images[:1], text=[processor.image_token], return_tensors="pt")
+    model.get_input_embeddings().requires_grad_(True)
+    model(**inputs).logits.sum().backward()
+    assert len(looked) == 1
+    again, _ = loading.load("tiny", device="cpu")
+    alone = list(predict([("a.png", images[0])], again, processor, task="both"))
+    assert alone[0].raw == answers[0].raw
+
+
+def test_a_tower_forgets_when_its_type_changes_or_its_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features are those of the weights as they are now, and memory is bounded."""
+    model, processor = loading.load("tiny", device="cpu")
+    inputs = processor.image_processor(images=pictures()[:3], return_tensors="pt")
+    grid = inputs["image_grid_thw"]
+    wide = model.model.get_image_features(inputs["pixel_values"], grid).pooler_output
+    narrow = model.to(torch.bfloat16).model.get_image_features(inputs["pixel_values"], grid).pooler_output
+    assert {part.dtype for part in wide} == {torch.float32}
+    assert {part.dtype for part in narrow} == {torch.bfloat16}
+    monkeypatch.setattr(tower, "REMEMBERED", narrow[2].nbytes)
+    model.model.get_image_features(inputs["pixel_values"], grid)
+    assert len(tower_of(model).forward.known) == 1  # type: ignore[union-attr]
 
 
 def test_the_attention_a_user_chose_stays(tmp_path: Path, dataset: Path) -> None:
@@ -95,9 +132,9 @@ class Backward(TrainerCallback):
         self.forward = self.backward = self.layers = 0
 
     def on_train_begin(self, *_: Any, model: Any, **__: Any) -> None:
-        tower: Any = tower_of(model)
-        self.blocks = len(tower.blocks)
-        for block in tower.blocks:
+        seen: Any = tower_of(model)
+        self.blocks = len(seen.blocks)
+        for block in seen.blocks:
             block.register_forward_hook(self._forward)
             block.register_full_backward_hook(self._backward)
         for layer in model.get_base_model().get_decoder().layers:
@@ -132,5 +169,5 @@ def test_grpo_never_goes_back_through_the_tower(checkpointing: bool, dataset: Pa
     line += ["--output_dir", str(tmp_path / "out"), "--max_steps", "1", "--per_device_train_batch_size", "4"]
     line += ["--num_generations", "4", "--max_completion_length", "8", "--temperature", "3"]
     grpo.train(*grpo.parse([*line, "--activation_checkpointing", str(checkpointing)]), callbacks=[watch])
-    assert watch.backward == 0
+    assert (watch.forward, watch.backward) == (watch.blocks, 0)  # generated, scored and trained on: looked at once
     assert watch.layers > 0
