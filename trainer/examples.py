@@ -7,7 +7,8 @@ turns before it as its prompt, so that no loss falls on the user's questions.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any
 
@@ -171,9 +172,9 @@ def named_samples(script: DataArguments, sets: Sequence[str], pictures: int) -> 
         name, _, place = given.partition("=")
         dataset, *rest = place.split(":")
         config, split = [*rest, *[""] * 2][:2]
-        other = replace(
-            script, dataset_name=dataset, dataset_config=config or script.dataset_config, dataset_streaming=False
-        )
+        other = copy(script)
+        other.dataset_name, other.dataset_config = dataset, config or script.dataset_config
+        other.dataset_streaming = False
         split = split or "test"
         if (dataset, split) == (script.dataset_name, script.dataset_train_split):
             raise InputError(f"eval_sets: {given}: is what is trained on; give another split or dataset")

@@ -57,7 +57,7 @@ class Trainer(WholeCheckpoints, GRPOTrainer):  # type: ignore[misc]
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """TRL would sample answers and reward them, as every step does; greedy answers are examined instead."""
         metrics: dict[str, float] = {}
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 

@@ -166,5 +166,5 @@ def _is_merged(place: Path, adapter: str) -> bool:
 
 def _length(image_processor: Any) -> int:
     """Tokens that a request may have: its pictures at the largest size that the processor lets through, and text."""
-    side = image_processor.patch_size * image_processor.merge_size
-    return _IMAGES * math.ceil(image_processor.size["longest_edge"] / side**2) + _TEXT
+    side = int(image_processor.patch_size * image_processor.merge_size)
+    return _IMAGES * math.ceil(int(image_processor.size["longest_edge"]) / side**2) + _TEXT
