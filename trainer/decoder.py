@@ -29,14 +29,13 @@ class DecoderArguments(DataArguments):
         checkpointed_layers (`int`, *optional*): how many of the language model's layers are computed again in the backward
             pass, which saves memory and costs time; all with `activation_checkpointing`, else none, unless given.
             `anomreason probe` proposes a number.
-        compile_layers (`bool`): whether `torch.compile` compiles the layers: worth it on a GPU, where it takes a minute at the
-            first step.
+        compile_layers (`bool`): whether `torch.compile` compiles the layers, on a GPU; the first step then takes a minute or two.
     """
 
     checkpointed_layers: int | None = field(
         default=None, metadata={"help": "How many layers of the language model are computed again to save memory."}
     )
-    compile_layers: bool = field(default=False, metadata={"help": "Compile the language model's layers."})
+    compile_layers: bool = field(default=False, metadata={"help": "Compile the language model's layers on a GPU."})
 
 
 def layers_of(model: Any) -> Any:

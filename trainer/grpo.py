@@ -90,7 +90,11 @@ def train(
     rewards = Rewards(script.encoder)
     with memory_told(script, training):
         model, processor = load_base(model_config), budgeted_processor(base, script)
-        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
+        prepare_decoder(
+            model,
+            checkpointed=script.checkpointed_layers,
+            compiled=script.compile_layers and training.device.type == "cuda",
+        )
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
             # PEFT looks there for the vocabulary when it saves; on the Hub, for a name that is no place here.

@@ -156,7 +156,11 @@ def build(
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config), material.processor
-        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
+        prepare_decoder(
+            model,
+            checkpointed=script.checkpointed_layers,
+            compiled=script.compile_layers and training.device.type == "cuda",
+        )
         with settings_told():
             trainer = Trainer(
                 model=model,
