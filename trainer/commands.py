@@ -59,8 +59,7 @@ def train(context: typer.Context) -> None:
     """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file), any option of SFTConfig; --dry_run says what it takes."""
     from trainer.sft import main as run
 
-    if (adapter := run(context.args)) is not None:
-        typer.echo(f"adapter: {adapter}")
+    typer.echo(f"adapter: {run(context.args)}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -93,14 +93,15 @@ def _unmasked(forward: Callable[..., Any]) -> Callable[..., Any]:
 def take_checkpointing(script: DecoderArguments, training: Any) -> None:
     """Take over checkpointing from TRL and transformers, which are told that there is none (see above).
 
-    Sets `script.checkpointed_layers` to 0 where no layer is to be computed again. Under DeepSpeed, which needs checkpointing of
-    its own kind, all is left to them.
+    Sets `script.checkpointed_layers` to 0 where no layer is to be computed again, and `script.compile_layers` to false where there
+    is no GPU. Under DeepSpeed, which needs checkpointing of its own kind, all is left to them.
 
     Raises:
         InputError: for fewer than no layers.
     """
     if script.checkpointed_layers is not None and script.checkpointed_layers < 0:
         raise InputError(f"checkpointed_layers: {script.checkpointed_layers} is below 0; give a number from 0")
+    script.compile_layers = script.compile_layers and training.device.type == "cuda"
     if getattr(training, "deepspeed_plugin", None) is not None:
         script.checkpointed_layers = 0
         return

@@ -36,14 +36,14 @@ class Material:
         bones: the model and its adapter without weights, `None` where DeepSpeed shares them out.
         processor: with the pixel budget.
         rows: what is trained on, a dataset or a stream.
-        sample (`Sample`, *optional*): what is examined.
+        samples (`dict[str, Sample]`): what is examined, by name; "" is held out of the training split.
         survey (`Survey`, *optional*): what `rows` hold; `None` for a stream and in processes other than the first.
     """
 
     bones: Any
     processor: Any
     rows: Any
-    sample: Sample | None
+    samples: dict[str, Sample]
     survey: Survey | None
 
 
@@ -72,10 +72,13 @@ def describe(material: Material, script: Any, training: Any, model_config: Model
         )
     lengths = _lengths(material.rows, found, material.processor)
     asked = Counter(str(question) if isinstance(question, str) else "turns" for _, question in found.examples)
-    held_out = f", and {len(material.sample.references)} to examine" if material.sample else ""
+    examined = "".join(
+        f", and {len(sample.references)} {f'of {name} ' if name else ''}to examine"
+        for name, sample in material.samples.items()
+    )
     lines = [
         head,
-        f"rows      {len(found.image_tokens)}{held_out}",
+        f"rows      {len(found.image_tokens)}{examined}",
         f"examples  {len(found.examples)}: {', '.join(f'{count} {name}' for name, count in asked.most_common())}",
         f"pictures  {_spread(found.image_tokens)} image tokens",
         f"tokens    {_spread(lengths.whole)} per example, {_spread(lengths.answers)} of them with a loss",

@@ -7,7 +7,7 @@ turns before it as its prompt, so that no loss falls on the user's questions.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -28,6 +28,8 @@ __all__ = [
     "evaluation_sample",
     "evenly",
     "indexed",
+    "named_samples",
+    "other_truths",
     "picture_names",
     "questions",
     "sft_example",
@@ -154,6 +156,33 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
     return rows, sample
 
 
+def named_samples(script: DataArguments, sets: Sequence[str], pictures: int) -> dict[str, Sample]:
+    """Up to `pictures` pictures of each of other datasets, by the names given to them.
+
+    Args:
+        sets (sequence of `str`): NAME=DATASET, NAME=DATASET:CONFIG or NAME=DATASET:CONFIG:SPLIT; the training's configuration and
+            the split `test` unless given.
+
+    Raises:
+        InputError: if one cannot be used, if no picture in it has an anomaly, or if it is what is trained on.
+    """
+    samples = {}
+    for given in sets:
+        name, _, place = given.partition("=")
+        dataset, *rest = place.split(":")
+        config, split = [*rest, *[""] * 2][:2]
+        other = replace(
+            script, dataset_name=dataset, dataset_config=config or script.dataset_config, dataset_streaming=False
+        )
+        split = split or "test"
+        if (dataset, split) == (script.dataset_name, script.dataset_train_split):
+            raise InputError(f"eval_sets: {given}: is what is trained on; give another split or dataset")
+        _, samples[name] = _held_out(_load(other, split), pictures)
+        if not any(samples[name].references):
+            raise InputError(f"eval_sets: {given}: no picture of [{split}] has an anomaly to find; give another split")
+    return samples
+
+
 def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     """Rows are sorted by class in a build, so a slice would not do; of a picture that comes several times all rows are held out."""
     names = picture_names(rows)
@@ -167,6 +196,12 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     held = set(drawn)
     left = rows.select([index for index, name in enumerate(names) if name not in held])
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
+
+
+def other_truths(rows: Any, count: int) -> list[list[Anomaly]]:
+    """The anomalies of up to `count` pictures that have some, evenly spaced over a dataset's rows."""
+    odd = [truth for row in without_pictures(rows) if (truth := _truth(row))]
+    return [odd[index * len(odd) // count] for index in range(count)] if count < len(odd) else odd
 
 
 def evenly(rows: Any, count: int) -> Any:

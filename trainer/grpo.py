@@ -2,9 +2,9 @@
 
     anomreason grpo --config anomreasonor_7b --adapter runs/anomreasonor-7b --output_dir runs/anomreasonor-7b-grpo
 
-A picture is asked several times (`num_generations`), each answer gets three rewards (`trainer.rewards`), and answers better
-than their group's mean become likelier. Every option of `trl.GRPOConfig` and `trl.ModelConfig` works in the recipe and on
-the command line.
+A picture is asked several times (`num_generations`), each answer is rewarded (`trainer.rewards`), and answers better than their
+group's mean become likelier. With `eval_strategy`, pictures held out are examined, and the best adapter by them can be kept. Every
+option of `trl.GRPOConfig` and `trl.ModelConfig` works in the recipe and on the command line.
 """
 
 import sys
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from peft import PeftConfig, PeftModel
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, ModelConfig
@@ -23,34 +24,41 @@ from dataset_builder.schema import Anomaly
 from trainer import loading
 from trainer.base import budgeted_processor, load_base, refuse_stray_parameters
 from trainer.beforehand import check_precision
-from trainer.callbacks import as_record
+from trainer.callbacks import ExaminationArguments, as_record, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
-from trainer.examples import indexed, training_rows
+from trainer.examples import indexed, other_truths
 from trainer.families import check_coverage, check_family
 from trainer.recipes import CONFIGS, read_recipe, run_command
-from trainer.rewards import Rewards
+from trainer.rewards import OTHERS, Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import save_adapter, take_push
+from trainer.survey import refuse_failing, survey
 
 __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
 
 
 @dataclass
-class ScriptArguments(DecoderArguments):
-    """What data to train on, how the layers are run, and from which adapter.
+class ScriptArguments(ExaminationArguments, DecoderArguments):
+    """What data to train on, how the layers are run, how an adapter is examined, and from which one training goes on.
 
     Args:
         adapter (`str`): the SFT adapter to go on from, a directory or a Hub id.
-        encoder (`str`, defaults to `"minilm"`): the encoder of the reward SemF1_Full; minilm needs no Hub.
+        encoder (`str`, defaults to `"minilm"`): the encoder of the reward `explained`; minilm needs no Hub.
     """
 
     adapter: str | None = field(default=None, metadata={"help": "The SFT adapter to go on from."})
-    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward SemF1_Full."})
+    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward for explaining."})
 
 
 class Trainer(WholeCheckpoints, GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole."""
+    """TRL's trainer, whose checkpoints are whole, and whose evaluation is the examination of pictures held out."""
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """TRL would sample answers and reward them, as every step does; greedy answers are examined instead."""
+        metrics: dict[str, float] = {}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 def train(
@@ -74,8 +82,7 @@ def train(
         raise InputError(
             "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
         )
-    if training.eval_strategy != "no":
-        raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
+    check_examination(script, training)
     take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
     push = take_push(script, training, base)
@@ -83,18 +90,20 @@ def train(
     rank = _rank(script.adapter, base)
     check_family(base, loading.read_config(base, model_config.model_revision), training=True)
     checkpoint = resume_point(training, base, rank)
-    rows = training_rows(script)
+    rows, samples = samples_of(script, training)
     if "prompt" in rows.column_names:
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")
-    examples = indexed(rows, script.tasks or ["anomalies"], _example)
-    rewards = Rewards(script.encoder)
+    tasks, processor = script.tasks or ["anomalies"], budgeted_processor(base, script)
+    if PartialState().is_main_process:
+        looked = [
+            survey(rows, tasks, processor),
+            *(survey(one.rows, ["anomalies"], processor) for one in samples.values()),
+        ]
+        refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", *looked)
+    rewards = Rewards(script.encoder, other_truths(rows, OTHERS))
     with memory_told(script, training):
-        model, processor = load_base(model_config), budgeted_processor(base, script)
-        prepare_decoder(
-            model,
-            checkpointed=script.checkpointed_layers,
-            compiled=script.compile_layers and training.device.type == "cuda",
-        )
+        model = load_base(model_config)
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
             # PEFT looks there for the vocabulary when it saves; on the Hub, for a name that is no place here.
@@ -103,13 +112,16 @@ def train(
                 model=model,
                 reward_funcs=rewards.functions(),
                 args=training,
-                train_dataset=examples,
+                train_dataset=indexed(rows, tasks, _example),
+                eval_dataset=indexed(samples[""].rows, tasks, _example) if samples else None,
                 processing_class=processor,
                 callbacks=list(callbacks),
             )
     trainer.base = base
     refuse_stray_parameters(trainer.model)
     check_coverage(trainer.model)
+    if samples:
+        examine(trainer, samples, script)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
 

@@ -20,11 +20,11 @@ from trl import ModelConfig, SFTConfig, SFTTrainer
 from dataset_builder.errors import InputError
 from trainer.base import LORA_MODULES, budgeted_processor, load_base, lora_config, refuse_stray_parameters
 from trainer.beforehand import check_beforehand
-from trainer.callbacks import METRICS, Examination
+from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.dry_run import Material, describe
-from trainer.examples import evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.examples import indexed, sft_example, training_examples
 from trainer.families import check_coverage
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
@@ -37,20 +37,16 @@ __all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "ma
 
 
 @dataclass
-class ScriptArguments(DecoderArguments):
+class ScriptArguments(ExaminationArguments, DecoderArguments):
     """What data to train on, how the layers are run, and how an adapter is examined while it trains.
 
     Args:
         dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
-        eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
-        eval_encoder (`str`, defaults to `"minilm"`): the metric's encoder; minilm needs no Hub.
     """
 
     dry_run: bool = field(
         default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
     )
-    eval_pictures: int = field(default=64, metadata={"help": "Pictures examined at each evaluation."})
-    eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
 
 
 class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
@@ -84,15 +80,7 @@ def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> 
         )
     if training.assistant_only_loss:
         raise InputError("assistant_only_loss: true finds no answers in prompt and completion; leave it out")
-    if training.eval_strategy != "no":
-        if script.eval_pictures < 1:
-            raise InputError(f"eval_pictures: {script.eval_pictures} examines nothing; give a number from 1")
-        known = {"loss", *METRICS}
-        chosen = training.metric_for_best_model
-        if chosen is not None and chosen.removeprefix("eval_") not in known:
-            raise InputError(
-                f"metric_for_best_model: {chosen} is not measured; choose one of {', '.join(sorted(known))}"
-            )
+    check_examination(script, training, "loss")
 
 
 def train(
@@ -127,16 +115,14 @@ def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelCon
     take_checkpointing(script, training)
     bones = check_beforehand(script, training, model_config)
     processor = budgeted_processor(str(model_config.model_name_or_path), script)
-    rows, sample = training_rows(script), None
-    if training.eval_strategy != "no":
-        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
+    rows, samples = samples_of(script, training)
     found = None
     if not script.dataset_streaming and PartialState().is_main_process:
         tasks = script.tasks or ["anomalies"]
         found = survey(rows, tasks, processor)
-        held_out = [survey(sample.rows, tasks, processor)] if sample else []
+        held_out = [survey(sample.rows, ["anomalies"], processor) for sample in samples.values()]
         refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", found, *held_out)
-    return Material(bones, processor, rows, sample, found)
+    return Material(bones, processor, rows, samples, found)
 
 
 def build(
@@ -151,22 +137,18 @@ def build(
         InputError, UnavailableError: as `train`.
     """
     material = prepare(script, training, model_config)
-    base, sample = str(model_config.model_name_or_path), material.sample
+    base, held_out = str(model_config.model_name_or_path), material.samples.get("")
     examples = training_examples(script, material.rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config), material.processor
-        prepare_decoder(
-            model,
-            checkpointed=script.checkpointed_layers,
-            compiled=script.compile_layers and training.device.type == "cuda",
-        )
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             trainer = Trainer(
                 model=model,
                 args=training,
                 train_dataset=examples,
-                eval_dataset=indexed(sample.rows, script.tasks or ["anomalies"], sft_example) if sample else None,
+                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], sft_example) if held_out else None,
                 processing_class=processor,
                 peft_config=lora_config(model_config),
                 callbacks=list(callbacks),
@@ -176,8 +158,8 @@ def build(
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
     check_coverage(trainer.model)
-    if sample:
-        trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
+    if material.samples:
+        examine(trainer, material.samples, script)
     return trainer
 
 
@@ -191,13 +173,17 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelCo
     return script, training, model
 
 
-def main(arguments: Sequence[str] | None = None) -> Path | None:
-    """Train from command-line options (`sys.argv` by default); returns the adapter's directory, or after a dry run nothing."""
+def main(arguments: Sequence[str] | None = None) -> Path:
+    """Train from command-line options (`sys.argv` by default); returns the adapter's directory.
+
+    Raises:
+        SystemExit: with 0 after a dry run, besides what `train` raises.
+    """
     script, training, model_config = parse(sys.argv[1:] if arguments is None else arguments)
-    if not script.dry_run:
-        return train(script, training, model_config)
-    print(describe(prepare(script, training, model_config), script, training, model_config))
-    return None
+    if script.dry_run:
+        print(describe(prepare(script, training, model_config), script, training, model_config))
+        sys.exit(0)
+    return train(script, training, model_config)
 
 
 if __name__ == "__main__":
