@@ -29,14 +29,13 @@ class DecoderArguments(DataArguments):
         checkpointed_layers (`int`, *optional*): how many of the language model's layers are computed again in the backward
             pass, which saves memory and costs time; all with `activation_checkpointing`, else none, unless given.
             `anomreason probe` proposes a number.
-        compile_layers (`bool`): whether `torch.compile` compiles the layers: worth it on a GPU, where it takes a minute at the
-            first step.
+        compile_layers (`bool`): whether `torch.compile` compiles the layers, on a GPU; the first step then takes a minute or two.
     """
 
     checkpointed_layers: int | None = field(
         default=None, metadata={"help": "How many layers of the language model are computed again to save memory."}
     )
-    compile_layers: bool = field(default=False, metadata={"help": "Compile the language model's layers."})
+    compile_layers: bool = field(default=False, metadata={"help": "Compile the language model's layers on a GPU."})
 
 
 def layers_of(model: Any) -> Any:
@@ -94,14 +93,15 @@ def _unmasked(forward: Callable[..., Any]) -> Callable[..., Any]:
 def take_checkpointing(script: DecoderArguments, training: Any) -> None:
     """Take over checkpointing from TRL and transformers, which are told that there is none (see above).
 
-    Sets `script.checkpointed_layers` to 0 where no layer is to be computed again. Under DeepSpeed, which needs checkpointing of
-    its own kind, all is left to them.
+    Sets `script.checkpointed_layers` to 0 where no layer is to be computed again, and `script.compile_layers` to false where there
+    is no GPU. Under DeepSpeed, which needs checkpointing of its own kind, all is left to them.
 
     Raises:
         InputError: for fewer than no layers.
     """
     if script.checkpointed_layers is not None and script.checkpointed_layers < 0:
         raise InputError(f"checkpointed_layers: {script.checkpointed_layers} is below 0; give a number from 0")
+    script.compile_layers = script.compile_layers and training.device.type == "cuda"
     if getattr(training, "deepspeed_plugin", None) is not None:
         script.checkpointed_layers = 0
         return

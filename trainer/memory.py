@@ -169,7 +169,9 @@ def main(arguments: Sequence[str]) -> str:
         InputError, UnavailableError: as `trainer.sft.train` raises them, and without a GPU.
     """
     if not torch.cuda.is_available():
-        raise UnavailableError("probe: measures a CUDA GPU, and there is none here; run it on the machine that will train")
+        raise UnavailableError(
+            "probe: measures a CUDA GPU, and there is none here; run it on the machine that will train"
+        )
     script, training, model_config = sft.parse(arguments)
     training.eval_strategy = "no"
     trainer = sft.build(script, training, model_config)
