@@ -13,14 +13,13 @@ from trl.models.utils import unwrap_model_for_generation
 
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import Prediction
-from dataset_builder.schema import Anomaly
 from metric_semap.measurement import Options, measure
 from metric_semap.similarity import BertScoreSimilarity
 from trainer.examined import Examined
 from trainer.examples import Sample, evaluation_sample, named_samples, training_rows
 from trainer.predict import predict
 
-__all__ = ["METRICS", "Examination", "ExaminationArguments", "as_record", "check_examination", "examine", "samples_of"]
+__all__ = ["METRICS", "Examination", "ExaminationArguments", "check_examination", "examine", "samples_of"]
 
 METRICS = ("SemAP_Full", "SemF1_Full", "false_alarm_rate", "parseable")
 """What an examination logs, each as `eval_…`: the metric's numbers without clean pictures, how many of those something was
@@ -150,22 +149,19 @@ class Examination(TrainerCallback):  # type: ignore[misc]
                 self._tell_tensorboard(f"examined/{name or 'held_out'}", shown, state.global_step)
 
     def _scores(self, sample: Sample, predictions: list[Prediction]) -> list[tuple[str, float]]:
-        references = [[as_record(anomaly) for anomaly in truth] for truth in sample.references]
-        answers = [[as_record(anomaly) for anomaly in prediction.anomalies] for prediction in predictions]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            numbers = measure(answers, references, self.similarity, Options(empty="skip", bootstrap=0)).numbers
-        numbers["parseable"] = sum(p.status != "failed" for p in predictions) / len(predictions)
+        answers = [prediction.anomalies for prediction in predictions]
+        scores = measure(answers, sample.references, self.similarity, Options(empty="skip", bootstrap=0)).scores
+        parseable = sum(p.status != "failed" for p in predictions) / len(predictions)
+        values = (scores.full.semap.value, scores.full.semf1.value, scores.counts.false_alarm_rate, parseable)
         # There is no rate of false alarms in a sample without clean pictures.
-        return [(key, numbers[key]) for key in METRICS if not math.isnan(numbers[key])]
+        return [(key, value) for key, value in zip(METRICS, values, strict=True) if not math.isnan(value)]
 
     def _predict(self, sample: Sample, batch_size: int) -> list[Prediction]:
         """The predictions in the sample's order; with several processes each examines its share."""
         accelerator = self.trainer.accelerator
         with (
-            warnings.catch_warnings(
-                action="ignore", category=FutureWarning
-            ),  # TRL's: it asks for checkpointing's old name
+            # TRL's: it asks for checkpointing's old name.
+            warnings.catch_warnings(action="ignore", category=FutureWarning),
             unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
             accelerator.split_between_processes(list(range(len(sample.references)))) as mine,
         ):
@@ -179,8 +175,3 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         for callback in self.trainer.callback_handler.callbacks:
             if (writer := getattr(callback, "tb_writer", None)) is not None:
                 writer.add_text(tag, text, step)
-
-
-def as_record(anomaly: Anomaly) -> dict[str, Any]:
-    """An anomaly as the metric takes it."""
-    return anomaly.model_dump(include={"name", "phenomenon", "reasoning", "severity", "score"})

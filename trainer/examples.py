@@ -30,12 +30,12 @@ __all__ = [
     "evenly",
     "indexed",
     "named_samples",
-    "other_truths",
     "picture_names",
     "questions",
     "sft_example",
     "training_examples",
     "training_rows",
+    "truths",
     "without_pictures",
 ]
 
@@ -199,7 +199,7 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
 
 
-def other_truths(rows: Any, count: int) -> list[list[Anomaly]]:
+def truths(rows: Any, count: int) -> list[list[Anomaly]]:
     """The anomalies of up to `count` pictures that have some, evenly spaced over a dataset's rows."""
     odd = [truth for row in without_pictures(rows) if (truth := _truth(row))]
     return [odd[index * len(odd) // count] for index in range(count)] if count < len(odd) else odd

@@ -24,13 +24,13 @@ from dataset_builder.schema import Anomaly
 from trainer import loading
 from trainer.base import budgeted_processor, load_base, refuse_stray_parameters
 from trainer.beforehand import check_precision
-from trainer.callbacks import ExaminationArguments, as_record, check_examination, examine, samples_of
+from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
-from trainer.examples import indexed, other_truths
+from trainer.examples import indexed, truths
 from trainer.families import check_coverage, check_family
 from trainer.recipes import CONFIGS, read_recipe, run_command
-from trainer.rewards import OTHERS, Rewards
+from trainer.rewards import POOL, Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import save_adapter, take_push
 from trainer.survey import refuse_failing, survey
@@ -100,7 +100,7 @@ def train(
             *(survey(one.rows, ["anomalies"], processor) for one in samples.values()),
         ]
         refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", *looked)
-    rewards = Rewards(script.encoder, other_truths(rows, OTHERS))
+    rewards = Rewards(script.encoder, truths(rows, POOL))
     with memory_told(script, training):
         model = load_base(model_config)
         prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
@@ -144,7 +144,7 @@ def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
         "image": row["image"],
         "prompt": [{"role": "user", "content": PROMPTS[task]}],  # type: ignore[index]
         "task": task,
-        "references": [as_record(Anomaly(**anomaly)) for anomaly in row["anomalies"] or []],
+        "references": [Anomaly(**anomaly).model_dump(exclude={"remark", "bbox"}) for anomaly in row["anomalies"] or []],
         "label": "fake" if row["label"] in (1, "fake") else "real",
     }
 

@@ -8,6 +8,7 @@ Each function is a reward function of TRL's and is logged by its name. One that 
 counts neither for nor against it.
 """
 
+import random
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,14 +19,16 @@ from metric_semap.matching import greedy_match
 from metric_semap.measurement import views
 from metric_semap.scoring import THRESHOLDS
 from metric_semap.similarity import BertScoreSimilarity
-from trainer.callbacks import as_record
 
-__all__ = ["OTHERS", "Rewards"]
+__all__ = ["POOL", "Rewards"]
 
 ALPHA = 0.5
 
+POOL = 512
+"""Of how many pictures the anomalies are kept to compare with."""
+
 OTHERS = 8
-"""How many other pictures tell what an answer would earn by chance."""
+"""How many of them tell what an answer would earn by chance: for each picture others, for all answers about it the same."""
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -38,13 +41,12 @@ class Rewards:
 
     Args:
         encoder (`str`): as the metric's; loaded when first used, once per process.
-        others (sequence of lists of `Anomaly`): what is wrong with other pictures, none of them clean; those that equal a
-            picture's own are passed over.
+        pool (sequence of lists of `Anomaly`): what is wrong with pictures, none of them clean, from which others are drawn.
     """
 
-    def __init__(self, encoder: str, others: Sequence[Sequence[Anomaly]]) -> None:
+    def __init__(self, encoder: str, pool: Sequence[Sequence[Anomaly]]) -> None:
         self.similarity = BertScoreSimilarity(encoder)
-        self.others = [[as_record(anomaly) for anomaly in truth] for truth in others]
+        self.pool = [list(truth) for truth in pool]
 
     def functions(self) -> list[Any]:
         """The reward functions, as TRL takes them."""
@@ -59,21 +61,21 @@ class Rewards:
         Truth earns 1, whatever chance is; an answer that does not depend on the picture earns 0 on average. Where nothing is
         wrong, saying so earns 1 and anything else 0.
         """
-        said = [[as_record(anomaly) for anomaly in _read(answer).anomalies] for answer in completions]
-        scored = [at for at, kind in enumerate(task) if kind == "anomalies" and references[at]]
-        pairs: list[tuple[list[Any], list[Any]]] = []
-        for at in scored:
-            strangers = [other for other in self.others if other != list(references[at])]
-            pairs += [(said[at], list(truth)) for truth in (references[at], *strangers)]
-        scores = iter(self._worths(pairs))
+        pairs: list[tuple[list[Anomaly], list[Anomaly]]] = []
+        own: dict[int, int] = {}
+        for at, (answer, kind, records) in enumerate(zip(completions, task, references, strict=True)):
+            if kind == "anomalies" and records:
+                own[at] = len(pairs)
+                said, truth = _read(answer).anomalies, [Anomaly(**record) for record in records]
+                pairs += [(said, one) for one in (truth, *self._others(truth))]
+        scores = self._worths(pairs)
         rewards: list[float | None] = [
             None if kind == "verdict" else float(_read(answer).status == "none")
             for answer, kind in zip(completions, task, strict=True)
         ]
-        for at in scored:
-            own = next(scores)
-            chance = [next(scores) for other in self.others if other != list(references[at])]
-            rewards[at] = _lift(own, statistics.fmean(chance) if chance else 0.0)
+        for at, end in zip(own, [*list(own.values())[1:], len(pairs)], strict=True):
+            score, *chance = scores[own[at] : end]
+            rewards[at] = _lift(score, statistics.fmean(chance) if chance else 0.0)
         return rewards
 
     def readable(self, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
@@ -93,12 +95,18 @@ class Rewards:
             for answer, kind, true in zip(completions, task, label, strict=True)
         ]
 
-    def _worths(self, pairs: Sequence[tuple[list[Any], list[Any]]]) -> list[float]:
+    def _others(self, truth: list[Anomaly]) -> list[list[Anomaly]]:
+        """What is wrong with a few other pictures, drawn by what is wrong with this one."""
+        strangers = [other for other in self.pool if other != truth]
+        drawn = random.Random("\n".join(anomaly.phenomenon for anomaly in truth))
+        return drawn.sample(strangers, min(OTHERS, len(strangers)))
+
+    def _worths(self, pairs: Sequence[tuple[list[Anomaly], list[Anomaly]]]) -> list[float]:
         matrices = self.similarity.matrices([said for said, _ in pairs], [truth for _, truth in pairs])
         return [worth(views(one, ALPHA)["Full"], *pair) for one, pair in zip(matrices, pairs, strict=True)]
 
 
-def worth(similarity: Any, said: Records, truth: Records) -> float:
+def worth(similarity: Any, said: Sequence[Anomaly], truth: Sequence[Anomaly]) -> float:
     """What a list of anomalies is worth beside the true one, 0..1: the metric's SemF1, where a pair counts by its severity too.
 
     A pair that is matched at a threshold counts (1 + n) / 2, where n is 1 for the true severity and 0 for one that is 100 away or
@@ -106,14 +114,14 @@ def worth(similarity: Any, said: Records, truth: Records) -> float:
 
     Args:
         similarity (array): [said, truth], 0..1.
-        said, truth (sequence of records): with `severity`.
+        said, truth (sequences of `Anomaly`): whose severities are compared.
     """
     matches = greedy_match(similarity)
     total = 0.0
     for threshold in THRESHOLDS:
         for place, own, value in matches:
             if value >= threshold:
-                total += (1 + _nearness(said[place].get("severity"), truth[own].get("severity"))) / 2
+                total += (1 + _nearness(said[place].severity, truth[own].severity)) / 2
     return 2 * total / len(THRESHOLDS) / (len(said) + len(truth))
 
 

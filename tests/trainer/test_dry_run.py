@@ -29,7 +29,7 @@ def test_a_dry_run_tells_what_it_takes_and_writes_nothing(
 ) -> None:
     """Rows, examples, steps, memory and time; and three examples, of which only the answer has a loss."""
     line = arguments(dataset, tmp_path / "out", tasks=["anomalies", "verdict"], max_steps=-1, num_train_epochs=2)
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         sft.main([*line, "--dry_run"])
     assert not (tmp_path / "out").exists()
     text = capsys.readouterr().out
