@@ -61,21 +61,22 @@ class Rewards:
         Truth earns 1, whatever chance is; an answer that does not depend on the picture earns 0 on average. Where nothing is
         wrong, saying so earns 1 and anything else 0.
         """
-        pairs: list[tuple[list[Anomaly], list[Anomaly]]] = []
-        own: dict[int, int] = {}
-        for at, (answer, kind, records) in enumerate(zip(completions, task, references, strict=True)):
-            if kind == "anomalies" and records:
-                own[at] = len(pairs)
-                said, truth = _read(answer).anomalies, [Anomaly(**record) for record in records]
-                pairs += [(said, one) for one in (truth, *self._others(truth))]
-        scores = self._worths(pairs)
         rewards: list[float | None] = [
             None if kind == "verdict" else float(_read(answer).status == "none")
             for answer, kind in zip(completions, task, strict=True)
         ]
-        for at, end in zip(own, [*list(own.values())[1:], len(pairs)], strict=True):
-            score, *chance = scores[own[at] : end]
-            rewards[at] = _lift(score, statistics.fmean(chance) if chance else 0.0)
+        scored = [at for at, kind in enumerate(task) if kind == "anomalies" and references[at]]
+        pairs: list[tuple[list[Anomaly], list[Anomaly]]] = []
+        places = []
+        for at in scored:
+            said, truth = _read(completions[at]).anomalies, [Anomaly(**record) for record in references[at]]
+            compared = [truth, *self._others(truth)]
+            places.append(slice(len(pairs), len(pairs) + len(compared)))
+            pairs += [(said, one) for one in compared]
+        worths = self._worths(pairs)
+        for at, place in zip(scored, places, strict=True):
+            own, *chance = worths[place]
+            rewards[at] = _lift(own, statistics.fmean(chance) if chance else 0.0)
         return rewards
 
     def readable(self, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:

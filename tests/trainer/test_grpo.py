@@ -151,7 +151,7 @@ def test_only_what_is_seen_is_rewarded(
 
 def test_the_best_constant_answer_earns_little(rendered: list[list[dict[str, Any]]], rewards: Rewards) -> None:
     """Whichever true list is repeated about every picture, a twentieth of the truth's reward at most."""
-    for constant in rendered[:8]:
+    for constant in rendered[:5]:
         rows = [(listing(*constant), "anomalies", truth, "fake") for truth in rendered if truth != constant]
         earned = rewards.explained(**columns(*rows))
         assert sum(earned) / len(earned) <= 0.05  # type: ignore[arg-type]
