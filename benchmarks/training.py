@@ -31,7 +31,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from benchmarks.device import matrix_rate, name, peak_memory, synchronize
 from dataset_builder.building.build import build
@@ -157,6 +157,7 @@ def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
     split = args.gradient_accumulation_steps
     read = read_steps(trainer, WARM_UP + steps)
     trainer.add_callback(clock)
+    trainer.remove_callback(PrinterCallback)
     waited = timed_reading(trainer)
     peak_memory(reset=True)
     trainer.train()

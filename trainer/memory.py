@@ -7,6 +7,7 @@ grows with the batch and falls with every layer that is computed again; four mea
 been run: the longest examples of the data, forward and back. A step keeps its number of examples.
 """
 
+import copy
 import gc
 import math
 import sys
@@ -97,7 +98,8 @@ def batch_measure(trainer: Any, examples: Sequence[Any], *, compiled: bool) -> M
     def measure(batch: int, checkpointed: int) -> Fit | None:
         prepare_decoder(trainer.model, checkpointed=checkpointed, compiled=compiled)
         many = [examples[at % len(examples)] for at in range(batch)]
-        inputs = trainer.data_collator([dict(example) for example in many])
+        texts = ("prompt", "completion")  # the collator writes into their messages
+        inputs = trainer.data_collator([one | {key: copy.deepcopy(one[key]) for key in texts} for one in many])
         seconds = []
         model.train()
         try:
