@@ -66,7 +66,7 @@ def memory_told(script: DecoderArguments, training: Any) -> Iterator[None]:
         if size > 1:
             mends.append(f"lower per_device_train_batch_size ({size}) and raise gradient_accumulation_steps as much")
         mends += [f"lower max_pixels ({pixels})", "set load_in_4bit to true"]
-        raise UnavailableError(f"out of memory: {'; or '.join(mends)}") from None
+        raise UnavailableError(f"out of memory: {'; or '.join(mends)}; `anomreason probe` measures what fits") from None
 
 
 def run(trainer: Any, script: DecoderArguments, training: Any, checkpoint: str | None) -> None:

@@ -18,7 +18,7 @@ from transformers import AttentionInterface
 try:
     from torch.nn.attention.varlen import varlen_attn
 except ImportError:  # before PyTorch 2.10; windows are then batched on every device
-    varlen_attn = None
+    varlen_attn = None  # type: ignore[assignment]
 
 __all__ = ["ATTENTION", "multiply_patches", "prepare_tower", "tower_of"]
 
@@ -86,7 +86,7 @@ class _Look:
             if options.get("output_hidden_states") or any(isinstance(value, Tensor) for value in options.values()):
                 return self.forward(pixels, grid_thw=grid_thw, **options)
             names = self._names(pixels, grid_thw)
-            seen = {name: self.known[name] for name in names if name in self.known}
+            seen = {name: features for name in names if (features := self.known.get(name)) is not None}
             new = {name: names.index(name) for name in names if name not in seen}
             if new:
                 seen |= self._look(pixels, grid_thw, new, options)
@@ -119,24 +119,27 @@ class _Look:
         return {name: [kind[at].clone() for kind in kinds] for at, name in enumerate(new)}
 
     def _forget(self) -> None:
-        taken = sum(part.nbytes for parts in self.known.values() for part in parts)
-        while taken > REMEMBERED:
+        taken = sum(part.nbytes for parts in list(self.known.values()) for part in parts)
+        while taken > REMEMBERED and self.known:
             _, parts = self.known.popitem(last=False)
             taken -= sum(part.nbytes for part in parts)
 
 
 def fingerprints(pictures: Sequence[Tensor]) -> list[list[int]]:
     """Two numbers for each picture, [patches, values], that are the same only for the same bits: sums with random weights."""
-    longest, width = max(map(len, pictures)), pictures[0].shape[1]
-    draw, device = torch.Generator().manual_seed(0), pictures[0].device
-    rows, columns = (
-        torch.randint(-(2**63), 2**63 - 1, (2, size), generator=draw).to(device) for size in (longest, width)
-    )
+    rows = _drawn(max(map(len, pictures)), seed=0).to(pictures[0].device)
+    columns = _drawn(pictures[0].shape[1], seed=1).to(pictures[0].device)
     sums = []
     for picture in pictures:
         bits = picture.contiguous().view(torch.int32 if picture.element_size() == 4 else torch.int16).long()
-        sums.append(torch.stack([((bits * columns[at]).sum(1) * rows[at, : len(picture)]).sum() for at in (0, 1)]))
+        both = [((bits * columns[:, at]).sum(1) * rows[: len(picture), at]).sum() for at in (0, 1)]
+        sums.append(torch.stack(both))
     return torch.stack(sums).tolist()  # type: ignore[no-any-return]
+
+
+def _drawn(count: int, seed: int) -> Tensor:
+    """Random numbers of 64 bits, [count, 2]; the first ones are the same whatever `count` is."""
+    return torch.randint(-(2**63), 2**63 - 1, (count, 2), generator=torch.Generator().manual_seed(seed))
 
 
 def attend(
@@ -153,7 +156,7 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention within windows, all of a layer's in one call, as `transformers.AttentionInterface` wants it.
 
-    On CUDA in 16 bits that is PyTorch's variable-length flash attention. Elsewhere the windows are a batch for
+    On a GPU in 16 bits that is PyTorch's variable-length flash attention. Elsewhere the windows are a batch for
     `scaled_dot_product_attention`; shorter ones are padded with keys that nobody attends to.
 
     Args:
@@ -164,21 +167,29 @@ def attend(
     Returns:
         The result, [1, tokens, heads, dimensions], and no weights.
     """
-    parts = [part.squeeze(0).transpose(0, 1) for part in (query, key, value)]  # [tokens, heads, dimensions]
-    if varlen_attn is not None and query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+    q, k, v = (part.squeeze(0).transpose(0, 1) for part in (query, key, value))  # [tokens, heads, dimensions]
+    if _has_packed(query):
         bounds = cu_seq_lens_q.to(torch.int32)
-        return varlen_attn(*parts, bounds, bounds, max_length_q, max_length_q).unsqueeze(0), None
+        packed: Any = varlen_attn
+        return packed(q, k, v, bounds, bounds, max_length_q, max_length_q).unsqueeze(0), None
     lengths = cu_seq_lens_q.diff()
     if bool((lengths == max_length_q).all()):
-        batch = [part.unflatten(0, (-1, max_length_q)).transpose(1, 2) for part in parts]
-        found = F.scaled_dot_product_attention(*batch, scale=scaling)
+        q, k, v = (part.unflatten(0, (-1, max_length_q)).transpose(1, 2) for part in (q, k, v))
+        found = F.scaled_dot_product_attention(q, k, v, scale=scaling)
         return found.transpose(1, 2).flatten(0, 1).unsqueeze(0), None
     offsets = torch.arange(max_length_q, device=query.device)
     filled = offsets < lengths.unsqueeze(1)  # [windows, longest]
     places = (cu_seq_lens_q[:-1].unsqueeze(1) + offsets).clamp(max=query.shape[2] - 1)
-    batch = [part[places].transpose(1, 2) for part in parts]
-    found = F.scaled_dot_product_attention(*batch, attn_mask=filled[:, None, None], scale=scaling)
+    q, k, v = (part[places].transpose(1, 2) for part in (q, k, v))
+    found = F.scaled_dot_product_attention(q, k, v, attn_mask=filled[:, None, None], scale=scaling)
     return found.transpose(1, 2)[filled].unsqueeze(0), None
+
+
+def _has_packed(query: Tensor) -> bool:
+    """Whether PyTorch's variable-length attention runs here: 16 bits on a GPU from Ampere on."""
+    if varlen_attn is None or not query.is_cuda or query.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    return torch.cuda.get_device_capability(query.device) >= (8, 0)
 
 
 AttentionInterface.register(ATTENTION, attend)
