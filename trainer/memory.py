@@ -58,23 +58,22 @@ def propose(measure: Measure, batches: Sequence[int], layers: int, budget: float
     least = measure(batches[0], layers)
     if least is None or least.peak > budget:
         return []
-    found = [least]
     # What a layer keeps of an example: from as few layers computed again as fit.
     free = next((fit for kept in (layers, layers // 2, 1) if (fit := measure(batches[0], layers - kept))), least)
     kept = layers - free.checkpointed
     per_layer = (free.peak - least.peak) / (kept * batches[0]) if kept else math.inf
-    if free.peak <= budget:
-        found.append(free)
-    for batch in batches[1:]:
-        everything = measure(batch, layers)
+    known = {(fit.batch, fit.checkpointed): fit for fit in (least, free)}
+    found: list[Fit] = []
+    for batch in batches:
+        everything = known.get((batch, layers)) or measure(batch, layers)
         if everything is None or everything.peak > budget:
             break
         spare = (budget - everything.peak) / (per_layer * batch) if per_layer > 0 else layers
         again = layers - min(layers, math.floor(spare))
-        fit = everything if again == layers else measure(batch, again)
+        known[batch, layers] = everything
+        fit = known.get((batch, again)) or measure(batch, again)
         if fit is None or fit.peak > budget:  # not quite linear: a tenth of the layers more
-            again = min(layers, again + max(1, layers // 10))
-            fit = measure(batch, again)
+            fit = measure(batch, min(layers, again + max(1, layers // 10)))
         best = fit if fit is not None and fit.peak <= budget else everything
         found.append(best)
         if best.seconds > 1.05 * min(one.seconds for one in found):

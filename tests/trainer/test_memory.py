@@ -27,12 +27,13 @@ def test_the_proposal_fills_memory_with_the_fewest_layers_computed_again() -> No
 
 @pytest.mark.parametrize("holds", [19e9, 24e9, 40e9, 80e9])
 def test_whatever_is_proposed_fits(holds: float) -> None:
-    """In the order of speed, on GPUs of several sizes; on the smallest, one example with every layer computed again."""
+    """In the order of speed, on GPUs of several sizes; on the smallest, two examples with every layer computed again."""
     fits = propose(gpu(17e9, 0.5e9, 0.33e9, holds), [1, 2, 4, 8, 16], LAYERS, 0.95 * holds)
     assert fits
     assert all(fit.peak <= 0.95 * holds for fit in fits)
     assert fits == sorted(fits, key=lambda fit: fit.seconds)
-    assert (fits[0].checkpointed == LAYERS) == (holds == 19e9)
+    if holds == 19e9:
+        assert [(fit.batch, fit.checkpointed) for fit in fits] == [(2, LAYERS), (1, LAYERS - 1)]
 
 
 def test_memory_that_grows_faster_than_foreseen_is_met_with_more_layers_computed_again() -> None:
