@@ -55,5 +55,7 @@ def test_where_not_even_one_example_fits_nothing_is_proposed() -> None:
 def test_without_a_gpu_there_is_nothing_to_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, before anything is loaded."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(UnavailableError, match=r"probe: measures a CUDA GPU, and there is none here; run it on the machine"):
+    with pytest.raises(
+        UnavailableError, match=r"probe: measures a CUDA GPU, and there is none here; run it on the machine"
+    ):
         main(["--config", "anomreasonor_7b"])

@@ -41,6 +41,8 @@ def test_a_step_of_one_batch_keeps_the_trainer_s_order(
     accumulation: int, ordered: bool, dataset: Path, tmp_path: Path
 ) -> None:
     """There is nothing to deal out; with several batches a step's are by length."""
-    line = arguments(dataset, tmp_path / "out", tasks=["anomalies", "verdict"], gradient_accumulation_steps=accumulation)
+    line = arguments(
+        dataset, tmp_path / "out", tasks=["anomalies", "verdict"], gradient_accumulation_steps=accumulation
+    )
     trainer = sft.build(*sft.parse(line))
     assert isinstance(trainer._get_train_sampler(), StepOrder) is ordered
