@@ -259,7 +259,6 @@ def audit(
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
     from agent.served import answer
     from dataset_builder.contestants import Outcome
-    from dataset_builder.errors import PictureError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
     from trainer.evaluation.audit_page import print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
@@ -270,20 +269,12 @@ def audit(
     steps = Steps(checked.asks)
 
     def served(shown: Shown) -> Outcome:
-        def content(image_id: str) -> bytes:
-            try:
-                return shown.content(image_id)
-            except PictureError:
-                return b""  # no picture: it is counted as failed, like one that cannot be decoded
-
-        pictures = ((image_id, content(image_id)) for image_id in shown.ids)
-        count, path = len(shown.ids), shown.path
-        return answer(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
+        return answer(checked.reviewer, shown.pictures, shown.path, steps, shown.budget, checked.prices)
 
     here = local_reviewer(checked.reviewer, steps)
 
     def ask(shown: Shown) -> Outcome:
-        steps.step(printable(f"{shown.name}: {len(shown.ids)} pictures"))
+        steps.step(printable(f"{shown.name}: {len(shown.pictures)} pictures"))
         return served(shown) if checked.reviewer.is_remote else here(shown)
 
     try:

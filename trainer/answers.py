@@ -9,13 +9,13 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from PIL import Image
 
+from dataset_builder.boxes import rescaled
 from dataset_builder.errors import UnavailableError
-from dataset_builder.pictures import upright
+from dataset_builder.pictures import Prepared, prepare
 from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
-from dataset_builder.schema import Anomaly
 from trainer.decoding import decoder, ends
-from trainer.verdict import Verdict, judge
+from trainer.verdict import Judgement, judge
 
 __all__ = ["MAX_NEW_TOKENS", "Predictor", "predict"]
 
@@ -74,7 +74,7 @@ class Predictor:
         Raises:
             UnavailableError: if memory does not suffice for the batch.
         """
-        batch = [(image_id, upright(image, image_id)) for image_id, image in pictures]
+        batch = [(image_id, prepare(image, image_id)) for image_id, image in pictures]
         if not batch:
             return []
         try:
@@ -85,9 +85,9 @@ class Predictor:
             fix = "give a smaller one" if len(batch) > 1 else "give a smaller model or fewer pixels"
             raise UnavailableError(f"--batch-size {len(batch)}: out of memory; {fix}") from None
 
-    def _verdicts(self, batch: list[tuple[str, Image.Image]]) -> list[Prediction]:
+    def _verdicts(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
         started = time.monotonic()
-        verdicts = self._judge([image for _, image in batch])
+        verdicts = self._judge([picture.image for _, picture in batch])
         seconds = round((time.monotonic() - started) / len(batch), 3)
         return [
             Prediction(
@@ -101,13 +101,13 @@ class Predictor:
             for (image_id, _), verdict in zip(batch, verdicts, strict=True)
         ]
 
-    def _judge(self, images: list[Image.Image]) -> list[Verdict]:
+    def _judge(self, images: list[Image.Image]) -> list[Judgement]:
         return judge(self.model, self.processor, self._inputs(images, "verdict"))
 
-    def _anomalies(self, batch: list[tuple[str, Image.Image]]) -> list[Prediction]:
+    def _anomalies(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
         started = time.monotonic()
-        images = [image for _, image in batch]
-        asked = self._judge(images) if "verdict" in TASKS[self.task] else [Verdict(None, None, "")] * len(batch)
+        images = [picture.image for _, picture in batch]
+        asked = self._judge(images) if "verdict" in TASKS[self.task] else [Judgement(None, None, "")] * len(batch)
         inputs = self._inputs(images, "grounded" if self.task == "grounded" else "anomalies")
         with torch.inference_mode():
             answers = self._decode(inputs, self.max_new_tokens)
@@ -115,7 +115,7 @@ class Predictor:
         side = self.processor.image_processor.patch_size
         shown = [(grid[2] * side, grid[1] * side) for grid in inputs["image_grid_thw"].tolist()]
         predictions = []
-        for (image_id, image), tokens, verdict, size in zip(batch, answers, asked, shown, strict=True):
+        for (image_id, picture), tokens, verdict, shown_size in zip(batch, answers, asked, shown, strict=True):
             ended = bool(tokens) and tokens[-1] in stops
             prediction = Prediction.from_answer(
                 image_id,
@@ -126,23 +126,12 @@ class Predictor:
                 seconds=seconds,
                 tokens=len(tokens),
             )
-            if any(anomaly.bbox for anomaly in prediction.anomalies):
-                anomalies = [_to_picture(anomaly, image, *size) for anomaly in prediction.anomalies]
-                prediction = prediction.model_copy(update={"anomalies": anomalies})
-            predictions.append(prediction)
+            # The model gives boxes in the pixels it was shown.
+            anomalies = [rescaled(anomaly, shown_size, picture.size) for anomaly in prediction.anomalies]
+            predictions.append(prediction.model_copy(update={"anomalies": anomalies}))
         return predictions
 
     def _inputs(self, images: list[Image.Image], task: Task) -> Any:
         prompt = self.processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
         inputs = self.processor(images=images, text=[prompt] * len(images), padding=True, return_tensors="pt")
         return inputs.to(self.model.device)
-
-
-def _to_picture(anomaly: Anomaly, image: Image.Image, width: int, height: int) -> Anomaly:
-    """The model gives boxes in the pixels it was shown, `width` × `height`; bring them to the picture's own."""
-    if anomaly.bbox is None:
-        return anomaly
-    x, y = image.width / width, image.height / height
-    x0, y0, x1, y1 = anomaly.bbox
-    box = (min(x0 * x, image.width), min(y0 * y, image.height), min(x1 * x, image.width), min(y1 * y, image.height))
-    return anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})

@@ -15,9 +15,9 @@ from trl.data_utils import apply_chat_template, prepare_multimodal_messages
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from trainer.beforehand import weight_bytes
-from trainer.examples import Sample, picture_names, sft_example, without_pictures
+from trainer.examples import Sample, picture_names, sft_example, turns, without_pictures
 from trainer.expectation import device_bytes, operations, size_of
-from trainer.survey import Survey, turns
+from trainer.survey import Survey
 
 __all__ = ["COMPILED", "SHARE", "Material", "describe"]
 

@@ -18,6 +18,7 @@ import trl
 
 from dataset_builder.building.sft import sft_row
 from dataset_builder.errors import InputError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
@@ -36,6 +37,7 @@ __all__ = [
     "training_examples",
     "training_rows",
     "truths",
+    "turns",
     "without_pictures",
 ]
 
@@ -257,12 +259,23 @@ def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
     return [task for task in tasks if not (unknown and task == "anomalies")]
 
 
+def turns(row: Mapping[str, Any], question: Any) -> list[dict[str, str]]:
+    """The turns of an example, its answer last; the row may come without its picture."""
+    if "prompt" in row:
+        return [*row["prompt"], *row["completion"]][: question + 1]
+    example = sft_row({**row, "image": None}, question)
+    return [*example["prompt"], *example["completion"]]
+
+
 def sft_example(row: Mapping[str, Any], question: Any) -> dict[str, Any]:
-    """A row and one of its `questions` as an SFT example."""
-    if "prompt" not in row:
-        return sft_row(row, question)
-    turns = [*row["prompt"], *row["completion"]]
-    return {"images": row["images"], "prompt": turns[:question], "completion": [turns[question]]}
+    """A row and one of its `questions` as an SFT example, with the very pixels that the model is shown when it predicts."""
+    said = turns(row, question)
+    pictures = row["images"] if "prompt" in row else [row["image"]]
+    return {
+        "images": [prepare(picture).image for picture in pictures],
+        "prompt": said[:-1],
+        "completion": said[-1:],
+    }
 
 
 def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:

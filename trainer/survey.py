@@ -19,10 +19,11 @@ import datasets
 from PIL import Image
 
 from dataset_builder.errors import InputError, shorten
-from trainer.examples import picture_names, questions, sft_example
+from dataset_builder.pictures import prepare
+from trainer.examples import picture_names, questions, turns
 from trainer.loading import first_line
 
-__all__ = ["Survey", "refuse_failing", "survey", "turns"]
+__all__ = ["Survey", "refuse_failing", "survey"]
 
 _AT_ONCE = 64
 
@@ -82,20 +83,12 @@ def refuse_failing(place: str, *surveys: Survey) -> None:
         )
 
 
-def turns(row: Mapping[str, Any], question: Any) -> list[dict[str, str]]:
-    """The turns of an example, its answer last; the row may come without its picture."""
-    example = sft_example({"image": None, "images": None, **row}, question)
-    return [*example["prompt"], *example["completion"]]
-
-
 def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[int, str | None]:
     """A picture's image tokens, and why it would fail."""
     try:
         content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as picture:
-            picture.draft("L", picture.size)  # of a JPEG the brightness: all of its data is read
-            picture.load()
-            width, height = picture.size
+            width, height = prepare(picture).image.size
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception as error:
         return 0, f"its picture cannot be decoded ({first_line(error)})"

@@ -16,7 +16,7 @@ from dataset_builder import atomic
 from dataset_builder.building.card import Built, Table, write_card
 from dataset_builder.building.features import DESCRIPTIONS, example
 from dataset_builder.building.read_back import is_dataset
-from dataset_builder.building.sft import Recipe, Turns, sft_example, sft_turns
+from dataset_builder.building.sft import Recipe, Turns, conversation_row, sft_turns
 from dataset_builder.building.shards import ShardWriter
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.picture_header import check_structure
@@ -179,7 +179,7 @@ def _write(
             if row.candidates is not None and row.split:
                 write(f"candidates/{row.split}", "candidates", example(row, "candidates", data))
             for split, one in turns.get(row.image_id, ()):
-                write(f"sft/{split}", "sft", sft_example(one, data))
+                write(f"sft/{split}", "sft", conversation_row(one, data))
             if done % 256 == 0 or done == len(rows):
                 progress("write", done, len(rows))
     return _tables(writers, two=two)

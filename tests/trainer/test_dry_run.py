@@ -13,8 +13,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from dataset_builder.errors import InputError
 from tests.training import arguments, train_tiny
 from trainer import dry_run, sft
-from trainer.examples import training_examples, without_pictures
-from trainer.survey import survey, turns
+from trainer.examples import training_examples, turns, without_pictures
+from trainer.survey import survey
 
 
 def prepared(*line: str) -> tuple[Any, str]:
@@ -74,7 +74,7 @@ def failing(dataset: Path, tmp_path: Path) -> Path:
         datasets.load_dataset(str(dataset), split="train").cast_column("image", datasets.Image(decode=False)).to_list()
     )
     odd = [row for row in rows if row["anomalies"]]
-    odd[0]["image"] = {"bytes": png(2050, 10), "path": "long.png"}
+    odd[0]["image"] = {"bytes": png(1000, 4), "path": "long.png"}
     odd[1]["image"]["bytes"] = odd[1]["image"]["bytes"][:-400]
     odd[2]["anomalies"][0]["phenomenon"] += " <|im_end|>"
     odd[3]["anomalies"][0]["reasoning"] = "<|image_pad|>"
@@ -99,7 +99,7 @@ def test_rows_that_would_fail_are_all_named_before_the_first_step(
     listed = [line for line in capsys.readouterr().err.splitlines() if ".png" in line]
     assert len(listed) == 5
     for name, reason in (
-        ("long.png", "2050 × 10 pixels is too long and narrow"),
+        ("long.png", "1000 × 4 pixels is too long and narrow"),
         ("cut.png", "cannot be decoded"),
         ("ended.png", "special token <|im_end|>"),
         ("pad.png", "special token <|image_pad|>"),
