@@ -9,17 +9,20 @@ from pathlib import Path
 from agent.budget import read_prices
 from agent.direct import examine, predict
 from agent.plans import Settings
+from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
 from agent.simulated import MODEL
+from dataset_builder import owned
 from dataset_builder.contestants import Contestant, Limits, Outcome
 from dataset_builder.errors import InputError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction
+from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.stored import StoredPictures, open_split
 from dataset_builder.terminal import Steps
 
-__all__ = ["answer", "answer_split", "examine_files", "predict_split"]
+__all__ = ["answer", "answer_split", "check_served", "contestant_checks", "examine_files", "predict_split"]
 
 
 def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
@@ -35,6 +38,20 @@ def examine_files(paths: list[Path], model: str | None, adapter: str | None, bas
         open_picture(path)
     return examine(
         StoredPictures([str(path) for path in paths], lambda path: Path(path).read_bytes()), endpoint, "both"
+    )
+
+
+def check_served(dataset: str, split: str, model: str | None, adapter: str | None, base_url: str, out: Path) -> None:
+    """Look at what predicting a split through a server needs.
+
+    Raises:
+        InputError: listing everything that is not ready.
+    """
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: check_endpoint(_endpoint(model, adapter, base_url).model, base_url),
+        lambda: open_split(dataset, split),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from accelerate import PartialState
 from peft import PeftConfig, PeftModel
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, ModelConfig
 
 from dataset_builder.errors import InputError, UnavailableError
@@ -30,10 +30,11 @@ from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.examples import indexed, truths
 from trainer.families import check_coverage, check_family
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import POOL, Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
 from trainer.survey import refuse_failing, survey
 
 __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
@@ -76,21 +77,25 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    check_data_arguments(script, training, model_config)
-    if not script.adapter:
-        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
-    if script.dataset_streaming:
-        raise InputError(
-            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
-        )
-    check_examination(script, training)
-    take_checkpointing(script, training)
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.encoder,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: (
+            script.adapter and resume_point(training, base, _rank(script.adapter, base), overwrite=script.overwrite)
+        ),
+    )
     push = take_push(script, training, base)
+    assert script.adapter is not None
     check_precision(training)
     rank = _rank(script.adapter, base)
     check_family(base, loading.read_config(base, model_config.model_revision), training=True)
-    checkpoint = resume_point(training, base, rank)
+    checkpoint = resume_point(training, base, rank, overwrite=script.overwrite)
+    take_checkpointing(script, training)
     rows, samples = samples_of(script, training)
     if "prompt" in rows.column_names:
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")
@@ -119,12 +124,26 @@ def train(
                 callbacks=list(callbacks),
             )
     trainer.base = base
+    if callbacks:
+        trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
     check_coverage(trainer.model)
     if samples:
         examine(trainer, samples, script)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
+
+
+def _check(script: ScriptArguments, training: GRPOConfig, model: ModelConfig) -> None:
+    """Refuse what cannot be rewarded."""
+    check_data_arguments(script, training, model)
+    if not script.adapter:
+        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
+    if script.dataset_streaming:
+        raise InputError(
+            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
+        )
+    check_examination(script, training)
 
 
 def _rank(adapter: str, base: str) -> int:

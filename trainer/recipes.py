@@ -3,6 +3,8 @@
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,7 +52,22 @@ def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = 
             raise UnavailableError(
                 f"--config {recipe}: bf16 needs a GPU that has it, and there is none here; give --use_cpu true or a GPU"
             ) from None
-        raise InputError(f"--config {recipe}: {loading.first_line(error)}") from None
+        near = _near(kinds, arguments)
+        raise InputError(near or f"--config {recipe}: {loading.first_line(error)}") from None
+
+
+def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
+    """What was meant by an option that none of `kinds` has; empty if all are known."""
+    known = {field.name for kind in kinds for field in fields(kind)} | {"config"}
+    for argument in arguments:
+        name = argument.removeprefix("--").split("=")[0].replace("-", "_")
+        # argparse takes the beginning of a name for it.
+        if argument.startswith("--") and not any(option.startswith(name.removeprefix("no_")) for option in known):
+            near = get_close_matches(name, known, 1)
+            return f"no such option: --{name}" + (
+                f"; did you mean --{near[0]}?" if near else "; --help says where all are"
+            )
+    return ""
 
 
 def _find(given: str, folder: Path) -> Path:

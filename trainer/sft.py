@@ -28,9 +28,10 @@ from trainer.examples import indexed, sft_example, training_examples
 from trainer.families import check_coverage
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
 from trainer.survey import refuse_failing, survey
 
 __all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"]
@@ -98,8 +99,17 @@ def train(
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.eval_encoder if training.eval_strategy != "no" else None,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: resume_point(training, base, model_config.lora_r, overwrite=script.overwrite),
+    )
     push = take_push(script, training, base)
-    checkpoint = resume_point(training, base, model_config.lora_r)
+    checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
     trainer = build(script, training, model_config, callbacks)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, trainer.processing_class, base, push)
