@@ -164,6 +164,9 @@ def predict(
     ] = "anomalies",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer in tokens, 1,024 unless given; local models only.")
+    ] = None,
     merge: Merge = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Discard existing predictions and start over.")
@@ -171,12 +174,19 @@ def predict(
     base_url: BaseUrl = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume."""
+    from dataset_builder.errors import InputError
+
     if base_url is None:
         require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     heading = f"predict {dataset} [{split}] with {named}"
     if base_url is not None:
+        if max_new_tokens is not None:
+            raise InputError(
+                f"--max-new-tokens {max_new_tokens}: is for local models; leave it out, an answer of a server that is cut off "
+                "is asked for again with room for twice as much"
+            )
         from agent.served import check_served, predict_split
 
         check_served(dataset, split, model, adapter, base_url, out)
@@ -212,6 +222,7 @@ def predict(
             task=task,  # type: ignore[arg-type]
             merge=merge,
             restart=overwrite,
+            max_new_tokens=max_new_tokens,
         )
     typer.echo(f"{out}")
     if failed:

@@ -1,6 +1,7 @@
-"""The commands that train, and that use what was trained: quickstart, train, grpo, merge."""
+"""The commands that train, and that use what was trained: quickstart, train, grpo, merge, serve."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,8 +122,23 @@ def train(
     from trainer.sft import train as run
 
     script, training, base = parse(_arguments(context, config, dataset, out, model))
+    if script.dry_run:
+        from trainer.dry_run import describe
+        from trainer.sft import prepare
+
+        typer.echo(describe(prepare(script, training, base), script, training, base))
+        return
     training.disable_tqdm = True  # the progress shown is ours
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
+
+
+@app.command(context_settings=_FORWARD)
+def probe(context: typer.Context) -> None:
+    """Measure which batch size and checkpointing fit this GPU best: --config RECIPE and its options, as for train."""
+    require("probe", "train")
+    from trainer.memory import main as run
+
+    typer.echo(run(context.args))
 
 
 @app.command()
@@ -162,3 +178,34 @@ def grpo(
     script, training, base = parse(_arguments(context, config, dataset, out, model))
     training.disable_tqdm = True
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
+
+
+@app.command()
+def serve(
+    adapter: Annotated[
+        str | None, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="vllm or transformers.")] = "vllm",
+    merged: Annotated[
+        Path | None,
+        typer.Option(help="Where the merged model is or goes; unless given, the adapter's name with -merged."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    run: Annotated[bool, typer.Option("--run", help="Execute the commands instead of printing them.")] = False,
+) -> None:
+    """Print the commands that serve a model, or an adapter merged into its base, to many clients; --run executes them."""
+    require("serve", "train")
+    from trainer.serve import serving
+
+    found = serving(adapter, model=model, engine=engine, merged=merged, host=host, port=port)
+    for line in found.lines():
+        typer.echo(line)
+    ask = ["anomreason", "predict", "--base-url", found.base_url, "--model", found.name, "--batch-size", "64"]
+    typer.echo(f"# then: {shlex.join(ask)} --dataset DATASET --out preds.json")
+    if run:
+        found.run()

@@ -8,6 +8,7 @@ import torch
 
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.stored import load_split
+from trainer.families import check_family
 
 __all__ = [
     "TINY",
@@ -17,6 +18,8 @@ __all__ = [
     "load",
     "load_processor",
     "load_split",
+    "processor_of",
+    "read_config",
     "resolve",
     "unreachable",
 ]
@@ -28,6 +31,20 @@ TINY = Path(__file__).parent / "tiny" / "model"
 def resolve(model: str) -> str:
     """The place of a model: `tiny` is the shipped one, anything else stays as it is."""
     return str(TINY) if model == "tiny" else model
+
+
+def read_config(model: str, revision: str | None = None) -> Any:
+    """A model's configuration.
+
+    Raises:
+        UnavailableError: if there is no such model, or it is out of reach.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolve(model), revision=revision)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(unreachable(model, error)) from None
 
 
 def load_processor(model: str) -> Any:
@@ -73,16 +90,19 @@ def load(
     """
     from transformers import AutoModelForImageTextToText
 
+    from trainer.tower import prepare_tower
+
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
-    processor = _processor(model, adapter)
+    check_family(model, read_config(model), training=False)
+    processor = processor_of(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
             resolve(model), dtype=dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
         )
     except (OSError, ValueError) as error:
         raise UnavailableError(unreachable(model, error)) from None
-    _multiply_patches(loaded)
+    prepare_tower(loaded)
     if adapter is not None:
         loaded = _with_adapter(loaded, model, adapter)
         if merge:
@@ -90,21 +110,7 @@ def load(
     return loaded.to(device).eval(), processor
 
 
-class _Patches(torch.nn.Conv3d):
-    """A convolution that sees each patch once, its kernel being its stride, as the one matrix product that it is: far faster."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        product = torch.nn.functional.linear(input.flatten(1), self.weight.flatten(1), self.bias)
-        return product.view(*product.shape, 1, 1, 1)
-
-
-def _multiply_patches(model: Any) -> None:
-    embed = getattr(getattr(model.model, "visual", None), "patch_embed", None)
-    if type(proj := getattr(embed, "proj", None)) is torch.nn.Conv3d and proj.stride == proj.kernel_size:
-        proj.__class__ = _Patches  # parameters and their names stay what they are
-
-
-def _processor(model: str, adapter: str | None) -> Any:
+def processor_of(model: str, adapter: str | None) -> Any:
     """The adapter's own, as pictures must come in as many pixels as in its training; else the model's."""
     if adapter is not None:
         try:

@@ -1,5 +1,6 @@
 """Merges an adapter into its base: one model, for servers that take no adapters."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from dataset_builder import owned
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.publishing.hub import is_repo_id
 from trainer.loading import base_of, first_line, load
+from trainer.settings import fingerprint
 
-__all__ = ["merge"]
+__all__ = ["MERGED", "merge", "merged_from"]
+
+MERGED = "merged.json"
+"""Beside the merged weights: what adapter they were made from, by its content."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -47,8 +52,14 @@ def merge(adapter: str, out: Path, *, model: str | None = None, dtype: str = "au
             raise OutputError(
                 f"{out}: cannot be written ({first_line(error)}); make room there, then merge again"
             ) from None
+        (work / MERGED).write_text(json.dumps(merged_from(adapter)) + "\n", encoding="utf-8")
         (work / "README.md").write_text(_card(base, adapter, merged), encoding="utf-8")
     return out
+
+
+def merged_from(adapter: str) -> dict[str, str]:
+    """What `MERGED` says of a model that was merged from an adapter as it is now."""
+    return {"adapter": fingerprint(adapter, "adapter_config.json")["content"]}
 
 
 def _own_dtype(base: str) -> torch.dtype:

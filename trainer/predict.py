@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
 from dataset_builder.prompts import PROMPTS, TASKS, Asked
 from dataset_builder.stored import StoredPictures, open_split
-from trainer.answers import MAX_NEW_TOKENS, predict
+from trainer.answers import MAX_NEW_TOKENS, Predictor, predict
 from trainer.loading import base_of, load
 from trainer.settings import fingerprint, go_on
 
@@ -41,6 +41,7 @@ def predict_dataset(
     task: Asked = "anomalies",
     merge: bool = True,
     restart: bool = False,
+    max_new_tokens: int | None = None,
 ) -> int:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
@@ -53,7 +54,8 @@ def predict_dataset(
         images (container of `str`, *optional*): only the pictures of these names.
         task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
             anomalies, not asked for, are empty.
-        restart (`bool`): begin anew instead of going on.
+        restart (`bool`): discard existing predictions and start over.
+        max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.
 
     Returns:
         How many of the pictures have no readable answer.
@@ -68,12 +70,13 @@ def predict_dataset(
     stored = open_split(dataset, split, config)
     pictures = (stored if images is None else stored.among(images)).first(limit)
     base = model or (base_of(adapter) if adapter else "tiny")
+    longest = max_new_tokens or MAX_NEW_TOKENS
     settings = {
         "model": fingerprint(base),
         "adapter": fingerprint(adapter, "adapter_config.json") if adapter else None,
         "task": task,
         "prompts": {asked: PROMPTS[asked] for asked in TASKS[task]},
-        "max_new_tokens": MAX_NEW_TOKENS,
+        "max_new_tokens": longest,
     }
     with PredictionWriter(out, resume=not restart) as writer:
         go_on(writer, settings, {name: _hash(pictures, name) for name in pictures.ids}, set(stored.ids))
@@ -81,13 +84,13 @@ def predict_dataset(
         batches = [pictures.ids[at : at + batch_size] for at in range(0, len(pictures), batch_size)]
         open_batches = [batch for batch in batches if not writer.done.issuperset(batch)]
         if open_batches:
-            loaded = load(base, adapter, merge=merge)
+            answer = Predictor(*load(base, adapter, merge=merge), task, longest)
             done = sum(len(batch) for batch in batches) - sum(len(batch) for batch in open_batches)
             with progress.bar("pictures", len(pictures)) as show:
                 show(done)
                 for batch in open_batches:
-                    answers = _predict_batch(pictures, batch, *loaded, task)
-                    writer.append(*(answer for answer in answers if answer.image_id not in writer.done))
+                    predicted = _predict_batch(pictures, batch, answer)
+                    writer.append(*(one for one in predicted if one.image_id not in writer.done))
                     done += len(batch)
                     show(done)
     return _failed(writer.rows_path, set(pictures.ids))
@@ -105,14 +108,12 @@ def _failed(rows_path: Path, names: set[str]) -> int:
     return sum(row.status == "failed" for name, row in read_predictions(rows_path).items() if name in names)
 
 
-def _predict_batch(
-    pictures: StoredPictures, names: list[str], model: Any, processor: Any, task: Asked
-) -> list[Prediction]:
+def _predict_batch(pictures: StoredPictures, names: list[str], answer: Predictor) -> list[Prediction]:
     opened, answers = [], {}
     for name in names:
         try:
             opened.append((name, open_picture(name, pictures.content(name))))
         except PictureError as error:
             answers[name] = Prediction(image_id=name, status="failed", finish_reason=str(error))
-    answers |= {answer.image_id: answer for answer in predict(opened, model, processor, task, len(names))}
+    answers |= {prediction.image_id: prediction for prediction in answer(opened)}
     return [answers[name] for name in names]

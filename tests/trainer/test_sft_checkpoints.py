@@ -162,7 +162,7 @@ def test_out_of_memory_says_which_settings_to_lower(dataset: Path, tmp_path: Pat
     exhaust = At(1, lambda: torch.empty(10**15))
     with pytest.raises(
         UnavailableError,
-        match=r"out of memory: set gradient_checkpointing to true; or lower per_device_train_batch_size \(2\) .*max_pixels",
+        match=r"out of memory: set activation_checkpointing to true; or lower per_device_train_batch_size \(2\) .*max_pixels",
     ):
         sft.train(*sft.parse(arguments(dataset, tmp_path / "run")), callbacks=[exhaust])
 
