@@ -62,7 +62,7 @@ def test_served_answers_are_those_of_predict(adapter: Path, tmp_path: Path) -> N
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen([*line, "--run"], stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while True:
             try:
                 urllib.request.urlopen(url.replace("/v1", "/health"), timeout=5).close()
