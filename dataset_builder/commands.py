@@ -112,7 +112,7 @@ def sft(
     """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
     config = {name: str(value) if isinstance(value, Path) else value for name, value in locals().items()}
     from dataset_builder.building.allowlists import allowed, read_allowlist, read_split_file
-    from dataset_builder.building.build import BuildError
+    from dataset_builder.building.build import stop_for_errors
     from dataset_builder.building.llava import conversations, write_llava, write_metadata
     from dataset_builder.errors import InputError
     from dataset_builder.sources.opening import open_source
@@ -129,9 +129,7 @@ def sft(
     entries = {one: read_allowlist(path) for one, path in lists.items() if path}
     of_split = read_split_file(split_file, split_name) if split_file and split_name else None
     read = open_source(source, label=_label(label), images=images)
-    broken = [finding for finding in read.findings if finding.is_error]
-    if broken and not skip_invalid:
-        raise BuildError(source, broken)
+    broken = stop_for_errors(source, read.findings, skip_invalid)
     homes = SPLITS if of_split is not None else (split,)
     seen = [row for home in homes for row in of_config(read.rows, "sft", home)]  # type: ignore[arg-type]
     used = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import OversizedPictureError, PictureError, TruncatedPictureError
 from dataset_builder.files.tree import File
 from dataset_builder.pictures import MAX_PIXELS
 
@@ -61,12 +61,12 @@ def check_structure(file: File, data: bytes | None = None) -> Header:
         header = _other(file)
     if header.width * header.height > MAX_PIXELS:
         size = f"{header.width} × {header.height}"
-        raise PictureError(f"{file.path}: {size} pixels are more than {MAX_PIXELS:,}; make the picture smaller")
+        raise OversizedPictureError(f"{file.path}: {size} pixels are more than {MAX_PIXELS:,}; make the picture smaller")
     return header
 
 
 def _truncated(file: File, marker: str) -> PictureError:
-    return PictureError(f"{file.path}: is truncated (no {marker} at its end); fetch it again")
+    return TruncatedPictureError(f"{file.path}: is truncated (no {marker} at its end); fetch it again")
 
 
 def _jpeg(file: File, head: bytes, tail: bytes) -> Header | None:
@@ -104,7 +104,7 @@ def _other(file: File) -> Header:
     # A parser that is handed rubbish can raise nearly anything.
     except Exception as error:
         if isinstance(error, Image.DecompressionBombError):
-            raise PictureError(f"{file.path}: {error}; make the picture smaller") from None
+            raise OversizedPictureError(f"{file.path}: {error}; make the picture smaller") from None
         raise PictureError(
             f"{file.path}: is no picture that can be read; give a JPEG, PNG, WebP, GIF, BMP or TIFF file"
         ) from None

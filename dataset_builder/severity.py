@@ -7,7 +7,7 @@ does it here.
 
 import re
 
-from dataset_builder.errors import RecordError
+from dataset_builder.errors import RecordError, SeverityRangeError
 
 __all__ = ["BANDS", "colour", "format_official", "intensity", "parse", "word"]
 
@@ -37,7 +37,7 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
         The severity, an integer in 0..100, and the remark or `None`.
 
     Raises:
-        RecordError: if it is no number, not whole, or outside 0..100.
+        RecordError: if it is no number or not whole; `SeverityRangeError` if it is outside 0..100.
 
     >>> parse("25/100 (moderately noticeable)."), parse("25"), parse(25.0), parse("25/100 - mild.")
     ((25, 'moderately noticeable'), (25, None), (25, None), (25, 'mild'))
@@ -54,7 +54,7 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
     else:
         value = text
     if not 0 <= value <= 100:
-        raise RecordError("is outside 0..100 (0 completely irrational, 100 completely realistic)", value=text)
+        raise SeverityRangeError("is outside 0..100 (0 completely irrational, 100 completely realistic)", value=text)
     if value != int(value):
         raise RecordError(_MEND, value=text)
     return int(value), remark

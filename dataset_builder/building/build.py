@@ -6,7 +6,7 @@ Everything is checked before anything is written, and the repository appears who
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,26 +21,40 @@ from dataset_builder.building.shards import ShardWriter
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
-from dataset_builder.sources.findings import Finding, by_kind, of_picture
+from dataset_builder.sources.findings import Finding, by_kind, errors
 from dataset_builder.sources.opening import open_source
 from dataset_builder.sources.rows import SPLITS, Config, Row, Split, of_config
 
-__all__ = ["BuildError", "Progress", "Result", "build"]
+__all__ = ["BuildError", "Progress", "Result", "build", "stop_for_errors"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many pictures are done, and of how many."""
 
 
 class BuildError(InputError):
-    """A source with errors; `findings` has all of them, the message lists them one a line."""
+    """A source with errors; `findings` has all of them, the message counts them by kind and lists them one per line."""
 
     def __init__(self, source: Path, findings: list[Finding]) -> None:
         self.findings = findings
         lines = "\n".join(f"  {finding.kind}: {finding.message}" for finding in findings)
         kinds = ", ".join(f"{count} {kind}" for kind, count in by_kind(findings).items())
-        super().__init__(
-            f"{source}: nothing was written, because of {kinds}; mend them, or leave them out with --skip-invalid:\n{lines}"
-        )
+        fix = "correct them, or leave them out with --skip-invalid"
+        if any(finding.concerns_all for finding in findings):
+            whole = " and ".join(by_kind(finding for finding in findings if finding.concerns_all))
+            fix = f"correct them (--skip-invalid does not help against {whole})"
+        super().__init__(f"{source}: nothing was written, because of {kinds}; {fix}:\n{lines}")
+
+
+def stop_for_errors(source: Path, findings: Iterable[Finding], skip_invalid: bool) -> list[Finding]:
+    """The errors among the findings, if they may be left out.
+
+    Raises:
+        BuildError: if there are some and `skip_invalid` is not set, or one concerns the whole source.
+    """
+    broken = errors(findings)
+    if (broken and not skip_invalid) or any(finding.concerns_all for finding in broken):
+        raise BuildError(source, broken)
+    return broken
 
 
 @dataclass(frozen=True)
@@ -92,10 +106,7 @@ def build(
         raise OutputError(f"{out}: is there already and is no dataset; choose another --out")
     read = open_source(source, label=label, images=images)
     rows = _chosen(read.rows, split, limit)
-    broken = [finding for finding in read.findings if finding.is_error]
-    broken += _broken_pictures(rows, progress)
-    if broken and not skip_invalid:
-        raise BuildError(source, broken)
+    broken = stop_for_errors(source, [*read.findings, *_broken_pictures(rows, progress)], skip_invalid)
     # A bad record is left out alone; a bad picture takes its row along.
     unreadable = {finding.image_id for finding in broken if finding.index is None}
     rows = [row for row in rows if row.image_id not in unreadable]
@@ -137,7 +148,7 @@ def _broken_pictures(rows: list[Row], progress: Progress) -> list[Finding]:
         try:
             check_structure(row.picture)
         except InputError as error:
-            findings.append(of_picture(error, row.image_id))
+            findings.append(Finding.of(error, row.image_id))
         if done % 256 == 0 or done == len(rows):
             progress("check", done, len(rows))
     return findings

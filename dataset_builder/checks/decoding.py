@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataset_builder.errors import InputError
+from dataset_builder.errors import OversizedPictureError, PictureError, TruncatedPictureError
 from dataset_builder.picture_header import FORMATS
 from dataset_builder.pictures import MAX_PIXELS
-from dataset_builder.sources.findings import Finding, of_picture
+from dataset_builder.sources.findings import Finding
 
 __all__ = ["decode"]
 
@@ -30,17 +30,19 @@ def decode(data: bytes, image_id: str) -> tuple[list[Finding], npt.NDArray[np.ui
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width} × {picture.height}"
-                    raise InputError(f"{image_id}: {size} pixels are more than {MAX_PIXELS:,}; make it smaller")
+                    raise OversizedPictureError(f"{image_id}: {size} pixels are more than {MAX_PIXELS:,}; make it smaller")
                 # Of a JPEG the brightness: all of its data is read and has to be right, and nobody looks at the colours.
                 picture.draft("L", picture.size)
                 picture.load()
                 return _odd(picture, image_id), _bits(picture)
-    except InputError as error:
-        return [of_picture(error, image_id)], None
-    # A decoder that is handed rubbish can raise nearly anything.
+    except PictureError as error:
+        return [Finding.of(error, image_id)], None
+    except Image.DecompressionBombError as error:
+        return [Finding.of(OversizedPictureError(f"{image_id}: {error}; make the picture smaller"), image_id)], None
+    # A decoder that is handed rubbish can raise nearly anything; Pillow says in words alone that the data ended.
     except Exception as error:
-        cut = "is truncated" if "truncated" in str(error) else "cannot be decoded"
-        return [of_picture(InputError(f"{image_id}: {cut} ({error}); fetch it again"), image_id)], None
+        kind = TruncatedPictureError if "truncated" in str(error) else PictureError
+        return [Finding.of(kind(f"{image_id}: cannot be decoded ({error}); fetch it again"), image_id)], None
 
 
 def _odd(picture: Image.Image, image_id: str) -> list[Finding]:

@@ -20,7 +20,7 @@ from dataset_builder.checks.texts import Reading, Texts, read_texts
 from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
-from dataset_builder.sources.findings import ERRORS, Finding, by_kind, of_picture
+from dataset_builder.sources.findings import ERRORS, Finding, by_kind
 from dataset_builder.sources.opening import open_source
 from dataset_builder.sources.rows import Row
 
@@ -135,7 +135,7 @@ def _read_and_examine(row: Row) -> _Examined:
         check_structure(row.picture, data)
     except InputError as error:
         texts = read_texts(row)
-        return _Examined([of_picture(error, row.image_id), *texts.findings], None, texts)
+        return _Examined([Finding.of(error, row.image_id), *texts.findings], None, texts)
     return _examine(data, row)
 
 

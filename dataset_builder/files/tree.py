@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.errors import InputError, PictureError, shorten
+from dataset_builder.errors import InputError, OversizedPictureError, PictureError, shorten
 from dataset_builder.files.regular import MAX_JSON
 from dataset_builder.files.strict_json import loads
 
@@ -46,7 +46,7 @@ class File:
             PictureError: if it cannot be read or has more than `limit` bytes.
         """
         if self.size > limit:
-            raise PictureError(f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller")
+            raise OversizedPictureError(f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller")
         try:
             if self.member is None:
                 with open(self.place, "rb") as plain:
@@ -61,7 +61,7 @@ class File:
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, KeyError) as error:
             raise PictureError(f"{self.path}: cannot be read ({error}); fetch it again") from None
         if len(data) > limit:
-            raise PictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
+            raise OversizedPictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
         if self.member is None and len(data) > self.size:
             raise PictureError(f"{self.path}: grew while it was read; try again when it is all there")
         return data
@@ -72,7 +72,7 @@ class File:
             data = self.read()
             return data, data
         if self.size > MAX_PICTURE:
-            raise PictureError(
+            raise OversizedPictureError(
                 f"{self.path}: {self.size:,} bytes are more than {MAX_PICTURE:,}; make the picture smaller"
             )
         try:

@@ -109,7 +109,7 @@ def _scenes(root: Path) -> list[Row]:
         if as_image_id(row.image_id, place) != row.image_id:
             raise place.error("is no file name; render the directory again with `anomreason scenes`")
         if row.image_id in seen:
-            raise place.error("stands more than once; render the directory again with `anomreason scenes`")
+            raise place.error("appears more than once; render the directory again with `anomreason scenes`")
         seen.add(row.image_id)
         path = root / "images" / row.image_id
         if path.is_symlink() or (path.exists() and not path.is_file()):

@@ -19,8 +19,8 @@ from dataset_builder.errors import InputError
 from dataset_builder.files.records import Place, read_record
 from dataset_builder.official import read_annotations
 from dataset_builder.scenes import write_scenes
+from dataset_builder.sources.annotations import _as_released
 from dataset_builder.sources.opening import open_source
-from dataset_builder.sources.release import _as_released
 from dataset_builder.sources.rows import generator_of
 from tests.synthetic_release import ERROR_KINDS, write_release
 
