@@ -58,8 +58,8 @@ class Names:
             often = Counter(map(key, rest))
             taken = set(pictures.values()) if key is _stem else set()
             for name in rest:
-                candidates = [one for one in ways.get(key(name), ()) if one not in taken]
-                if len(candidates) == 1 and (key is _plain or often[key(name)] == 1):
+                candidates = ways.get(key(name), [])
+                if len(candidates) == 1 and (key is _plain or (often[key(name)] == 1 and candidates[0] not in taken)):
                     pictures[name] = candidates[0]
                     loose.append(name)
         if loose:
