@@ -21,6 +21,7 @@ from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
+from dataset_builder.boxes import rescaled
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
@@ -182,7 +183,10 @@ async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
     elif task == "verdict":
         prediction = Prediction(image_id=image_id, status="none", raw=answer.answer)
     else:
-        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker.picture)
+        prediction = Prediction.from_answer(image_id, answer.answer)
+        # A model gives boxes in the pixels it was shown.
+        anomalies = [rescaled(one, asker.picture.shown, asker.picture.size) for one in prediction.anomalies]
+        prediction = prediction.model_copy(update={"anomalies": anomalies})
     return prediction.model_copy(
         update={
             "label": label,
@@ -195,20 +199,6 @@ async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
 
 def _lost(image_id: str, reason: str, answer: str = "") -> Prediction:
     return Prediction(image_id=image_id, status="failed", raw=answer or None, dropped=[Dropped(answer[:200], reason)])
-
-
-def _in_pixels(prediction: Prediction, picture: Picture) -> Prediction:
-    """A model gives boxes in the pixels it was shown; bring them to the picture's own."""
-    width, height = picture.image.size
-    across, down = width / picture.shown[0], height / picture.shown[1]
-    anomalies = []
-    for anomaly in prediction.anomalies:
-        if anomaly.bbox is not None:
-            x0, y0, x1, y1 = anomaly.bbox
-            box = (min(x0 * across, width), min(y0 * down, height), min(x1 * across, width), min(y1 * down, height))
-            anomaly = anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})
-        anomalies.append(anomaly)
-    return prediction.model_copy(update={"anomalies": anomalies})
 
 
 def _from_annotation(annotation: Annotation) -> Prediction:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 from PIL import Image
 
 from agent.budget import Price
-from agent.pictures import MAX_SIDE, image_tokens
+from agent.pictures import image_tokens
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
 from agent.prompts import Stance, messages
 from agent.sources import open_source
 from agent.stages import Stage
+from dataset_builder.pictures import FORMATS, MAX_SIDE
 from dataset_builder.prompts import PROMPTS
 
 __all__ = ["Forecast", "forecast"]
@@ -89,7 +90,7 @@ def _text_tokens(stage: Stage, stance: Stance) -> int:
 
 def _tokens(path: Path) -> int:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             scale = min(1.0, MAX_SIDE / max(picture.size))
             return image_tokens(round(picture.width * scale), round(picture.height * scale))
     except Exception:  # a picture that cannot be read costs nothing; the run will say which

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.pictures import SUFFIXES
 from dataset_builder import atomic
 from dataset_builder.building.read_back import is_dataset, stored_pictures
 from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
 from dataset_builder.files.records import Place, as_image_id
+from dataset_builder.pictures import SUFFIXES, is_picture
 
 __all__ = ["Listed", "Source", "open_source"]
 
@@ -84,7 +84,7 @@ def _files(source: Path, files: Iterator[tuple[str, str]], limit: int | None) ->
                 f"{shorten(place, 200)} and {shorten(os.path.join(other, name), 200)} have the same file name; rename one"
             )
     if not known:
-        kinds = ", ".join(sorted(SUFFIXES))
+        kinds = ", ".join(SUFFIXES)
         raise InputError(f"{source}: holds no pictures; give a folder or a list of files ({kinds})")
     listed = (Listed(name, Path(directory, name)) for name, directory in known.items())
     return len(known) if limit is None else min(limit, len(known)), islice(listed, limit)
@@ -124,7 +124,7 @@ def _below(directory: str) -> Iterator[tuple[str, str]]:
     for name in found:
         if name.endswith("/"):
             yield from _below(os.path.join(directory, name[:-1]))
-        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+        elif is_picture(name):
             yield directory, name
 
 

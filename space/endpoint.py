@@ -7,10 +7,10 @@ from typing import Any
 
 from agent.client import connect
 from dataset_builder.prompts import PROMPTS, Task
-from space.backend import SENT, TIMEOUT, examine_text
+from space.backend import TIMEOUT, examine_text
 from space.examination import Examination, Verdict
 from space.settings import Settings
-from space.uploads import Picture
+from space.uploads import Upload
 
 __all__ = ["Endpoint"]
 
@@ -32,8 +32,8 @@ class Endpoint:
         self._task: Task = "grounded" if boxes else "anomalies"
         self._base_url, self._model = base_url, model
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
-        sent = picture.jpeg(SENT)
+    def examine(self, picture: Upload) -> Iterator[Examination]:
+        sent = picture.sent()
         yield from examine_text(picture, self._pieces(sent.uri), sent.size)
 
     def _pieces(self, image: str) -> Iterator[str | Verdict]:

@@ -19,7 +19,7 @@ import torch
 from dataset_builder.prompts import Task, chat
 from space.backend import examine_text
 from space.examination import Examination, Verdict
-from space.uploads import Picture
+from space.uploads import Upload
 from trainer.loading import TINY, first_line, load, resolve
 
 __all__ = ["Local", "Weights", "open_local"]
@@ -106,7 +106,7 @@ class Local:
         self._processor = weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
+    def examine(self, picture: Upload) -> Iterator[Examination]:
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)
             shown = next(pieces)

@@ -9,11 +9,11 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from PIL import Image
 
+from dataset_builder.boxes import rescaled
 from dataset_builder.errors import UnavailableError
-from dataset_builder.pictures import upright
+from dataset_builder.pictures import Prepared, prepare
 from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
-from dataset_builder.schema import Anomaly
 from trainer.decoding import ends, generate
 from trainer.verdict import Verdict, judge
 
@@ -46,7 +46,7 @@ def predict(
         UnavailableError: if memory does not suffice for a batch.
     """
     pending = iter(pictures)
-    while batch := [(image_id, upright(image, image_id)) for image_id, image in islice(pending, batch_size)]:
+    while batch := [(image_id, prepare(image, image_id)) for image_id, image in islice(pending, batch_size)]:
         try:
             yield from _predict_batch(batch, model, processor, task)
         except (RuntimeError, MemoryError) as error:
@@ -56,11 +56,9 @@ def predict(
             raise UnavailableError(f"--batch-size {len(batch)}: out of memory; {mend}") from None
 
 
-def _predict_batch(
-    batch: Sequence[tuple[str, Image.Image]], model: Any, processor: Any, task: Asked
-) -> list[Prediction]:
+def _predict_batch(batch: Sequence[tuple[str, Prepared]], model: Any, processor: Any, task: Asked) -> list[Prediction]:
     started = time.monotonic()
-    images = [image for _, image in batch]
+    images = [picture.image for _, picture in batch]
     verdicts = [Verdict(None, None, "")] * len(batch)
     if "verdict" in TASKS[task]:
         verdicts = judge(model, processor, _inputs(images, model, processor, "verdict"))
@@ -84,7 +82,7 @@ def _predict_batch(
     side = processor.image_processor.patch_size
     shown = [(grid[2] * side, grid[1] * side) for grid in inputs["image_grid_thw"].tolist()]
     predictions = []
-    for (image_id, image), tokens, verdict, size in zip(batch, answers, verdicts, shown, strict=True):
+    for (image_id, picture), tokens, verdict, shown_size in zip(batch, answers, verdicts, shown, strict=True):
         ended = bool(tokens) and tokens[-1] in stops
         prediction = Prediction.from_answer(
             image_id,
@@ -95,10 +93,9 @@ def _predict_batch(
             seconds=seconds,
             tokens=len(tokens),
         )
-        if any(anomaly.bbox for anomaly in prediction.anomalies):
-            anomalies = [_to_picture(anomaly, image, *size) for anomaly in prediction.anomalies]
-            prediction = prediction.model_copy(update={"anomalies": anomalies})
-        predictions.append(prediction)
+        # The model gives boxes in the pixels it was shown.
+        anomalies = [rescaled(anomaly, shown_size, picture.size) for anomaly in prediction.anomalies]
+        predictions.append(prediction.model_copy(update={"anomalies": anomalies}))
     return predictions
 
 
@@ -106,13 +103,3 @@ def _inputs(images: list[Image.Image], model: Any, processor: Any, task: Task) -
     prompt = processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
     inputs = processor(images=images, text=[prompt] * len(images), padding=True, return_tensors="pt")
     return inputs.to(model.device)
-
-
-def _to_picture(anomaly: Anomaly, image: Image.Image, width: int, height: int) -> Anomaly:
-    """The model gives boxes in the pixels it was shown, `width` × `height`; bring them to the picture's own."""
-    if anomaly.bbox is None:
-        return anomaly
-    x, y = image.width / width, image.height / height
-    x0, y0, x1, y1 = anomaly.bbox
-    box = (min(x0 * x, image.width), min(y0 * y, image.height), min(x1 * x, image.width), min(y1 * y, image.height))
-    return anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})

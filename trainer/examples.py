@@ -17,6 +17,7 @@ import trl
 
 from dataset_builder.building.sft import sft_row
 from dataset_builder.errors import InputError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
@@ -207,9 +208,12 @@ def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
 def sft_example(row: Mapping[str, Any], question: Any) -> dict[str, Any]:
     """A row and one of its `questions` as an SFT example."""
     if "prompt" not in row:
-        return sft_row(row, question)
-    turns = [*row["prompt"], *row["completion"]]
-    return {"images": row["images"], "prompt": turns[:question], "completion": [turns[question]]}
+        example = sft_row(row, question)
+    else:
+        turns = [*row["prompt"], *row["completion"]]
+        example = {"images": row["images"], "prompt": turns[:question], "completion": [turns[question]]}
+    # The very pixels that the model is shown when it predicts.
+    return example | {"images": [prepare(picture).image for picture in example["images"]]}
 
 
 def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, ModelConfig
 
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
@@ -117,7 +118,7 @@ def _rank(adapter: str, base: str) -> int:
 
 def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
     return {
-        "image": row["image"],
+        "image": prepare(row["image"]).image,
         "prompt": [{"role": "user", "content": PROMPTS[task]}],  # type: ignore[index]
         "task": task,
         "references": [as_record(Anomaly(**anomaly)) for anomaly in row["anomalies"] or []],

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dataset_builder.errors import ConflictError, UnmatchedListError, shorten
 from dataset_builder.files.records import Place
-from dataset_builder.picture_header import is_picture
+from dataset_builder.pictures import is_picture
 from dataset_builder.sources.findings import Finding
 
 __all__ = ["Names", "check_matched"]

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataset_builder.errors import AnnotatedRealError, InputError, PictureError, SameNameError
 from dataset_builder.files.records import Place, as_image_id
 from dataset_builder.files.tree import File, Tree
-from dataset_builder.picture_header import is_picture
+from dataset_builder.pictures import is_picture
 from dataset_builder.schema import Anomaly, Candidate, Label
 from dataset_builder.sources.annotations import merged, read_accepted, read_annotation_file, read_candidate
 from dataset_builder.sources.findings import Finding

@@ -1,13 +1,13 @@
 """An audit as files: `audit.json`, `audit.md`, and `audit.html`, one page with everything in it; and on the terminal."""
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic, severity
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
+from dataset_builder.pictures import encode, within
 from dataset_builder.templates import environment
 from dataset_builder.terminal import printable
 from trainer.evaluation.audit_answers import HUMAN, Answers
@@ -55,10 +55,7 @@ def _card(example: Example, generators: dict[str, Answers]) -> dict[str, Any]:
         picture = None
     source = None
     if picture is not None:
-        picture.thumbnail((SIDE, SIDE))
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=82)
-        source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        source = data_url(*encode(within(picture, SIDE), quality=82))
     return {**example._asdict(), "source": source}
 
 
