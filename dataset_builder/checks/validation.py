@@ -140,12 +140,28 @@ def _read_and_examine(row: Row) -> _Examined:
 
 
 def _examine(data: bytes, row: Row) -> _Examined:
-    found, bits = decode(data, row.image_id)
+    found, bits, size = decode(data, row.image_id)
+    found = found + _boxes_outside(row, size)
     # In the thread that decodes: one more thread of Python code would keep all decoders waiting for the lock.
     texts = read_texts(row)
     split = row.split or row.deepfake or ""
     seen = None if bits is None else Print(row.image_id, split, hashlib.sha256(data).digest(), bits)
     return _Examined(found + texts.findings, seen, texts)
+
+
+def _boxes_outside(row: Row, size: tuple[int, int] | None) -> list[Finding]:
+    """A finding for each box that reaches beyond the upright picture by more than a rounding."""
+    found = []
+    for index, anomaly in enumerate(row.anomalies or []):
+        if anomaly.bbox is None or size is None:
+            continue
+        x0, y0, x1, y1 = anomaly.bbox
+        if min(x0, y0) < -1 or x1 > size[0] + 1 or y1 > size[1] + 1:
+            place = f"{row.image_id}[{index}]"
+            box = ", ".join(f"{corner:g}" for corner in anomaly.bbox)
+            message = f"{place}: the box [{box}] reaches beyond the upright picture of {size[0]} × {size[1]} pixels"
+            found.append(Finding("box outside the picture", place, message, row.image_id, index))
+    return found
 
 
 def _examined(pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]) -> Iterator[_Examined]:

@@ -46,7 +46,9 @@ class File:
             PictureError: if it cannot be read or has more than `limit` bytes.
         """
         if self.size > limit:
-            raise OversizedPictureError(f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller")
+            raise OversizedPictureError(
+                f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller"
+            )
         try:
             if self.member is None:
                 with open(self.place, "rb") as plain:
