@@ -51,7 +51,8 @@ def build(
         bool, typer.Option("--skip-invalid", help="Leave out what has errors, into skipped.jsonl; exit code 3.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="Of the configuration sft: anomaly_only, authenticity_reasoning or none.")
+        str,
+        typer.Option(help="What the configuration sft asks: anomaly_only, authenticity_reasoning, grounded or none."),
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
     seed: Annotated[int, typer.Option(help="Of sft: which pictures of the larger class stay, and wordings.")] = 0,
@@ -90,7 +91,9 @@ def sft(
     out: Annotated[Path, typer.Option(help="The file; a name in .jsonl gives a sample a line.")] = Path("sft.json"),
     form: Annotated[str, typer.Option("--format", help="llava, the official builder's conversations.")] = "llava",
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
-    recipe: Annotated[str, typer.Option(help="anomaly_only or authenticity_reasoning.")] = "authenticity_reasoning",
+    recipe: Annotated[
+        str, typer.Option(help="anomaly_only, authenticity_reasoning or grounded.")
+    ] = "authenticity_reasoning",
     fake_copies: Annotated[int, typer.Option(min=1, help="Samples of a generated picture, in other wordings.")] = 1,
     real_copies: Annotated[int, typer.Option(min=1, help="Samples of a real picture.")] = 1,
     seed: Annotated[int, typer.Option(help="Wordings, order and token places.")] = 42,

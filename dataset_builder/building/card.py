@@ -11,13 +11,16 @@ import datasets
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
+from PIL import Image, ImageDraw
 
 from dataset_builder import severity
+from dataset_builder.boxes import scaled
 from dataset_builder.building.features import DESCRIPTIONS, FEATURES
 from dataset_builder.building.histogram import severity_histogram
 from dataset_builder.building.shards import ShardWriter
 from dataset_builder.errors import PictureError
 from dataset_builder.pictures import open_picture
+from dataset_builder.schema import Anomaly
 from dataset_builder.sources.findings import ERRORS, WARNINGS, Finding, by_kind
 from dataset_builder.sources.opening import Source
 from dataset_builder.sources.rows import SPLITS, Config, Row
@@ -27,6 +30,7 @@ __all__ = ["Built", "Table", "write_card"]
 
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 _EXAMPLES = 3
+_SHOWN = 4
 
 
 @dataclass
@@ -98,6 +102,8 @@ def write_card(directory: Path, built: Built) -> None:
             severities=_severity_words(annotated),
             lengths=_lengths(annotated),
             examples=examples,
+            shown=_SHOWN,
+            boxes=sum(anomaly.bbox is not None for row in annotated for anomaly in row.anomalies or []),
             word=severity.word,
             warnings=[(kind, count, WARNINGS[kind]) for kind, count in by_kind(built.source.findings).items()],
             skipped=[(kind, count, ERRORS[kind]) for kind, count in by_kind(built.skipped).items()],
@@ -205,8 +211,22 @@ def _examples(rows: list[Row], assets: Path) -> list[tuple[str, Row]]:
         # Damage that only decoding finds is for `validate` to tell; here another picture does as well.
         except PictureError:
             continue
+        full = picture.size
         picture.thumbnail((320, 320))
+        _draw_boxes(picture, full, row.anomalies[:_SHOWN] if row.anomalies else [])
         name = f"example-{len(shown) + 1}.jpg"
         picture.save(assets / name, "JPEG", quality=85)
         shown.append((f"assets/{name}", row))
     return shown
+
+
+def _draw_boxes(picture: Image.Image, full: tuple[int, int], anomalies: Iterable[Anomaly]) -> None:
+    """Draw the anomalies' boxes, given in pixels of the full picture, numbered as in the table below it."""
+    draw = ImageDraw.Draw(picture)
+    for number, anomaly in enumerate(anomalies, 1):
+        if anomaly.bbox is None:
+            continue
+        box = scaled(anomaly.bbox, full, picture.size)
+        colour = severity.colour(50 if anomaly.severity is None else anomaly.severity)
+        draw.rectangle(box, outline=colour, width=2)
+        draw.text((box[0] + 4, box[1] + 2), str(number), fill=colour, stroke_width=2, stroke_fill="white")

@@ -20,6 +20,7 @@ _QUADRUPLET = {
     "reasoning": Value("string"),
     "severity": Value("int32"),
     "remark": Value("string"),
+    "bbox": List(Value("float32")),
 }
 _PICTURE = {
     "image": Image(),
@@ -83,6 +84,7 @@ def _quadruplet(anomaly: Anomaly) -> dict[str, Any]:
         "reasoning": anomaly.reasoning,
         "severity": anomaly.severity,
         "remark": anomaly.remark,
+        "bbox": None if anomaly.bbox is None else list(anomaly.bbox),
     }
 
 
