@@ -9,7 +9,7 @@ from typing import Literal
 
 from dataset_builder.errors import InputError
 from dataset_builder.files.records import Place, as_image_id
-from dataset_builder.files.tree import File, open_tree
+from dataset_builder.files.tree import File, open_tree, within
 from dataset_builder.scenes import SCENES_VERSION, SceneRow, read_scenes
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
@@ -111,15 +111,17 @@ def _scenes(root: Path) -> list[Row]:
         if row.image_id in seen:
             raise place.error("appears more than once; render the directory again with `anomreason scenes`")
         seen.add(row.image_id)
-        path = root / "images" / row.image_id
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise place.error("is a link or no regular file; put the picture itself in its place")
+        path = within(root / "images" / row.image_id, root)
+        if path is None or (path.exists() and not path.is_file()):
+            raise place.error(
+                "is a link that leads out of the directory, or not a regular file; put the picture itself in its place"
+            )
         size = path.stat().st_size if path.is_file() else 0
         split = split_of(row)
         rows.append(
             Row(
                 image_id=row.image_id,
-                picture=File(str(path), str(path), None, size),
+                picture=File(str(root / "images" / row.image_id), str(path), None, size),
                 label=row.label,
                 anomalies=[_plain(anomaly) for anomaly in row.anomalies],
                 split=split,

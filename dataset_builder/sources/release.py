@@ -54,6 +54,16 @@ def _folder(file: File) -> Label | None:
     return next((_FOLDERS[part] for part in file.path.split("/")[:-1] if part in _FOLDERS), None)
 
 
+def _once(files: Iterable[File]) -> list[File]:
+    """Each file once that links reach under several paths with one name: by the path whose folder tells a label."""
+    found: dict[tuple[str, str | None, str], File] = {}
+    for file in files:
+        key = (file.place, file.member, file.name)
+        if key not in found or (_folder(file) and not _folder(found[key])):
+            found[key] = file
+    return sorted(found.values(), key=lambda file: file.path)
+
+
 def is_release(tree: Tree) -> bool:
     """Whether a source is laid out as the authors' release."""
     return any(_folder(file) for file in tree.files) or any(
@@ -68,7 +78,7 @@ def read_release(tree: Tree) -> tuple[list[Row], list[Finding]]:
     # Two pictures with one name are an error, but a list that names them is right.
     there = pictures.keys() | {finding.image_id for finding in findings if finding.image_id}
     names = Names(there)
-    files = [file for file in tree.files if not is_picture(file.path)]
+    files = [file for file in _once(tree.files) if not is_picture(file.path)]
     by_file = {
         file.path: names.match(read_annotation_file(file, findings, read_accepted), file.path, findings)
         for file in _matching(files, _ACCEPTED)
@@ -163,7 +173,7 @@ def _row(
 def picture_files(tree: Tree, findings: list[Finding]) -> dict[str, File]:
     """The pictures of a source by file name; those that share one are findings and are left out."""
     by_name: dict[str, list[File]] = defaultdict(list)
-    for file in tree.files:
+    for file in _once(tree.files):
         if is_picture(file.path):
             try:
                 by_name[as_image_id(file.path, Place(file.path.encode(errors="replace").decode()))].append(file)
