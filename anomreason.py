@@ -1,37 +1,80 @@
 """The front door: the `anomreason` command.
 
-The commands of one package stand in its `commands.py`; here are those that compose packages. Each is a thin call, and what is heavy
-is imported when it is used, so that `--help` answers at once. Errors raised on purpose become one line on stderr and an exit code:
-0 done; 1 found what was looked for; 2 cannot start or read its input; 3 finished with losses; 130 interrupted; 143 terminated.
+The commands of one package are in its `commands.py`; here are those that compose packages. Each is a thin call, and what is heavy
+is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
 import json
-import os
-import signal
 import sys
-import warnings
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import agent.commands
 import agent.review.commands
 import dataset_builder.commands
 import space.commands
 import trainer.commands
+from dataset_builder import command_line, owned
+from dataset_builder.commands import AsJson, Overwrite
+from dataset_builder.extras import require
 from dataset_builder.terminal import Steps, printable
+
+GROUPS = {
+    "Pictures": ("quickstart", "examine", "predict"),
+    "Data": ("scenes", "build", "validate", "install", "sft", "publish"),
+    "Metric": ("score", "benchmark", "audit"),
+    "Train": ("train", "grpo", "merge"),
+    "Annotate": ("annotate", "runs", "review", "verdicts"),
+    "Page": ("demo",),
+    "Tools": ("doctor", "simulate-vlm"),
+}
+"""The commands as `anomreason --help` shows them: groups and commands in the order of a first day."""
+
+
+class Front(TyperGroup):
+    """The commands in their groups."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        group_of = {name: group for group, names in GROUPS.items() for name in names}
+        for name in group_of:
+            self.commands[name] = self.commands.pop(name)
+        for name, command in self.commands.items():
+            command.rich_help_panel = group_of.get(name, "Others")  # type: ignore[attr-defined]
+
 
 app = typer.Typer(
     name="anomreason",
-    help="Say what is wrong with a generated picture, why, and how badly.",
+    cls=Front,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": command_line.one_name},
 )
 for commands in (trainer.commands, agent.commands, agent.review.commands, dataset_builder.commands, space.commands):
     app.add_typer(commands.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"anomreason {version('anomreason')}")
+        raise typer.Exit
+
+
+@app.callback()
+def front(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (also: ANOMREASON_DEBUG=1).")
+    ] = False,
+) -> None:
+    """Say what is wrong with a generated picture, why, and how badly."""
 
 
 Model = Annotated[
@@ -58,10 +101,11 @@ def examine(
     model: Model = None,
     adapter: Adapter = None,
     base_url: BaseUrl = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
     if base_url is None:
+        require("examine without --base-url", "train")
         tiny, predictions = _examine_here(pictures, model, adapter)
     else:
         from agent.served import examine_files
@@ -137,12 +181,14 @@ def predict(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
     merge: Merge = True,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Discard existing predictions and start over.")
     ] = False,
     base_url: BaseUrl = None,
 ) -> None:
-    """Predict the anomalies of a dataset's pictures. Stopped and run again, it goes on."""
+    """Predict the anomalies of a dataset's pictures. Re-run to resume."""
+    if base_url is None:
+        require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     steps.step(f"predict {dataset} [{split}] with {named}")
@@ -160,11 +206,13 @@ def predict(
             out,
             steps,
             task,  # type: ignore[arg-type]
-            restart,
+            overwrite,
         )
     else:
         from trainer.predict import predict_dataset
+        from trainer.readiness import check_prediction
 
+        check_prediction(dataset, split, model, adapter, out)
         failed = predict_dataset(
             dataset,
             split,
@@ -176,7 +224,7 @@ def predict(
             steps,
             task=task,  # type: ignore[arg-type]
             merge=merge,
-            restart=restart,
+            restart=overwrite,
         )
     typer.echo(f"{out}")
     if failed:
@@ -193,15 +241,28 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
         "benchmark"
     ),
+    overwrite: Overwrite = False,
 ) -> None:
     """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    require("benchmark", "train")
+    from agent.reach import contestant_checks
     from agent.served import answer_split
     from dataset_builder.contestants import Outcome
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
-    from trainer.evaluation.leaderboard import write_leaderboard
+    from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
+    from trainer.readiness import ROOM, bench_checks
 
     checked = read_bench(bench)
+    look(
+        lambda: owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *bench_checks(checked),
+        *contestant_checks(checked.models, checked.prices),
+        expected=(SemapError,),
+    )
     steps = Steps(sum(one.predictions is None for one in checked.models.values()))
     here = local(steps)
 
@@ -223,8 +284,10 @@ def benchmark(
         )
 
     result = run(checked, out, predict)
-    for path in write_leaderboard(result, out):
-        typer.echo(path)
+    with owned.added(out, "benchmark", overwrite=overwrite) as work:
+        names = [path.name for path in write_leaderboard(result, work)]
+    for name in names:
+        typer.echo(out / name)
     for name, reason in result.unfinished.items():
         typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
     if result.unfinished:
@@ -235,18 +298,33 @@ def benchmark(
 def audit(
     plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    require("audit", "metric")
+    from agent.reach import contestant_checks
     from agent.served import answer
     from dataset_builder.contestants import Outcome
     from dataset_builder.errors import PictureError
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
-    from trainer.evaluation.audit_page import print_ranking, write_audit
+    from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
+    from trainer.readiness import ROOM, audit_checks
 
     checked = read_plan(plan)
+    if checked.asks and not checked.reviewer.is_remote:
+        require("audit with a local model", "train")
+    look(
+        lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *audit_checks(checked),
+        *contestant_checks({"reviewer": checked.reviewer} if checked.asks else {}, checked.prices),
+        expected=(SemapError,),
+    )
     prompts = read_prompts(checked.prompts)
     steps = Steps(checked.asks)
 
@@ -274,76 +352,34 @@ def audit(
         raise typer.Exit(3) from None
     result = summarise(reviewed, prompts, seed)
     print_ranking(result)
-    for path in write_audit(result, reviewed.generators, out):
-        typer.echo(path)
+    with owned.added(out, "audit", overwrite=overwrite) as work:
+        names = [path.name for path in write_audit(result, reviewed.generators, work)]
+    for name in names:
+        typer.echo(out / name)
     if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
 
 
 @app.command()
-def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")] = Path(
-        "anomreason"
-    ),
-    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be pushed; nothing leaves.")] = False,
-    base_id: Annotated[str | None, typer.Option(help="Of an adapter: its base's id on the Hub.")] = None,
-    with_base: Annotated[
-        bool, typer.Option("--with-base", help="Of an adapter: publish its base too, as --base-id or ORG/NAME-base.")
-    ] = False,
-    metrics: Annotated[
-        Path | None, typer.Option(help="Of an adapter: metrics.json of `anomreason score`, for its card.")
-    ] = None,
+def doctor(
+    base_url: BaseUrl = None,
+    model: Annotated[str | None, typer.Option(help="The model's name at that server.", show_default=False)] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Push a dataset, adapter or Space to the Hub and check what arrived; run it again at any time. The token is HF_TOKEN."""
-    for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
-        for name, size in result.files:
-            typer.echo(f"{size:>14,}  {name}")
-        total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
-        total += f", {result.note}" if result.note else ""
-        if dry_run:
-            typer.echo(f"dry run: {total} would go to {result.kind} {result.repo_id}")
-        else:
-            typer.echo(f"{result.url}: {total}, checked against what was built")
-
-
-def _publish(
-    path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
-) -> list[Any]:
-    """What a directory is tells how it is published."""
-    from dataset_builder.building.read_back import is_dataset
+    """Show what works here, and with --base-url and --model what an endpoint can do. Exit code 3 if there is a problem."""
+    from agent.doctor import examine_endpoint
+    from dataset_builder import diagnosis
     from dataset_builder.errors import InputError
-    from dataset_builder.publishing.publish import is_space, publish, publish_space
-    from space.publish import is_demo, publish_demo
+    from trainer.doctor import examine_machine
 
-    if (path / "adapter_config.json").is_file():
-        from trainer.publish import publish_adapter
-
-        return publish_adapter(
-            path,
-            repo_id,
-            base_id=base_id,
-            with_base=with_base,
-            metrics=metrics,
-            private=private,
-            dry_run=dry_run,
-        )
-    if base_id or with_base or metrics:
-        raise InputError(f"{path}: is no adapter; --base-id, --with-base and --metrics belong to adapters alone")
-    if is_dataset(path):
-        return [publish(path, repo_id, private=private, dry_run=dry_run)]
-    if not path.exists() and path.name == "metric_semap":
-        import metric_semap
-
-        path = Path(metric_semap.__path__[0])  # the installed metric
-    if is_demo(path):
-        return [publish_demo(repo_id, private=private, dry_run=dry_run)]
-    if is_space(path):
-        return [publish_space(path, repo_id, private=private, dry_run=dry_run)]
-    raise InputError(
-        f"{path}: is no dataset, adapter or Space; make one with `anomreason build SOURCE --out {path}` or `anomreason train`"
-    )
+    if (base_url is None) != (model is None):
+        raise InputError("--base-url and --model: an endpoint needs both; give both or neither")
+    found = [*examine_machine(), *(examine_endpoint(model, base_url) if model and base_url else ())]
+    if as_json:
+        typer.echo(json.dumps(diagnosis.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        diagnosis.print_table(found)
+    raise typer.Exit(3 if any(one.state == "problem" for one in found) else 0)
 
 
 @app.command()
@@ -375,6 +411,7 @@ def score(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    require("score", "metric")
     from metric_semap.errors import OptionError
     from metric_semap.evaluation import score_files, write_results
 
@@ -446,44 +483,19 @@ def _print_board(board: Any) -> None:
         console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
 
 
-def _terminated(signum: int, _: Any) -> NoReturn:
-    raise SystemExit(128 + signum)
+def __getattr__(name: str) -> str:
+    """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
+    if name == "__version__":
+        return version("anomreason")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> NoReturn:
-    """Run the command; errors raised on purpose become one line and exit code 2."""
-    signal.signal(signal.SIGTERM, _terminated)
-    # Threads that spin while they wait for each other take several times as long as soon as anything else uses a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # What libraries announce to programmers is not for who runs a command.
-    warnings.simplefilter("ignore", FutureWarning)
-    try:
-        # Not Typer's own runner: it would print a traceback for an error and hide Ctrl-C's exit code.
-        code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.exceptions.Exit):
-            sys.exit(error.exit_code)
-        if isinstance(error, click.exceptions.Abort):
-            sys.exit(130)
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
-        if _on_purpose(error):
-            typer.echo("\n".join(map(printable, f"anomreason: {error}".splitlines())), err=True)
-            sys.exit(2)
-        raise
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _on_purpose(error: Exception) -> bool:
-    from dataset_builder.errors import AnomReasonError
+    """Run the command; see `dataset_builder.command_line` for how it ends."""
     from metric_semap.errors import SemapError
 
-    return isinstance(error, (AnomReasonError, SemapError))
+    command_line.start()
+    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,)))
 
 
 if __name__ == "__main__":

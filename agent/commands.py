@@ -46,10 +46,12 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Say what it would cost; make no call.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
+    ] = False,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, dollars a million tokens."),
+        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
     ] = None,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
@@ -58,10 +60,14 @@ def annotate(
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
     from agent.budget import read_prices
+    from agent.outputs import check_is_ours
+    from agent.reach import ROOM, check_endpoint
     from agent.run import Endpoint
     from agent.run import annotate as run
+    from agent.sources import open_source
     from dataset_builder.contestants import Limits
     from dataset_builder.errors import InputError
+    from dataset_builder.preflight import check_room, look
 
     settings = _settings(plan, stance, drafts, samples, max_objects, min_support)
     model = "simulated" if simulate else model
@@ -69,11 +75,19 @@ def annotate(
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
     if engine not in ("local", "ray"):
         raise InputError(f"--engine {engine}: is not known; choose local or ray")
-    price = read_prices(prices).get(model) if prices else None
-    if plan_only:
+    if dry_run:
+        price = read_prices(prices).get(model) if prices else None
         _print_forecast(source, settings, limit, price, concurrency)
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
+    look(
+        lambda: check_is_ours(out),
+        lambda: check_room(out, ROOM),
+        lambda: simulate or check_endpoint(model, base_url),
+        lambda: open_source(source, out, limit),
+        lambda: prices and read_prices(prices),
+    )
+    price = read_prices(prices).get(model) if prices else None
     with _server(source, simulate, base_url) as url:
         endpoint = Endpoint(model, url, concurrency, timeout)
         if engine == "ray":

@@ -9,12 +9,15 @@ from pathlib import Path
 from agent.budget import read_prices
 from agent.direct import dataset_pictures, examine, predict
 from agent.plans import Settings
+from agent.reach import ROOM, check_endpoint
 from agent.run import Endpoint
 from agent.simulated import MODEL
+from dataset_builder import owned
 from dataset_builder.contestants import Contestant, Limits, Outcome
 from dataset_builder.errors import InputError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction
+from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.terminal import Steps
 
@@ -59,6 +62,12 @@ def predict_split(
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     endpoint = _endpoint(model, adapter, base_url, concurrency)
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: check_endpoint(endpoint.model, base_url),
+        lambda: dataset_pictures(dataset, split, limit),
+    )
     count, pictures = dataset_pictures(dataset, split, limit)
     with steps.bar("pictures", count) as done:
         return predict(pictures, endpoint, out, done, task, restart=restart).failed

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import datasets
 
-from dataset_builder.builder import split_of
 from dataset_builder.building.build import build
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import HELD_OUT, TRAINED, family_of, pair, read_scenes, write_scenes
+from dataset_builder.sources.opening import split_of
 from trainer import sft
 from trainer.loading import load
 from trainer.predict import predict

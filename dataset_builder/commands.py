@@ -5,9 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
+from dataset_builder import owned
 from dataset_builder.terminal import pictures_done, printable
 
 app = typer.Typer()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace files there that anomreason did not write or somebody changed. Others stay."
+    ),
+]
 
 
 @app.command()
@@ -16,12 +25,13 @@ def scenes(
     n: Annotated[int, typer.Option("--n", help="Number of pictures, clean twins included.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     families: Annotated[str | None, typer.Option(help="Comma-separated; the trained ones by default.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Render procedural pictures with known truth."""
     from dataset_builder.scenes import TRAINED, write_scenes
 
     chosen = TRAINED if families is None else tuple(name.strip() for name in families.split(",") if name.strip())
-    write_scenes(directory, n, seed, chosen)
+    write_scenes(directory, n, seed, chosen, overwrite=overwrite)
     typer.echo(f"{directory}: {n} pictures of seed {seed}")
 
 
@@ -55,7 +65,10 @@ def build(
         typer.Option(help="What the configuration sft asks: anomaly_only, authenticity_reasoning, grounded or none."),
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of sft: which pictures of the larger class stay, and wordings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed for class balancing and prompt wording of the sft configuration.")
+    ] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Build the dataset repository: Parquet with embedded pictures, and a card."""
     from dataset_builder.building.build import build as run
@@ -75,6 +88,7 @@ def build(
             recipe=None if recipe == "none" else recipe,  # type: ignore[arg-type]
             copies=copies,
             seed=seed,
+            overwrite=overwrite,
             progress=progress,
         )
     typer.echo(f"{out}: {result}")
@@ -185,7 +199,12 @@ def validate(
         report = run(path, label=_label(label), images=images, progress=progress)
     _print_report(report)
     built = report.kind == "dataset"
-    typer.echo(f"all of it: {report.write(out or (path if built else Path()) / 'validation.json')}")
+    if built and out is None:
+        with owned.changing(path, "validation.json"):
+            written = report.write(path / "validation.json")
+    else:
+        written = report.write(out or Path("validation.json"))
+    typer.echo(f"all of it: {written}")
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
         typer.echo(f"{path / 'README.md'}: " + ("tells it" if told else "has no place for it; build again to have one"))
@@ -226,6 +245,8 @@ def install(
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
     from dataset_builder.building import install as names
+    from dataset_builder.errors import UnavailableError
+    from dataset_builder.extras import require
 
     if uninstall:
         removed = names.uninstall()
@@ -235,3 +256,7 @@ def install(
     metric = names.install_metric("metric_semap.semap", "SemAP")
     typer.echo(f'load_dataset("anomreason") now means {path.absolute()}, prepared in {copy}')
     typer.echo(f'evaluate.load("semap") now means the metric of this package, through {metric}')
+    try:
+        require('evaluate.load("semap")', "metric")
+    except UnavailableError as missing:  # the dataset's name is of use without the metric's
+        typer.echo(str(missing), err=True)

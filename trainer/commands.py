@@ -6,19 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from dataset_builder.commands import Overwrite
+from dataset_builder.extras import require
 from dataset_builder.terminal import Steps
 
 app = typer.Typer()
 
 
 @app.command()
-def quickstart() -> None:
+def quickstart(overwrite: Overwrite = False) -> None:
     """The whole loop with embedded defaults, into ./anomreason and ./demo: minutes on a CPU, no Hub, no key."""
+    require("quickstart", "demo")
     # Nothing here needs the Hub, and a network that drops packets would hold the loop up for minutes.
     os.environ.update(HF_HUB_OFFLINE="1", HF_EVALUATE_OFFLINE="1")
     from trainer.quickstart import quickstart as run
 
-    metrics = run(Steps(6))
+    metrics = run(Steps(6), overwrite=overwrite)
     _print_scores(metrics)
     typer.echo(
         f"""
@@ -56,6 +59,7 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
     """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
+    require("train", "train")
     from trainer.sft import main as run
 
     typer.echo(f"adapter: {run(context.args)}")
@@ -64,19 +68,22 @@ def train(context: typer.Context) -> None:
 @app.command()
 def merge(
     adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The model's directory; it must not be there yet.")] = Path("merged"),
+    out: Annotated[Path, typer.Option(help="The model's directory; new, or an earlier merged model.")] = Path("merged"),
     model: Annotated[str | None, typer.Option(help="The base, if not the one the adapter names.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base's own.")] = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Merge an adapter into its base: one model, for servers that take no adapters."""
+    require("merge", "train")
     from trainer.merge import merge as run
 
-    typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype)}")
+    typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype, overwrite=overwrite)}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def grpo(context: typer.Context) -> None:
     """Train an adapter further by reward: --config RECIPE, --adapter ADAPTER and any option of TRL's GRPOConfig."""
+    require("grpo", "train")
     from trainer.grpo import main as run
 
     typer.echo(f"adapter: {run(context.args)}")

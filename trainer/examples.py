@@ -52,6 +52,8 @@ class DataArguments(trl.ScriptArguments):
             training split. An adapter that was chosen by the test split has no test split left.
         base_id (`str`, *optional*): the base's id on the Hub, if the model is a place on this machine and the adapter is to be
             pushed.
+        overwrite (`bool`, defaults to `False`): train into a directory that holds another run, an adapter or something else;
+            only files that a training wrote are replaced.
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
@@ -62,6 +64,7 @@ class DataArguments(trl.ScriptArguments):
     )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace what an earlier training wrote there."})
     base_id: str | None = field(default=None, metadata={"help": "The base's id on the Hub, for push_to_hub."})
 
 

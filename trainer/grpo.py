@@ -26,10 +26,11 @@ from trainer.base import load_base, refuse_stray_parameters
 from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.examples import DataArguments, indexed, training_rows
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.rewards import Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
 
 __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
 
@@ -65,19 +66,22 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    check_data_arguments(script, training, model_config)
-    if not script.adapter:
-        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
-    if script.dataset_streaming:
-        raise InputError(
-            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
-        )
-    if training.eval_strategy != "no":
-        raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.encoder,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: (
+            script.adapter and resume_point(training, base, _rank(script.adapter, base), overwrite=script.overwrite)
+        ),
+    )
     push = take_push(script, training, base)
+    assert script.adapter is not None
     rank = _rank(script.adapter, base)
-    checkpoint = resume_point(training, base, rank)
+    checkpoint = resume_point(training, base, rank, overwrite=script.overwrite)
     rows = training_rows(script)
     if "prompt" in rows.column_names:
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")
@@ -101,6 +105,19 @@ def train(
     refuse_stray_parameters(trainer.model)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
+
+
+def _check(script: ScriptArguments, training: GRPOConfig, model: ModelConfig) -> None:
+    """Refuse what cannot be rewarded."""
+    check_data_arguments(script, training, model)
+    if not script.adapter:
+        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
+    if script.dataset_streaming:
+        raise InputError(
+            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
+        )
+    if training.eval_strategy != "no":
+        raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
 
 
 def _rank(adapter: str, base: str) -> int:

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from accelerate.utils.memory import should_reduce_batch_size
 from trl import ModelConfig
 
+from dataset_builder import owned
 from dataset_builder.errors import InputError, UnavailableError
 from trainer import loading
 from trainer.checkpoints import Termination
@@ -68,6 +70,11 @@ def memory_told(script: DataArguments, training: Any) -> Iterator[None]:
 
 def run(trainer: Any, script: DataArguments, training: Any, checkpoint: str | None) -> None:
     """Train, from a checkpoint if one is given. After SIGTERM, exits with 143 once a checkpoint is saved."""
+    if training.process_index == 0:
+        out = Path(str(training.output_dir))
+        if script.overwrite and checkpoint is None:
+            owned.clear(out)
+        owned.begin(out, "train", overwrite=script.overwrite)
     with Termination() as termination, memory_told(script, training):
         trainer.add_callback(termination)
         trainer.train(resume_from_checkpoint=checkpoint)

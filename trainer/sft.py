@@ -19,9 +19,10 @@ from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_para
 from trainer.callbacks import METRICS, Examination
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
 
 __all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
 
@@ -85,10 +86,18 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    _check(script, training, model_config)
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.eval_encoder if training.eval_strategy != "no" else None,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: resume_point(training, base, model_config.lora_r, overwrite=script.overwrite),
+    )
     push = take_push(script, training, base)
-    checkpoint = resume_point(training, base, model_config.lora_r)
+    checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
     rows = training_rows(script)
     sample = None
     if training.eval_strategy != "no":

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dataset_builder.extras import require
 from dataset_builder.terminal import printable
 
 app = typer.Typer()
@@ -32,6 +33,7 @@ def review(
     ] = None,
 ) -> None:
     """Open a page on which people accept or reject a run's candidates, one at a time."""
+    require("review", "space")
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
 
@@ -52,6 +54,7 @@ def review(
 @verdicts.command()
 def status(run: Run) -> None:
     """Say how far a review is, how far its reviewers agree, and how right they are on items with a known answer."""
+    require("verdicts status", "space")
     from agent.review.agreement import measure
     from agent.review.export import open_store
 
@@ -70,6 +73,7 @@ def export(
     rule: Annotated[str, typer.Option(help="majority or unanimous; unsure is never an accept.")] = "majority",
 ) -> None:
     """Write what was accepted, for `anomreason build`, and what the review did. Exit code 3 if answers are missing."""
+    require("verdicts export", "space")
     from agent.review.decision import RULES
     from agent.review.export import export as write
     from dataset_builder.errors import InputError

@@ -14,7 +14,10 @@ from trainer.evaluation.audit_answers import HUMAN, Answers
 from trainer.evaluation.audit_result import Example, examples
 from trainer.evaluation.intensity import SEPARATION
 
-__all__ = ["print_ranking", "write_audit"]
+__all__ = ["AUDIT", "print_ranking", "write_audit"]
+
+AUDIT = ("audit.json", "audit.md", "audit.html")
+"""The files that an audit writes."""
 
 EACH, TOTAL = 4, 36  # examples of a generator, and on the sheet
 SIDE = 280  # pixels of the longer side of an example
