@@ -54,7 +54,7 @@ class Table:
         self.splits[split] = self.splits.get(split, 0) + writer.rows
         self.bytes[split] = self.bytes.get(split, 0) + writer.bytes
         self.patterns.setdefault(split, []).append(f"{name}-*")
-        self.download += sum(path.stat().st_size for path in writer.paths)
+        self.download += sum(shard.path.stat().st_size for shard in writer.shards)
 
     def info(self, source: Source) -> datasets.DatasetInfo:
         """The configuration's `dataset_info`: features, and splits that are checked on loading."""

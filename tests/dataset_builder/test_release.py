@@ -227,7 +227,7 @@ def test_a_build_that_is_killed_leaves_no_dataset_and_can_be_run_again(tmp_path:
     command = [sys.executable, "-m", "anomreason", "build", str(source), "--out", str(out)]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
-    while not list(tmp_path.glob("place/.anomreason.*/data/*.part")):
+    while not list(tmp_path.glob("place/.anomreason.*/data/*.parquet")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.002)
