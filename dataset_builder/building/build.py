@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dataset_builder import owned
 from dataset_builder.building.card import Built, write_card
+from dataset_builder.building.croissant import croissant
 from dataset_builder.building.layout import Layout, old_shards, write_rows
 from dataset_builder.building.sft import Recipe
 from dataset_builder.building.shards import picture_digest
@@ -124,7 +125,10 @@ def build(
             lines = "".join(json.dumps(finding.row(), ensure_ascii=False) + "\n" for finding in broken)
             (work / "skipped.jsonl").write_text(lines, encoding="utf-8")
         warnings = [finding for finding in read.findings if not finding.is_error]
-        write_card(work, Built(replace(read, rows=rows, findings=warnings), tables, broken))
+        built = replace(read, rows=rows, findings=warnings)
+        metadata = json.dumps(croissant(work, built, tables), indent=1, ensure_ascii=False)
+        (work / "croissant.json").write_text(metadata + "\n", encoding="utf-8")
+        write_card(work, Built(built, tables, broken))
     return Result({table.config: table.splits for table in tables}, broken)
 
 

@@ -144,13 +144,19 @@ def _front_matter(built: Built) -> str:
     configs: dict[str, Any] = {}
     for table in built.tables:
         files = [{"split": split, "path": table.patterns[split]} for split in SPLITS if split in table.patterns]
-        configs[table.config] = {"data_files": files}
+        # What `load_dataset(…).info.version` says; the one in `dataset_info` is not looked at.
+        configs[table.config] = {"version": source.version, "data_files": files}
         if table.narrow:
             configs[table.config]["columns"] = list(FEATURES[table.config])
         if table.config == "default":
             configs[table.config]["default"] = True
     MetadataConfigs(configs).to_dataset_card_data(data)
     DatasetInfosDict({table.config: table.info(source) for table in built.tables}).to_dataset_card_data(data)
+    # datasets reads a description from here, but does not write it.
+    infos = data["dataset_info"]
+    data["dataset_info"] = [
+        {**info, "description": source.description} for info in (infos if isinstance(infos, list) else [infos])
+    ]
     return str(data.to_yaml())
 
 
