@@ -4,6 +4,7 @@ The commands of one package are in its `commands.py`; here are those that compos
 is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Iterable
@@ -19,8 +20,9 @@ import agent.review.commands
 import dataset_builder.commands
 import space.commands
 import trainer.commands
-from dataset_builder import command_line, owned
-from dataset_builder.commands import AsJson, Overwrite
+import trainer.evaluation.commands
+from dataset_builder import command_line
+from dataset_builder.commands import AsJson
 from dataset_builder.extras import require
 from dataset_builder.terminal import Steps, printable
 
@@ -55,7 +57,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": command_line.one_name},
 )
-for commands in (trainer.commands, agent.commands, agent.review.commands, dataset_builder.commands, space.commands):
+for commands in (
+    trainer.commands,
+    trainer.evaluation.commands,
+    agent.commands,
+    agent.review.commands,
+    dataset_builder.commands,
+    space.commands,
+):
     app.add_typer(commands.app)
 
 
@@ -67,6 +76,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def front(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -75,6 +85,8 @@ def front(
     ] = False,
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
+    # What asks endpoints, for commands of packages that may not import it; imported when it is asked for.
+    context.obj = lambda: importlib.import_module("agent.served")
 
 
 Model = Annotated[
@@ -87,23 +99,32 @@ Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        help="An OpenAI-compatible server that has the model; a call a picture, the key from OPENAI_API_KEY or HF_TOKEN."
+        help="URL of an OpenAI-compatible server hosting the model (one call per picture). The API key is read from "
+        "OPENAI_API_KEY or HF_TOKEN."
     ),
 ]
 Merge = Annotated[
-    bool, typer.Option("--merge/--no-merge", help="Add the adapter to the weights, or compute it beside them: slower.")
+    bool,
+    typer.Option(
+        "--merge/--no-merge", help="Merge the adapter into the weights before inference (--no-merge: slower)."
+    ),
 ]
 
 
 @app.command()
 def examine(
-    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE…", help="Picture files.", show_default=False)],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="PICTURE…", help="Picture files, or folders of them.", show_default=False)
+    ],
     model: Model = None,
     adapter: Adapter = None,
     base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
     """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
+    from dataset_builder.shown import answer, picture_paths, print_prediction
+
+    pictures = picture_paths(pictures)
     if base_url is None:
         require("examine without --base-url", "train")
         tiny, predictions = _examine_here(pictures, model, adapter)
@@ -115,20 +136,14 @@ def examine(
     for prediction in predictions:
         statuses.add(prediction.status)
         if as_json:
-            fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
-            anomalies = [anomaly.model_dump(include=fields) for anomaly in prediction.anomalies]
-            answer = {
-                "image_id": prediction.image_id,
-                "status": prediction.status,
-                "verdict": {"label": prediction.label, "p_fake": prediction.p_fake} if prediction.label else None,
-                "anomalies": anomalies,
-            }
-            typer.echo(json.dumps(answer, ensure_ascii=False))
+            typer.echo(json.dumps(answer(prediction), ensure_ascii=False))
         else:
-            _print_prediction(prediction)
+            print_prediction(prediction)
     if tiny and not as_json:
         typer.secho(
-            "The tiny model knows rendered scenes alone; of any other picture it says nothing of worth.", dim=True
+            "The tiny model knows only rendered scenes; its output for any other picture is meaningless.",
+            dim=True,
+            err=True,
         )
     raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
 
@@ -143,24 +158,6 @@ def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) 
     loaded, processor = load(model, adapter)
     tiny = is_tiny(loaded)  # no verdict of it is worth showing
     return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
-
-
-def _print_prediction(prediction: Any) -> None:
-    from dataset_builder import severity
-
-    typer.secho(printable(prediction.image_id), bold=True)
-    if prediction.label:
-        made = "generated" if prediction.label == "fake" else "real"
-        typer.echo(
-            f"  verdict: {made}"
-            + ("" if prediction.p_fake is None else f"; probability of generated {prediction.p_fake:.2f}")
-        )
-    if not prediction.anomalies:
-        typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
-    for anomaly in prediction.anomalies:
-        rating = "" if anomaly.severity is None else f"  {anomaly.severity}/100 {severity.word(anomaly.severity)}"
-        typer.echo(f"  {printable(anomaly.name)}{rating}")
-        typer.echo(f"    what  {printable(anomaly.phenomenon)}\n    why   {printable(anomaly.reasoning)}")
 
 
 @app.command()
@@ -191,10 +188,12 @@ def predict(
         require("predict without --base-url", "train")
     steps = Steps(1)
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
-    steps.step(f"predict {dataset} [{split}] with {named}")
+    heading = f"predict {dataset} [{split}] with {named}"
     if base_url is not None:
-        from agent.served import predict_split
+        from agent.served import check_served, predict_split
 
+        check_served(dataset, split, model, adapter, base_url, out)
+        steps.step(heading)
         failed = predict_split(
             dataset,
             split,
@@ -213,6 +212,7 @@ def predict(
         from trainer.readiness import check_prediction
 
         check_prediction(dataset, split, model, adapter, out)
+        steps.step(heading)
         failed = predict_dataset(
             dataset,
             split,
@@ -232,131 +232,6 @@ def predict(
             f"{failed} pictures without a readable answer; they are marked failed in {out.with_suffix('.jsonl')}",
             err=True,
         )
-        raise typer.Exit(3)
-
-
-@app.command()
-def benchmark(
-    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
-        "benchmark"
-    ),
-    overwrite: Overwrite = False,
-) -> None:
-    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
-    require("benchmark", "train")
-    from agent.reach import contestant_checks
-    from agent.served import answer_split
-    from dataset_builder.contestants import Outcome
-    from dataset_builder.preflight import check_room, look
-    from metric_semap.errors import SemapError
-    from trainer.evaluation.bench import read_bench
-    from trainer.evaluation.bench_run import Job, local, run
-    from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
-    from trainer.readiness import ROOM, bench_checks
-
-    checked = read_bench(bench)
-    look(
-        lambda: owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite),
-        lambda: check_room(out, ROOM),
-        *bench_checks(checked),
-        *contestant_checks(checked.models, checked.prices),
-        expected=(SemapError,),
-    )
-    steps = Steps(sum(one.predictions is None for one in checked.models.values()))
-    here = local(steps)
-
-    def predict(job: Job) -> Outcome:
-        steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
-        if not job.contestant.is_remote:
-            return here(job)
-        return answer_split(
-            job.contestant,
-            checked.dataset,
-            checked.config,
-            checked.split,
-            job.images,
-            job.path,
-            steps,
-            job.budget,
-            checked.prices,
-            verdict=job.verdict,
-        )
-
-    result = run(checked, out, predict)
-    with owned.added(out, "benchmark", overwrite=overwrite) as work:
-        names = [path.name for path in write_leaderboard(result, work)]
-    for name in names:
-        typer.echo(out / name)
-    for name, reason in result.unfinished.items():
-        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
-    if result.unfinished:
-        raise typer.Exit(3)
-
-
-@app.command()
-def audit(
-    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
-    require("audit", "metric")
-    from agent.reach import contestant_checks
-    from agent.served import answer
-    from dataset_builder.contestants import Outcome
-    from dataset_builder.errors import PictureError
-    from dataset_builder.preflight import check_room, look
-    from metric_semap.errors import SemapError
-    from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
-    from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
-    from trainer.evaluation.audit_plan import read_plan, read_prompts
-    from trainer.evaluation.audit_result import summarise
-    from trainer.readiness import ROOM, audit_checks
-
-    checked = read_plan(plan)
-    if checked.asks and not checked.reviewer.is_remote:
-        require("audit with a local model", "train")
-    look(
-        lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
-        lambda: check_room(out, ROOM),
-        *audit_checks(checked),
-        *contestant_checks({"reviewer": checked.reviewer} if checked.asks else {}, checked.prices),
-        expected=(SemapError,),
-    )
-    prompts = read_prompts(checked.prompts)
-    steps = Steps(checked.asks)
-
-    def served(shown: Shown) -> Outcome:
-        def content(image_id: str) -> bytes:
-            try:
-                return shown.content(image_id)
-            except PictureError:
-                return b""  # no picture: it is counted as failed, like one that cannot be decoded
-
-        pictures = ((image_id, content(image_id)) for image_id in shown.ids)
-        count, path = len(shown.ids), shown.path
-        return answer(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
-
-    here = local_reviewer(checked.reviewer, steps)
-
-    def ask(shown: Shown) -> Outcome:
-        steps.step(printable(f"{shown.name}: {len(shown.ids)} pictures"))
-        return served(shown) if checked.reviewer.is_remote else here(shown)
-
-    try:
-        reviewed = review(checked, out, ask)
-    except Unfinished as reason:
-        typer.echo(f"not ranked: {printable(str(reason))}", err=True)
-        raise typer.Exit(3) from None
-    result = summarise(reviewed, prompts, seed)
-    print_ranking(result)
-    with owned.added(out, "audit", overwrite=overwrite) as work:
-        names = [path.name for path in write_audit(result, reviewed.generators, work)]
-    for name in names:
-        typer.echo(out / name)
-    if any(row["failed"] for row in result["generators"]):
         raise typer.Exit(3)
 
 
@@ -495,7 +370,7 @@ def main() -> NoReturn:
     from metric_semap.errors import SemapError
 
     command_line.start()
-    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,)))
+    sys.exit(command_line.run(app, sys.argv[1:], (SemapError,), frozenset(("demo", "review", "serve", "simulate-vlm"))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The commands of the agent: annotate, runs, simulate-vlm."""
 
-import time
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -10,15 +10,13 @@ from typing import Annotated, Any
 import typer
 
 import agent.simulated.commands
-from dataset_builder.terminal import printable
+from dataset_builder.commands import AsJson
+from dataset_builder.terminal import printable, progress_bar, tell
 
 app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
 runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
-
-LOG_EVERY = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 @app.command()
@@ -136,38 +134,22 @@ def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContex
 
 @contextmanager
 def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
-    """What is known of a run on stderr: pictures, calls, tokens, money, losses, time left.
+    """What is known of a run: pictures, calls, tokens, money, losses, time left; a bar on a terminal, lines in a log."""
+    from rich.progress import TextColumn
 
-    A bar on a terminal; elsewhere, as in a log, a line every half minute.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    with progress_bar(TextColumn("{task.fields[spent]}")) as bar:
+        task = bar.add_task("pictures", total=None, spent="")
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("pictures"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[spent]}"),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("pictures", total=None, spent="")
-    last = time.monotonic()
-
-    def show(progress: Any, budget: Any, total: int | None) -> None:
-        nonlocal last
-        money = f" · ${budget.usd:.2f}" if priced else ""
-        lost = progress.statuses["partial"] + progress.statuses["failed"]
-        spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
-        bar.update(task, completed=progress.done, total=total, spent=spent)
-        if bar.disable and time.monotonic() - last >= LOG_EVERY:
-            last, left = time.monotonic(), bar.tasks[0].time_remaining
+        def show(progress: Any, budget: Any, total: int | None) -> None:
+            money = f" · ${budget.usd:.2f}" if priced else ""
+            lost = progress.statuses["partial"] + progress.statuses["failed"]
+            spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
+            bar.update(task, completed=progress.done, total=total, spent=spent)
+            left = bar.tasks[0].time_remaining
             of = "" if total is None else f" of {total:,}"
             more = "" if left is None else f" · about {timedelta(seconds=round(left))} left"
-            typer.echo(f"{progress.done:,}{of} pictures · {spent}{more}", err=True)
+            tell(f"{progress.done:,}{of} pictures · {spent}{more}")
 
-    with bar:
         yield show
 
 
@@ -207,15 +189,18 @@ def _print_forecast(source: str, settings: Any, limit: int | None, price: Any, c
 
 
 @runs.command("show")
-def show_run(run: Annotated[Path, typer.Argument(show_default=False)]) -> None:
-    """What a run's calls were and what they cost, by stage."""
+def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
+    """Show what a run's calls were and what they cost, by stage."""
     from rich.console import Console
     from rich.table import Table
 
     from agent.ledger import by_stage
 
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in by_stage(run)], indent=2, ensure_ascii=False))
+        return
     table = Table(box=None, pad_edge=False)
-    for column in ("stage", "calls", "without use", "tokens in", "tokens out", "USD", "s a call"):
+    for column in ("stage", "calls", "unusable", "tokens in", "tokens out", "USD", "s a call"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in by_stage(run):
         usd = "–" if row.usd is None else f"{row.usd:.4f}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.budget import read_prices
 from agent.direct import dataset_pictures, examine, predict
 from agent.plans import Settings
-from agent.reach import ROOM, check_endpoint
+from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
 from agent.simulated import MODEL
 from dataset_builder import owned
@@ -21,7 +21,7 @@ from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.terminal import Steps
 
-__all__ = ["answer", "answer_split", "examine_files", "predict_split"]
+__all__ = ["answer", "answer_split", "check_served", "contestant_checks", "examine_files", "predict_split"]
 
 
 def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
@@ -36,6 +36,20 @@ def examine_files(paths: list[Path], model: str | None, adapter: str | None, bas
     for path in paths:
         open_picture(path)
     return examine([(str(path), path.read_bytes()) for path in paths], endpoint, "both")
+
+
+def check_served(dataset: str, split: str, model: str | None, adapter: str | None, base_url: str, out: Path) -> None:
+    """Look at what predicting a split through a server needs.
+
+    Raises:
+        InputError: listing everything that is not ready.
+    """
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: check_endpoint(_endpoint(model, adapter, base_url).model, base_url),
+        lambda: dataset_pictures(dataset, split, 1),
+    )
 
 
 def predict_split(
@@ -62,12 +76,6 @@ def predict_split(
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     endpoint = _endpoint(model, adapter, base_url, concurrency)
-    look(
-        lambda: owned.check(out.parent, "predict", ()),
-        lambda: check_room(out.parent, ROOM),
-        lambda: check_endpoint(endpoint.model, base_url),
-        lambda: dataset_pictures(dataset, split, limit),
-    )
     count, pictures = dataset_pictures(dataset, split, limit)
     with steps.bar("pictures", count) as done:
         return predict(pictures, endpoint, out, done, task, restart=restart).failed

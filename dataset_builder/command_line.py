@@ -6,19 +6,21 @@ the traceback of what ends with 2.
 """
 
 import os
+import shutil
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any, NoReturn
 
 import typer
 
 from dataset_builder.errors import AnomReasonError
-from dataset_builder.terminal import printable
+from dataset_builder.terminal import heartbeat, printable
 
-__all__ = ["one_name", "run", "start"]
+__all__ = ["OLDER", "one_name", "run", "start"]
 
 PROGRAM = "anomreason"
 
@@ -32,7 +34,7 @@ _QUIET = {
 }
 """Bars and notices of libraries: the command shows its own progress."""
 
-_OLDER = {
+OLDER = {
     "dataset-name": "dataset",
     "model-name-or-path": "model",
     "output-dir": "out",
@@ -49,21 +51,31 @@ def one_name(option: str) -> str:
     ('base-url', 'out', 'limit')
     """
     dashed = option.replace("_", "-")
-    return _OLDER.get(dashed, dashed)
+    return OLDER.get(dashed, dashed)
 
 
-def run(app: typer.Typer, arguments: Sequence[str], expected: tuple[type[Exception], ...] = ()) -> int:
+def run(
+    app: typer.Typer,
+    arguments: Sequence[str],
+    expected: tuple[type[Exception], ...] = (),
+    waiting: frozenset[str] = frozenset(),
+) -> int:
     """Run `app` and return the exit code; whatever is raised becomes a sentence on stderr.
 
     Args:
         app (`typer.Typer`): the application.
         arguments (sequence of `str`): as on the command line, without the program's name.
         expected (tuple of exception types): errors raised on purpose, beside this package's own; their text is shown as it is.
+        waiting (set of `str`): commands that serve until they are stopped, and so have no progress to tell in a log.
     """
     command = typer.main.get_command(app)
+    _fit_help(command, shutil.get_terminal_size().columns)
     try:
         # Not Typer's own runner: it exits with 1 for an interrupted prompt, and 1 means that something was found.
-        code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        name = next((one for one in arguments if not one.startswith("-")), "")
+        with nullcontext() if name in waiting else heartbeat(name):
+            colour = False if os.environ.get("NO_COLOR") else None
+            code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, color=colour)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
@@ -72,6 +84,10 @@ def run(app: typer.Typer, arguments: Sequence[str], expected: tuple[type[Excepti
         # Python flushes stdout once more as it ends; there is nobody to read it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 141  # Typer's own answer is 1, and 1 means that something was found
+        raise
     except typer.Abort as ended:
         if not isinstance(ended.__cause__ or ended.__context__, EOFError):
             return 130
@@ -102,6 +118,15 @@ def start() -> None:
     # What libraries announce to programmers is not for who runs a command.
     for kind in (FutureWarning, DeprecationWarning, UserWarning):
         warnings.simplefilter("ignore", kind)
+
+
+def _fit_help(command: Any, columns: int) -> None:
+    """Plain text where the boxes of rich would cut the names of options, or leave too little room for words."""
+    below = getattr(command, "commands", {})
+    if columns < (60 if below else 100):
+        command.rich_markup_mode = None
+    for one in below.values():
+        _fit_help(one, columns)
 
 
 def _terminated(signum: int, _: Any) -> NoReturn:

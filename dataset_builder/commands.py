@@ -1,5 +1,6 @@
 """The commands on datasets: scenes, build, sft, validate, install."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,7 @@ def _label(label: str | None) -> Any:
     from dataset_builder.errors import InputError
 
     if label not in (None, "real", "fake"):
-        raise InputError(f"--label {label}: is no label; choose real or fake")
+        raise InputError(f"--label {label}: is not a label; choose real or fake")
     return label
 
 
@@ -62,7 +63,7 @@ def build(
     ] = False,
     recipe: Annotated[
         str,
-        typer.Option(help="What the configuration sft asks: anomaly_only, authenticity_reasoning, grounded or none."),
+        typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning, grounded or none."),
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
     seed: Annotated[
@@ -75,7 +76,7 @@ def build(
     from dataset_builder.errors import InputError
 
     if split not in (None, "train", "test"):
-        raise InputError(f"--split {split}: is no split; choose train or test")
+        raise InputError(f"--split {split}: is not a split; choose train or test")
     with pictures_done() as progress:
         result = run(
             source,
@@ -114,11 +115,15 @@ def sft(
     shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
     shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
     image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
-    answer_style: Annotated[str, typer.Option(help="Of verdicts: label or sentence.")] = "label",
+    answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
     image_extension: Annotated[str | None, typer.Option(help="In place of each picture's own.")] = None,
     allowlist: Annotated[Path | None, typer.Option(help="Pictures to take: a JSON list or object, or lines.")] = None,
-    fake_allowlist: Annotated[Path | None, typer.Option(help="Of generated ones, in place of --allowlist.")] = None,
-    real_allowlist: Annotated[Path | None, typer.Option(help="Of real ones, in place of --allowlist.")] = None,
+    fake_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for generated pictures, in place of --allowlist.")
+    ] = None,
+    real_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for real pictures, in place of --allowlist.")
+    ] = None,
     split_file: Annotated[Path | None, typer.Option(help="Splits of your own, in place of --split.")] = None,
     split_name: Annotated[str | None, typer.Option(help="Which of them.")] = None,
     metadata_output: Annotated[Path | None, typer.Option(help="What was taken; OUT_metadata.json by default.")] = None,
@@ -190,6 +195,7 @@ def validate(
     ] = None,
     label: Label = None,
     images: Images = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
     from dataset_builder.building.card_validation import write_validation
@@ -197,17 +203,21 @@ def validate(
 
     with pictures_done() as progress:
         report = run(path, label=_label(label), images=images, progress=progress)
-    _print_report(report)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print_report(report)
     built = report.kind == "dataset"
     if built and out is None:
         with owned.changing(path, "validation.json"):
             written = report.write(path / "validation.json")
     else:
         written = report.write(out or Path("validation.json"))
-    typer.echo(f"all of it: {written}")
+    typer.echo(f"all of it: {written}", err=as_json)
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
-        typer.echo(f"{path / 'README.md'}: " + ("tells it" if told else "has no place for it; build again to have one"))
+        where = "results written to it" if told else "has no validation section; rebuild to add one"
+        typer.echo(f"{path / 'README.md'}: {where}", err=as_json)
     raise typer.Exit(1 if report.has_errors else 0)
 
 
@@ -227,7 +237,7 @@ def _print_report(report: Any) -> None:
     if report.findings:
         console.print(table)
     else:
-        typer.echo("nothing wrong and nothing odd")
+        typer.echo("No problems found.")
     for split, numbers in report.diversity.items():
         known = f", {len(numbers['families'])} families" if "families" in numbers else ""
         typer.echo(
@@ -235,7 +245,7 @@ def _print_report(report: Any) -> None:
             f"{numbers['different_names']:,} different names{known}"
         )
     if report.overlap is not None:
-        typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
+        typer.echo(f"test texts that also occur in train: {report.overlap:.1%}")
 
 
 @app.command()

@@ -78,7 +78,11 @@ def record(directory: Path, command: str, files: Iterable[Path]) -> None:
     """Note that files below a directory are ours as they are now."""
     directory = _real(directory)
     known = _read(directory) or _Manifest(command, {})
-    hashes = {file.resolve().relative_to(directory.resolve()).as_posix(): _hash(file) for file in files}
+    hashes = {
+        file.resolve().relative_to(directory.resolve()).as_posix(): _hash(file)
+        for file in files
+        if file.name != MANIFEST
+    }
     there = {name: value for name, value in known.files.items() if (directory / name).exists()}
     _write(directory, _Manifest(known.command, there | hashes))
 

@@ -12,6 +12,52 @@ from dataset_builder.terminal import Steps
 
 app = typer.Typer()
 
+_CONFIGS = Path(__file__).parent / "configs"
+_FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _recipes(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="Where the adapter goes.", show_default=False)]
+Base = Annotated[str | None, typer.Option(help="The base model: tiny, a directory or a Hub id.", show_default=False)]
+
+_OURS = """Options of this project, all of them keys of a recipe too:
+
+--dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples.
+
+--limit N: use only so many rows. --tasks anomalies verdict: what each picture is asked.
+
+--min_pixels N, --max_pixels N: the pixels that a picture is brought to.
+
+--resume_from_checkpoint True: continue a run. --overwrite: replace what an earlier training wrote there.
+
+--base_id ID: the Hub id of the base, for --push_to_hub."""
+
+_TRAIN = f"""{_OURS}
+
+--eval_pictures N, --eval_encoder NAME: how the adapter is examined at each evaluation (--eval_strategy steps).
+
+Every option of TRL's SFTConfig and ModelConfig works as well:
+https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
+
+_GRPO = f"""{_OURS}
+
+--adapter ADAPTER: the SFT adapter to continue from. --encoder NAME: the encoder of the reward SemF1_Full.
+
+Every option of TRL's GRPOConfig and ModelConfig works as well:
+https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
+
+
+def _arguments(context: typer.Context, **named: str | None) -> list[str]:
+    """What TRL's parser is given: our options under its names, and all others as they were typed."""
+    return [
+        *(part for name, value in named.items() if value is not None for part in (f"--{name}", value)),
+        *context.args,
+    ]
+
 
 @app.command()
 def quickstart(overwrite: Overwrite = False) -> None:
@@ -56,13 +102,27 @@ def _print_scores(metrics: dict[str, Any]) -> None:
     console.print(metrics["signature"], style="dim", soft_wrap=True)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def train(context: typer.Context) -> None:
-    """Fine-tune a LoRA adapter: --config RECIPE (a name or YAML file) and any option of TRL's SFTConfig."""
+@app.command(context_settings=_FORWARD, epilog=_TRAIN)
+def train(
+    context: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option(help=f"A recipe: {_recipes(_CONFIGS)}, or a YAML file. Options override it.", show_default=False),
+    ] = None,
+    dataset: Dataset = None,
+    out: Out = None,
+    model: Base = None,
+) -> None:
+    """Fine-tune a LoRA adapter with TRL's SFTTrainer, by a recipe and any option of TRL."""
     require("train", "train")
-    from trainer.sft import main as run
+    from trainer.progress import Shown
+    from trainer.sft import parse
+    from trainer.sft import train as run
 
-    typer.echo(f"adapter: {run(context.args)}")
+    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
+    script, training, base = parse(_arguments(context, **named))
+    training.disable_tqdm = True  # the progress shown is ours
+    typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
 
 
 @app.command()
@@ -80,10 +140,26 @@ def merge(
     typer.echo(f"model: {run(adapter, out, model=model, dtype=dtype, overwrite=overwrite)}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def grpo(context: typer.Context) -> None:
-    """Train an adapter further by reward: --config RECIPE, --adapter ADAPTER and any option of TRL's GRPOConfig."""
+@app.command(context_settings=_FORWARD, epilog=_GRPO)
+def grpo(
+    context: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"A recipe: {_recipes(_CONFIGS / 'grpo')}, or a YAML file. Options override it.", show_default=False
+        ),
+    ] = None,
+    dataset: Dataset = None,
+    out: Out = None,
+    model: Base = None,
+) -> None:
+    """Train an adapter further with TRL's GRPOTrainer, by reward: the metric, the format and false alarms."""
     require("grpo", "train")
-    from trainer.grpo import main as run
+    from trainer.grpo import parse
+    from trainer.grpo import train as run
+    from trainer.progress import Shown
 
-    typer.echo(f"adapter: {run(context.args)}")
+    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
+    script, training, base = parse(_arguments(context, **named))
+    training.disable_tqdm = True
+    typer.echo(f"adapter: {run(script, training, base, [Shown()])}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import PeftConfig, PeftModel
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, ModelConfig
 
 from dataset_builder.errors import InputError, UnavailableError
@@ -102,6 +102,8 @@ def train(
                 callbacks=list(callbacks),
             )
     trainer.base = base
+    if callbacks:
+        trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)

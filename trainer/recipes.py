@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,7 +42,21 @@ def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = 
     try:
         return tuple(_Parser(kinds).parse_args_and_config(arguments))
     except (ValueError, TypeError, ImportError, yaml.YAMLError) as error:
-        raise InputError(f"{' '.join(arguments)}: {loading.first_line(error)}") from None
+        raise InputError(_near(kinds, arguments) or f"{' '.join(arguments)}: {loading.first_line(error)}") from None
+
+
+def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
+    """What was meant by an option that none of `kinds` has; empty if all are known."""
+    known = {field.name for kind in kinds for field in fields(kind)} | {"config"}
+    for argument in arguments:
+        name = argument.removeprefix("--").split("=")[0].replace("-", "_")
+        # argparse takes the beginning of a name for it.
+        if argument.startswith("--") and not any(option.startswith(name.removeprefix("no_")) for option in known):
+            near = get_close_matches(name, known, 1)
+            return f"no such option: --{name}" + (
+                f"; did you mean --{near[0]}?" if near else "; --help says where all are"
+            )
+    return ""
 
 
 def _find(given: str, folder: Path) -> Path:

@@ -59,7 +59,7 @@ def install_metric(module: str, name: str) -> Path:
 
 def dataset_copy() -> Path | None:
     """Where the prepared copy is that the plain name `anomreason` means; None if there is none."""
-    return next(iter(sorted(_dataset_root().glob("*/*/*"))), None)
+    return next(iter(sorted(_dataset_root().glob("default/*/*"))), None)
 
 
 def metric_shim() -> Path | None:

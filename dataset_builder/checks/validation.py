@@ -61,10 +61,10 @@ class Report:
         counts = by_kind(self.findings)
         return [("error" if kind in ERRORS else "warning", kind, count, first[kind]) for kind, count in counts.items()]
 
-    def write(self, path: Path) -> Path:
-        """Write everything as JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
         counts = by_kind(self.findings)
-        content = {
+        return {
             "path": self.path.name,
             "kind": self.kind,
             "pictures": self.pictures,
@@ -75,7 +75,10 @@ class Report:
             "test_texts_also_in_train": self.overlap,
             "findings": [finding.row() for finding in self.findings],
         }
-        return atomic.write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def write(self, path: Path) -> Path:
+        """Write everything as JSON."""
+        return atomic.write(path, json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
 
 
 def validate(

@@ -100,7 +100,7 @@ def test_what_is_complete_loads_no_model(
 def test_other_settings_are_refused(options: dict[str, Any], message: str, dataset: Path, whole: Path) -> None:
     """Rows of another task or split are not gone on with: the message says what differs and what to do."""
     rows = whole.with_suffix(".jsonl").read_bytes()
-    with pytest.raises(InputError, match=rf"{message}.*--restart"):
+    with pytest.raises(InputError, match=rf"{message}.*--overwrite"):
         run(dataset, whole, **options)
     assert whole.with_suffix(".jsonl").read_bytes() == rows
 
