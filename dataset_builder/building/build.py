@@ -107,28 +107,31 @@ def build(
     """
     also = ("quickstart",) if command == "build" else ()
     owned.check(out, command, overwrite=overwrite, also=also)
-    read = open_source(source, label=label, images=images)
-    rows = _chosen(read.rows, split, limit)
-    # Files that somebody changed are written again whole.
-    old = {} if overwrite else old_shards(out)
-    known = {identity[:16] for shards in old.values() for shard in shards for identity in shard.digests}
-    pictures, damaged = _checked(rows, known, progress)
-    broken = stop_for_errors(source, [*read.findings, *damaged], skip_invalid)
-    # A bad record is left out alone; a bad picture takes its row along.
-    unreadable = {finding.image_id for finding in broken if finding.index is None}
-    rows = [row for row in rows if row.image_id not in unreadable]
-    if not any(of_config(rows, "default", one) for one in SPLITS):
-        raise InputError(f"{source}: no annotated picture is left to build from; see `anomreason validate {source}`")
-    with owned.replaced(out, command, overwrite=overwrite, also=also) as work:
-        tables = write_rows(work, rows, Layout(rows, recipe, copies, seed), old, pictures, progress)
-        if broken:
-            lines = "".join(json.dumps(finding.row(), ensure_ascii=False) + "\n" for finding in broken)
-            (work / "skipped.jsonl").write_text(lines, encoding="utf-8")
-        warnings = [finding for finding in read.findings if not finding.is_error]
-        built = replace(read, rows=rows, findings=warnings)
-        metadata = json.dumps(croissant(work, built, tables), indent=1, ensure_ascii=False)
-        (work / "croissant.json").write_text(metadata + "\n", encoding="utf-8")
-        write_card(work, Built(built, tables, broken))
+    with owned.alone(out):
+        read = open_source(source, label=label, images=images)
+        rows = _chosen(read.rows, split, limit)
+        # Files that somebody changed are written again whole.
+        old = {} if overwrite else old_shards(out)
+        known = {identity[:16] for shards in old.values() for shard in shards for identity in shard.digests}
+        pictures, damaged = _checked(rows, known, progress)
+        broken = stop_for_errors(source, [*read.findings, *damaged], skip_invalid)
+        # A bad record is left out alone; a bad picture takes its row along.
+        unreadable = {finding.image_id for finding in broken if finding.index is None}
+        rows = [row for row in rows if row.image_id not in unreadable]
+        if not any(of_config(rows, "default", one) for one in SPLITS):
+            raise InputError(
+                f"{source}: no annotated picture is left to build from; see `anomreason validate {source}`"
+            )
+        with owned.replaced(out, command, overwrite=overwrite, also=also) as work:
+            tables = write_rows(work, rows, Layout(rows, recipe, copies, seed), old, pictures, progress)
+            if broken:
+                lines = "".join(json.dumps(finding.row(), ensure_ascii=False) + "\n" for finding in broken)
+                (work / "skipped.jsonl").write_text(lines, encoding="utf-8")
+            warnings = [finding for finding in read.findings if not finding.is_error]
+            built = replace(read, rows=rows, findings=warnings)
+            metadata = json.dumps(croissant(work, built, tables), indent=1, ensure_ascii=False)
+            (work / "croissant.json").write_text(metadata + "\n", encoding="utf-8")
+            write_card(work, Built(built, tables, broken))
     return Result({table.config: table.splits for table in tables}, broken)
 
 
