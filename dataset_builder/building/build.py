@@ -21,7 +21,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
 from dataset_builder.sources.findings import Finding, by_kind, errors
-from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.opening import Kind, open_source
 from dataset_builder.sources.rows import SPLITS, Row, Split, of_config
 
 __all__ = ["BuildError", "Progress", "Result", "build", "stop_for_errors"]
@@ -74,6 +74,7 @@ def build(
     source: Path,
     out: Path,
     *,
+    kind: Kind | None = None,
     label: Label | None = None,
     images: Path | None = None,
     split: Split | None = None,
@@ -89,9 +90,9 @@ def build(
     """Build a dataset repository.
 
     Args:
-        source (`Path`): a release (directory or zip archive), a run or a scenes directory.
+        source (`Path`): a release, a run, scenes or what is imported; see `dataset_builder.sources.opening.open_source`.
         out (`Path`): the repository: `data/`, `README.md` and what else the card shows. It appears whole or not at all.
-        label, images: see `dataset_builder.sources.opening.open_source`.
+        kind, label, images: see `dataset_builder.sources.opening.open_source`.
         split (`str`, *optional*): build this split alone.
         limit (`int`, *optional*): take the first pictures of each split and label only.
         skip_invalid (`bool`): leave out what has errors, into `skipped.jsonl`, instead of stopping.
@@ -108,7 +109,7 @@ def build(
     also = ("quickstart",) if command == "build" else ()
     owned.check(out, command, overwrite=overwrite, also=also)
     with owned.alone(out):
-        read = open_source(source, label=label, images=images)
+        read = open_source(source, kind=kind, label=label, images=images)
         rows = _chosen(read.rows, split, limit)
         # Files that somebody changed are written again whole.
         old = {} if overwrite else old_shards(out)
@@ -118,7 +119,8 @@ def build(
         # A bad record is left out alone; a bad picture takes its row along.
         unreadable = {finding.image_id for finding in broken if finding.index is None}
         rows = [row for row in rows if row.image_id not in unreadable]
-        if not any(of_config(rows, "default", one) for one in SPLITS):
+        two = len({row.label for row in rows if row.deepfake}) == 2
+        if not two and not any(of_config(rows, "default", one) for one in SPLITS):
             raise InputError(
                 f"{source}: no annotated picture is left to build from; see `anomreason validate {source}`"
             )

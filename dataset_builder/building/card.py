@@ -119,20 +119,22 @@ def write_card(directory: Path, built: Built) -> None:
 
 def _front_matter(built: Built) -> str:
     source = built.source
-    scenes = source.kind == "scenes"
+    scenes, imported = source.kind == "scenes", source.kind not in ("scenes", "release", "run")
     count = len(source.rows)
     reals = any(row.label == "real" for row in source.rows)
     data = DatasetCardData(
         # The authors state no licence for their data, and pictures of a run are whoever's they are.
-        license="apache-2.0" if scenes else "other",
-        license_name=None if scenes else "unstated",
-        license_link=None if scenes else "https://arxiv.org/abs/2510.10231",
-        pretty_name="AnomReason (rendered scenes)" if scenes else "AnomReason",
+        license="apache-2.0" if scenes else "unknown" if imported else "other",
+        license_name=None if scenes or imported else "unstated",
+        license_link=None if scenes or imported else "https://arxiv.org/abs/2510.10231",
+        pretty_name="AnomReason (rendered scenes)" if scenes else f"AnomReason{' (imported)' if imported else ''}",
         task_categories=["image-text-to-text", *(["image-classification"] if reals else [])],
-        annotations_creators=["machine-generated", *(["expert-generated"] if source.kind == "release" else [])],
+        annotations_creators=None
+        if imported
+        else ["machine-generated", *(["expert-generated"] if source.kind == "release" else [])],
         language=["en"],
         size_categories=[next((size for limit, size in _SIZES if count < limit), "1M<n<10M")],
-        source_datasets=["original"],
+        source_datasets=None if imported else ["original"],
         tags=[
             "anomaly-reasoning",
             "generated-images",
@@ -148,7 +150,7 @@ def _front_matter(built: Built) -> str:
         configs[table.config] = {"version": source.version, "data_files": files}
         if table.narrow:
             configs[table.config]["columns"] = list(FEATURES[table.config])
-        if table.config == "default":
+        if table is built.tables[0]:  # `default`, where anything is annotated
             configs[table.config]["default"] = True
     MetadataConfigs(configs).to_dataset_card_data(data)
     DatasetInfosDict({table.config: table.info(source) for table in built.tables}).to_dataset_card_data(data)

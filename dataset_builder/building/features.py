@@ -79,9 +79,9 @@ def example(row: Row, config: Config, data: bytes) -> dict[str, Any]:
 
 def _quadruplet(anomaly: Anomaly) -> dict[str, Any]:
     return {
-        "name": anomaly.name,
-        "phenomenon": anomaly.phenomenon,
-        "reasoning": anomaly.reasoning,
+        "name": anomaly.name or None,
+        "phenomenon": anomaly.phenomenon or None,
+        "reasoning": anomaly.reasoning or None,
         "severity": anomaly.severity,
         "remark": anomaly.remark,
         "bbox": None if anomaly.bbox is None else list(anomaly.bbox),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder import atomic
-from dataset_builder.building.sft import RECIPES, Recipe, has_boxes
+from dataset_builder.building.sft import RECIPES, Recipe, has_boxes, is_complete
 from dataset_builder.errors import InputError
 from dataset_builder.prompts import ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS, OFFICIAL_FORMAT, PROMPTS, draw
 from dataset_builder.schema import Anomaly
@@ -64,8 +64,7 @@ def conversations(
         raise InputError(f"recipe {recipe!r}: is not known; choose {' or '.join(RECIPES)}")
     if min(fake_copies, real_copies) < 1:
         raise InputError(f"copies {min(fake_copies, real_copies)}: at least one is needed")
-    if recipe == "grounded":
-        rows = [row for row in rows if has_boxes(row)]
+    rows = [row for row in rows if is_complete(row) and (recipe != "grounded" or has_boxes(row))]
     asked = [(row, copy) for row in rows for copy in range(fake_copies if row.label == "fake" else real_copies)]
     anomalies, credible = (draw(pool, len(asked), seed) for pool in (ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS))
     samples = []

@@ -12,16 +12,12 @@ from dataset_builder.building.features import FEATURES
 from dataset_builder.errors import DuplicateError, InputError, RecordError, SeverityRangeError
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
+from dataset_builder.sources.opening import is_dataset
 from dataset_builder.sources.rows import Row, Split
 
 __all__ = ["is_dataset", "read_built", "stored_pictures"]
 
 _LABELS: tuple[Label, ...] = get_args(Label)
-
-
-def is_dataset(path: Path) -> bool:
-    """Whether `path` holds a dataset repository this project built."""
-    return (path / "README.md").is_file() and (path / "data").is_dir()
 
 
 def _shards(directory: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from dataset_builder.schema import Anomaly
 from dataset_builder.sources.rows import Row
 from dataset_builder.textform import write_answer, write_official_text
 
-__all__ = ["RECIPES", "Recipe", "Turns", "has_boxes", "sft_example", "sft_row", "sft_turns"]
+__all__ = ["RECIPES", "Recipe", "Turns", "has_boxes", "is_complete", "sft_example", "sft_row", "sft_turns"]
 
 Recipe = Literal["anomaly_only", "authenticity_reasoning", "grounded"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -56,13 +56,19 @@ def sft_turns(
         if copies > 1:
             raise InputError(f"copies {copies}: the recipe grounded has one wording; give 1")
         rows = [row for row in rows if has_boxes(row)]
-    chosen = _balanced(list(rows), seed) if balance else list(rows)
+    rows = [row for row in rows if is_complete(row)]
+    chosen = _balanced(rows, seed) if balance else rows
     count = len(chosen)
     credibility = draw(CREDIBILITY_QUESTIONS, count * copies, seed)
     others = draw(ANOMALY_QUESTIONS, count * (copies - 1), seed)
     wordings = [None] * count + [f"{question}\n\n{OFFICIAL_FORMAT}" for question in others]
     turns = zip(chosen * copies, wordings, credibility, strict=True)
     return [Turns(row, recipe, question, why) for row, question, why in turns]
+
+
+def is_complete(row: Row) -> bool:
+    """Whether each anomaly of a row has a phenomenon, a reasoning and a severity: what a model is trained to give."""
+    return all(one.phenomenon and one.reasoning and one.severity is not None for one in row.anomalies or [])
 
 
 def has_boxes(row: Row) -> bool:

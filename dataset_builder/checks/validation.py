@@ -21,7 +21,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
 from dataset_builder.sources.findings import ERRORS, Finding, by_kind
-from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.opening import Kind, open_source
 from dataset_builder.sources.rows import Row
 
 __all__ = ["Report", "validate"]
@@ -84,6 +84,7 @@ class Report:
 def validate(
     path: Path,
     *,
+    kind: Kind | None = None,
     label: Label | None = None,
     images: Path | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -92,22 +93,22 @@ def validate(
 
     Args:
         path (`Path`): a release (directory or zip archive), a run, scenes or a built dataset.
-        label, images: see `dataset_builder.sources.opening.open_source`.
+        kind, label, images: see `dataset_builder.sources.opening.open_source`.
         progress (callable, *optional*): called as pictures are decoded.
 
     Raises:
         InputError: if it is none of these, or a whole file of it cannot be read.
     """
     if is_dataset(path):
-        kind, (rows, findings) = "dataset", read_built(path)
+        what, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
         pictures = (
             (by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name
         )
     else:
-        source = open_source(path, label=label, images=images)
-        kind, rows, findings = source.kind, source.rows, list(source.findings)
+        source = open_source(path, kind=kind, label=label, images=images)
+        what, rows, findings = source.kind, source.rows, list(source.findings)
         pictures = ((row, _read_and_examine) for row in rows)
     prints: list[Print] = []
     texts = Texts()
@@ -120,7 +121,7 @@ def validate(
             progress("decode", done, len(rows))
     findings += [*texts.shared(), *leaks(prints)]
     anomalies = sum(len(row.anomalies or []) for row in rows)
-    return Report(path, kind, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
+    return Report(path, what, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
 
 
 class _Examined(NamedTuple):

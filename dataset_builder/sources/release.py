@@ -37,7 +37,7 @@ from dataset_builder.sources.names import Names, check_matched
 from dataset_builder.sources.rows import Row, generator_of
 from dataset_builder.sources.splits import DEEPFAKE_LIST, SPLIT_LIST, Lists, with_splits
 
-__all__ = ["is_release", "picture_files", "read_release"]
+__all__ = ["has_annotations", "is_release", "picture_files", "read_release"]
 
 _ACCEPTED, _CANDIDATES = "anomreason_after_hitl*.json", "*candidate*.json"
 _TESTED = "anomreason_after_hitl*test*.json"
@@ -62,6 +62,11 @@ def _once(files: Iterable[File]) -> list[File]:
         if key not in found or (_folder(file) and not _folder(found[key])):
             found[key] = file
     return sorted(found.values(), key=lambda file: file.path)
+
+
+def has_annotations(tree: Tree) -> bool:
+    """Whether a source has the authors' annotation files."""
+    return bool(_matching(tree.files, _ACCEPTED))
 
 
 def is_release(tree: Tree) -> bool:
