@@ -4,27 +4,25 @@ The commands of one package are in its `commands.py`; here are those that compos
 is imported when it is used, so that `--help` answers at once. How a command ends is in `dataset_builder.command_line`.
 """
 
-import importlib
 import json
 import sys
-from collections.abc import Iterable
-from importlib.metadata import version
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import agent.commands
 import agent.review.commands
 import dataset_builder.commands
+import metric_semap.commands
 import space.commands
 import trainer.commands
 import trainer.evaluation.commands
-from dataset_builder import command_line
+from dataset_builder import command_line, owned
 from dataset_builder.commands import AsJson
 from dataset_builder.extras import require
-from dataset_builder.terminal import Steps, printable
+from dataset_builder.terminal import Steps
 
 GROUPS = {
     "Pictures": ("quickstart", "examine", "predict"),
@@ -38,21 +36,9 @@ GROUPS = {
 """The commands as `anomreason --help` shows them: groups and commands in the order of a first day."""
 
 
-class Front(TyperGroup):
-    """The commands in their groups."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        group_of = {name: group for group, names in GROUPS.items() for name in names}
-        for name in group_of:
-            self.commands[name] = self.commands.pop(name)
-        for name, command in self.commands.items():
-            command.rich_help_panel = group_of.get(name, "Others")  # type: ignore[attr-defined]
-
-
 app = typer.Typer(
     name="anomreason",
-    cls=Front,
+    cls=command_line.grouped(GROUPS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": command_line.one_name},
@@ -60,6 +46,7 @@ app = typer.Typer(
 for commands in (
     trainer.commands,
     trainer.evaluation.commands,
+    metric_semap.commands,
     agent.commands,
     agent.review.commands,
     dataset_builder.commands,
@@ -68,9 +55,20 @@ for commands in (
     app.add_typer(commands.app)
 
 
+class Handed:
+    """What the front door hands to commands of packages that may not import it, as their context's object."""
+
+    owned, require = owned, staticmethod(require)
+
+    @property
+    def served(self) -> Any:
+        """What asks endpoints; imported when it is asked for."""
+        return import_module("agent.served")
+
+
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"anomreason {version('anomreason')}")
+        typer.echo(f"anomreason {metadata.version('anomreason')}")
         raise typer.Exit
 
 
@@ -85,8 +83,7 @@ def front(
     ] = False,
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
-    # What asks endpoints, for commands of packages that may not import it; imported when it is asked for.
-    context.obj = lambda: importlib.import_module("agent.served")
+    context.obj = Handed()
 
 
 Model = Annotated[
@@ -127,7 +124,9 @@ def examine(
     pictures = picture_paths(pictures)
     if base_url is None:
         require("examine without --base-url", "train")
-        tiny, predictions = _examine_here(pictures, model, adapter)
+        from trainer.examining import examine_files as examine_here
+
+        tiny, predictions = examine_here(pictures, model, adapter)
     else:
         from agent.served import examine_files
 
@@ -146,18 +145,6 @@ def examine(
             err=True,
         )
     raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
-
-
-def _examine_here(pictures: list[Path], model: str | None, adapter: str | None) -> tuple[bool, Iterable[Any]]:
-    from dataset_builder.pictures import open_picture
-
-    opened = [(str(path), open_picture(path)) for path in pictures]  # a bad path is told before a model is loaded
-    from trainer.loading import is_tiny, load
-    from trainer.predict import predict
-
-    loaded, processor = load(model, adapter)
-    tiny = is_tiny(loaded)  # no verdict of it is worth showing
-    return tiny, predict(opened, loaded, processor, "anomalies" if tiny else "both")
 
 
 @app.command()
@@ -228,10 +215,7 @@ def predict(
         )
     typer.echo(f"{out}")
     if failed:
-        typer.echo(
-            f"{failed} pictures without a readable answer; they are marked failed in {out.with_suffix('.jsonl')}",
-            err=True,
-        )
+        typer.echo(f"{failed} pictures have no readable answer; {out.with_suffix('.jsonl')} says why", err=True)
         raise typer.Exit(3)
 
 
@@ -257,111 +241,10 @@ def doctor(
     raise typer.Exit(3 if any(one.state == "problem" for one in found) else 0)
 
 
-@app.command()
-def score(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
-        "scores"
-    ),
-    deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
-    missing: Annotated[
-        str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
-    ] = "count",
-    subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
-    ] = None,
-    num_layers: Annotated[int | None, typer.Option(min=1)] = None,
-    thresholds: Annotated[str, typer.Option(help="Comma-separated, 0..1.")] = "0.7,0.8,0.9",
-    alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
-    matching: Annotated[str, typer.Option(help="greedy or optimal.")] = "greedy",
-    empty: Annotated[
-        str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
-    ] = "zero",
-    rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option()] = 0,
-) -> None:
-    """Score predictions against the ground truth; several prediction files make a leaderboard."""
-    require("score", "metric")
-    from metric_semap.errors import OptionError
-    from metric_semap.evaluation import score_files, write_results
-
-    if len(files) < 2:
-        raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
-    try:
-        limits = [float(limit) for limit in thresholds.split(",")]
-    except ValueError:
-        raise OptionError(
-            f"--thresholds {thresholds!r}: is no list of numbers; write for example 0.7,0.8,0.9"
-        ) from None
-    board = score_files(
-        files[:-1],
-        files[-1],
-        configuration="deepfake" if deepfake else "default",
-        missing=missing,
-        subset=subset,
-        encoder=encoder,
-        num_layers=num_layers,
-        thresholds=limits,
-        alpha=alpha,
-        matching=matching,
-        empty=empty,
-        rescale_with_baseline=rescale_with_baseline,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    _print_board(board)
-    for path in write_results(board, out):
-        typer.echo(path)
-
-
-def _print_board(board: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table, c = Table(box=None, pad_edge=False), board.prefix
-    scores = [f"{c}SemAP", f"{c}SemF1"]
-    for column in ("", "view", *(part for score in scores for part in (score, "95 %", "chance"))):
-        table.add_column(column, justify="left" if column in ("", "view") else "right")
-    for evaluation in board.evaluations:
-        for view in ("Full", "Phe", "Rea"):
-            values = [
-                evaluation.numbers.get(f"{prefix}{score}_{view}{suffix}")
-                for score in scores
-                for prefix, suffix in (("", ""), ("", "_low"), ("", "_high"), ("chance_", ""))
-            ]
-            cells = []
-            for k in (0, 4):
-                score, low, high, chance = values[k : k + 4]
-                interval = "–" if low is None else f"{low:.3f}–{high:.3f}"
-                cells += [f"{score:.4f}", interval, "–" if chance is None else f"{chance:.4f}"]
-            table.add_row(printable(evaluation.name) if view == "Full" else "", view, *cells)
-    console = Console()
-    console.print(table)
-    for evaluation in board.evaluations:
-        numbers = evaluation.numbers
-        line = f"{evaluation.name}: {len(evaluation.images)} pictures"
-        if c:
-            line += f", accuracy {numbers['accuracy']:.4f}"
-        if numbers["clean_images"]:
-            line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
-        console.print(printable(line), markup=False, soft_wrap=True)
-    for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
-    for evaluation in board.evaluations[:1]:
-        for warning in evaluation.numbers.get("warnings", []):
-            console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)
-        console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
-
-
 def __getattr__(name: str) -> str:
     """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
     if name == "__version__":
-        return version("anomreason")
+        return metadata.version("anomreason")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,7 +82,7 @@ def annotate(
     look(
         lambda: check_is_ours(out),
         lambda: check_room(out, ROOM),
-        lambda: simulate or check_endpoint(model, base_url),
+        *(() if simulate else (partial(check_endpoint, model, base_url),)),
         lambda: open_source(source, out, limit),
         lambda: prices and read_prices(prices),
     )

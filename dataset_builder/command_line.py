@@ -10,22 +10,22 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.terminal import heartbeat, printable
 
-__all__ = ["OLDER", "one_name", "run", "start"]
+__all__ = ["OLDER", "grouped", "one_name", "run", "start"]
 
 PROGRAM = "anomreason"
 
 _QUIET = {
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers asks the same variable
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
@@ -42,6 +42,21 @@ OLDER = {
     "restart": "overwrite",
 }
 """Options by their older names, and by TRL's, to the one name each has in every command."""
+
+
+def grouped(groups: Mapping[str, Sequence[str]]) -> type[TyperGroup]:
+    """A group whose help shows its commands under headings, in the order given: heading → names of commands."""
+
+    class Grouped(TyperGroup):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            heading_of = {name: heading for heading, names in groups.items() for name in names}
+            for name in heading_of:
+                self.commands[name] = self.commands.pop(name)
+            for name, command in self.commands.items():
+                command.rich_help_panel = heading_of.get(name, "Others")  # type: ignore[attr-defined]
+
+    return Grouped
 
 
 def one_name(option: str) -> str:

@@ -37,10 +37,11 @@ def diagnosed(
     expected: tuple[type[Exception], ...] = (),
 ) -> Diagnosis:
     """A check as a diagnosis: `fine` if it raises nothing, else its error's text with the state `bad`."""
+    caught: tuple[type[Exception], ...] = (AnomReasonError, *expected)
     try:
         check()
         return Diagnosis(about, "ok", fine if isinstance(fine, str) else fine())
-    except (AnomReasonError, *expected) as error:
+    except caught as error:
         return Diagnosis(about, bad, str(error))
 
 

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from dataset_builder import atomic
 from dataset_builder.errors import AnomReasonError, OutputError, shorten
 
-__all__ = ["MANIFEST", "added", "alone", "begin", "changing", "check", "clear", "made_by", "record", "replaced"]
+__all__ = ["MANIFEST", "added", "alone", "begin", "changing", "check", "clear", "record", "replaced"]
 
 MANIFEST = ".anomreason.json"
 """Hidden, so that it is neither published nor taken for data."""
@@ -75,8 +75,8 @@ def begin(directory: Path, command: str, *, overwrite: bool = False) -> None:
     """
     directory = _real(directory)
     check(directory, command, overwrite=overwrite)
-    known = _read(directory)
-    _write(directory, _Manifest(command, known.files if known else {}))
+    known = _read(directory) or _Manifest(command, {})
+    _write(directory, known._replace(command=command))
 
 
 def record(directory: Path, command: str, files: Iterable[Path]) -> None:
@@ -89,7 +89,7 @@ def record(directory: Path, command: str, files: Iterable[Path]) -> None:
         if file.name != MANIFEST
     }
     there = {name: value for name, value in known.files.items() if (directory / name).exists()}
-    _write(directory, _Manifest(known.command, there | hashes))
+    _write(directory, known._replace(files=there | hashes))
 
 
 @contextmanager
@@ -110,12 +110,6 @@ def clear(directory: Path) -> None:
     if known is not None:
         _remove(directory, known.files)
         _write(directory, _Manifest(known.command, {}))
-
-
-def made_by(directory: Path) -> str | None:
-    """The command that made a directory; None if none of ours did."""
-    known = _read(_real(directory))
-    return None if known is None else known.command
 
 
 def check(

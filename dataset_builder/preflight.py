@@ -22,11 +22,12 @@ def look(*checks: Check, expected: tuple[type[Exception], ...] = ()) -> None:
     Raises:
         InputError: if several are not ready, with a line each. A single one is raised as it is.
     """
+    caught: tuple[type[Exception], ...] = (AnomReasonError, *expected)
     found: dict[str, Exception] = {}
     for check in checks:
         try:
             check()
-        except (AnomReasonError, *expected) as error:
+        except caught as error:
             found.setdefault(str(error), error)
     if len(found) == 1:
         raise next(iter(found.values()))

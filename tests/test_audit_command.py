@@ -21,6 +21,7 @@ from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
 from trainer.evaluation.audit_answers import Shown, local_reviewer, review
 from trainer.evaluation.audit_plan import read_plan
+from trainer.loading import TINY
 
 COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
 
@@ -246,7 +247,7 @@ def test_rows_of_a_dataset_are_generators(dataset: Path, tmp_path: Path) -> None
     audit = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert {row["name"]: row["pictures"] for row in audit["generators"]} == counts
     assert audit["ranking"][0][0] == "real"
-    path.write_text(json.dumps(plan | {"reviewer": {"model": "another"}}))
+    path.write_text(json.dumps(plan | {"reviewer": {"model": str(TINY)}}))
     done = run(path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "answers of another model" in done.stderr

@@ -114,6 +114,17 @@ def test_every_requirement_has_one_lower_bound() -> None:
                 ], f"{file}: {line}"
 
 
+def test_the_requirements_of_the_metric_s_space_name_what_it_imports() -> None:
+    """All of it but Gradio, which its card's sdk_version brings, and what only the command needs."""
+    lines = (REPOSITORY / "metric_semap" / "requirements.txt").read_text().splitlines()
+    named = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+    owners = packages_distributions()
+    for file in (REPOSITORY / "metric_semap").glob("*.py"):
+        if file.name != "commands.py":
+            for name in imported(file) - {"gradio"}:
+                assert {canonicalize_name(owner) for owner in owners[name]} & named, f"{file.name}: {name}"
+
+
 def test_the_tested_versions_are_within_the_bounds() -> None:
     """constraints.txt pins every direct requirement, at its lower bound or above."""
     lines = re.findall(r"^([\w.-]+)==(\S+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)

@@ -1,5 +1,10 @@
 """Commands that write directories: a history, notes and other files are the same before and after."""
 
+import ctypes
+import json
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,3 +131,68 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     assert "cannot be written" in said
     assert "make room there" in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def scoring(tmp_path: Path) -> list[str]:
+    """The arguments of `score` for two pictures, answered rightly."""
+    said = {"name": "Odd", "phenomenon": "The red ball hangs in the air.", "reasoning": "Things fall.", "severity": 20}
+    for name in ("preds.json", "truth.json"):
+        (tmp_path / name).write_text(json.dumps({"a.png": [said], "b.png": [said]}))
+    return [
+        "score",
+        str(tmp_path / "preds.json"),
+        str(tmp_path / "truth.json"),
+        "--encoder",
+        "minilm",
+        "--bootstrap",
+        "0",
+    ]
+
+
+def test_scores_take_the_place_of_no_file_of_somebody(
+    scoring: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results are added to a directory of anybody; a report.html that is not ours is refused and stays, until --overwrite."""
+    out = tmp_path / "out"
+    keep_mine_in(out)
+    assert run(*scoring, "--out", out) == 0
+    assert mine_in(out) == MINE
+    capsys.readouterr()
+    assert run(*scoring, "--out", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["configuration"] == "default"
+    (out / "report.html").write_text("edited")
+    assert run(*scoring, "--out", out) == 2
+    assert "report.html: was changed since anomreason wrote it" in capsys.readouterr().err
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "report.html").write_text("mine")
+    assert run(*scoring, "--out", other) == 2
+    assert (other / "report.html").read_text() == "mine"
+    assert run(*scoring, "--out", other, "--overwrite") == 0
+    assert (other / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("file", "is a file, not a directory"), ("locked", "is read-only"), ("locked/in", "is read-only")],
+)
+def test_scores_cannot_go_into_a_file_or_a_locked_directory(
+    place: str, said: str, scoring: list[str], tmp_path: Path
+) -> None:
+    """One sentence and exit code 2, before an encoder is loaded."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(stat.S_IRUSR | stat.S_IXUSR)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("anomreason")), *scoring, "--out", str(tmp_path / place)],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Permissions hold for this process, also where it is root's: it gives up CAP_DAC_OVERRIDE.
+        preexec_fn=lambda: ctypes.CDLL(None).prctl(24, 1, 0, 0, 0),
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "locked", "preds.json", "truth.json"]

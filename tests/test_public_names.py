@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_public_names_are_documented(name: str) -> None:
     assert module.__doc__
     defined = [getattr(module, public) for public in module.__all__]
     assert all(item.__doc__ for item in defined if getattr(item, "__module__", None) == module.__name__)
+
+
+def test_the_version_is_the_distribution_s() -> None:
+    """`anomreason.__version__` is what pip says; no module repeats it, and other names are still missing."""
+    import anomreason
+
+    assert anomreason.__version__ == version("anomreason")
+    assert not hasattr(anomreason, "__author__")
 
 
 def test_importing_dataset_builder_loads_nothing_heavy() -> None:

@@ -51,12 +51,13 @@ Every option of TRL's GRPOConfig and ModelConfig works as well:
 https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
 
 
-def _arguments(context: typer.Context, **named: str | None) -> list[str]:
+def _arguments(
+    context: typer.Context, config: str | None, dataset: str | None, out: Path | None, model: str | None
+) -> list[str]:
     """What TRL's parser is given: our options under its names, and all others as they were typed."""
-    return [
-        *(part for name, value in named.items() if value is not None for part in (f"--{name}", value)),
-        *context.args,
-    ]
+    named = {"config": config, "dataset_name": dataset, "output_dir": out, "model_name_or_path": model}
+    given = [(f"--{name}", str(value)) for name, value in named.items() if value is not None]
+    return [*(part for pair in given for part in pair), *context.args]
 
 
 @app.command()
@@ -79,7 +80,7 @@ evaluate.load("semap") the metric of this package; `anomreason install --uninsta
 Next:
   anomreason examine demo/scenes/images/{metrics["example"]} --adapter demo/adapter
   anomreason score demo/preds_base.json demo/preds_tuned.json demo/truth.json --encoder minilm --empty skip
-  anomreason train --config tiny --dataset_name anomreason"""
+  anomreason train --config tiny --dataset anomreason"""
     )
 
 
@@ -119,8 +120,7 @@ def train(
     from trainer.sft import parse
     from trainer.sft import train as run
 
-    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
-    script, training, base = parse(_arguments(context, **named))
+    script, training, base = parse(_arguments(context, config, dataset, out, model))
     training.disable_tqdm = True  # the progress shown is ours
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
 
@@ -159,7 +159,6 @@ def grpo(
     from trainer.grpo import train as run
     from trainer.progress import Shown
 
-    named = {"config": config, "dataset_name": dataset, "output_dir": out and str(out), "model_name_or_path": model}
-    script, training, base = parse(_arguments(context, **named))
+    script, training, base = parse(_arguments(context, config, dataset, out, model))
     training.disable_tqdm = True
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")

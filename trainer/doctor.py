@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from dataset_builder.diagnosis import Diagnosis, diagnosed
@@ -26,7 +27,7 @@ def examine_machine() -> Iterator[Diagnosis]:
     yield Diagnosis("Python", "ok", f"{sys.version.split()[0]} ({sys.executable})")
     yield _versions()
     for extra in EXTRAS:
-        yield diagnosed(f"extra {extra}", lambda extra=extra: require(extra, extra), "installed", bad="note")
+        yield diagnosed(f"extra {extra}", partial(require, extra, extra), "installed", bad="note")
     yield from _gpu()
     for name, use in (("HF_TOKEN", "publishing, gated models"), ("OPENAI_API_KEY", "endpoints that want a key")):
         state = "set" if os.environ.get(name) else f"not set; needed for {use}"
@@ -109,7 +110,7 @@ def _encoders() -> Iterator[Diagnosis]:
         try:
             yield diagnosed(
                 f"encoder {name}",
-                lambda encoder=encoder: check_encoder(encoder),
+                partial(check_encoder, encoder),
                 "in reach",
                 bad="note",
                 expected=(SemapError,),
@@ -162,7 +163,7 @@ def _places() -> Iterator[Diagnosis]:
     for about, place in (("current directory", Path.cwd()), ("Hugging Face cache", cache)):
         there = next(parent for parent in (place, *place.parents) if parent.exists())
         room = f"{there}: writable, {shutil.disk_usage(there).free / 1e9:,.0f} GB free"
-        yield diagnosed(about, lambda there=there: _write_into(there), room)
+        yield diagnosed(about, partial(_write_into, there), room)
 
 
 def _write_into(place: Path) -> None:

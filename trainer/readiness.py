@@ -1,22 +1,15 @@
 """What models, data and the metric's encoder need, looked at before the first expensive step; nothing large is loaded."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import owned
-from dataset_builder.contestants import Contestant
-from dataset_builder.errors import InputError, UnavailableError
-from dataset_builder.predictions import read_predictions
+from dataset_builder.errors import UnavailableError
 from dataset_builder.preflight import Check, check_room, look
 from metric_semap.errors import SemapError
-from trainer.evaluation.audit_plan import Plan, read_prompts
-from trainer.evaluation.bench import Bench
 
 __all__ = [
     "ROOM",
-    "audit_checks",
-    "bench_checks",
     "check_encoder",
     "check_model",
     "check_prediction",
@@ -65,40 +58,6 @@ def check_prediction(dataset: str, split: str, model: str | None, adapter: str |
         lambda: split_check(dataset, split),
         lambda: check_model(model, adapter),
     )
-
-
-def bench_checks(bench: Bench) -> list[Check]:
-    """What a benchmark needs on this machine: the dataset, the encoder, prediction files, models and adapters."""
-    files = [one.predictions for one in bench.models.values() if one.predictions is not None]
-    return [
-        lambda: split_check(bench.dataset, bench.split, bench.config),
-        lambda: check_encoder(bench.encoder),
-        *(partial(read_predictions, path) for path in files),
-        *(partial(_check_contestant, one) for one in bench.models.values()),
-    ]
-
-
-def audit_checks(plan: Plan) -> list[Check]:
-    """What an audit needs on this machine: annotations, pictures, datasets, prompts, the reviewer's model."""
-    sources = [*plan.generators.values(), *([plan.clean] if plan.clean else [])]
-    checks: list[Check] = [lambda: read_prompts(plan.prompts)]
-    for source in sources:
-        checks += [partial(_check_there, path) for path in (*source.files.values(), source.images) if path]
-        if source.dataset:
-            checks.append(partial(split_check, source.dataset, source.split))
-    if plan.asks:
-        checks.append(partial(_check_contestant, plan.reviewer))
-    return checks
-
-
-def _check_contestant(one: Contestant) -> None:
-    if one.predictions is None and not one.is_remote:
-        check_model(one.model, one.adapter)
-
-
-def _check_there(path: str) -> None:
-    if not Path(path).exists():
-        raise InputError(f"{path}: does not exist; correct the path")
 
 
 def split_check(dataset: str, split: str, config: str | None = None) -> None:

@@ -118,7 +118,7 @@ def test_files_are_added_to_a_directory_of_anybody(tmp_path: Path) -> None:
         with owned.added(tmp_path / "data", "score") as work:
             (work / "metrics.json").write_text(text)
     assert tree(tmp_path / "data") == {"a": "a", "metrics.json": "two"}
-    assert owned.made_by(tmp_path / "data") == "build"
+    owned.check(tmp_path / "data", "build")
 
 
 def test_what_a_command_changes_later_stays_ours(tmp_path: Path) -> None:

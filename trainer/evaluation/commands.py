@@ -21,7 +21,7 @@ app = typer.Typer()
 
 
 class Served(Protocol):
-    """What asks endpoints: `agent.served`, of which the context's object is a way to get it."""
+    """What asks endpoints: `agent.served`, handed in as `context.obj.served`."""
 
     answer_split: Callable[..., Outcome]
     answer: Callable[..., Outcome]
@@ -45,9 +45,10 @@ def benchmark(
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
     from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
-    from trainer.readiness import ROOM, bench_checks
+    from trainer.evaluation.readiness import bench_checks
+    from trainer.readiness import ROOM
 
-    served: Served = context.obj()
+    served: Served = context.obj.served
     checked = read_bench(bench)
     look(
         lambda: owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite),
@@ -107,9 +108,10 @@ def audit(
     from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
     from trainer.evaluation.audit_plan import read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
-    from trainer.readiness import ROOM, audit_checks
+    from trainer.evaluation.readiness import audit_checks
+    from trainer.readiness import ROOM
 
-    ask_server: Served = context.obj()
+    ask_server: Served = context.obj.served
     checked = read_plan(plan)
     if checked.asks and not checked.reviewer.is_remote:
         require("audit with a local model", "train")
