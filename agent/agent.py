@@ -16,7 +16,7 @@ from agent.budget import Budget
 from agent.client import Chat, Completions, connect
 from agent.journal import Journal
 from agent.loops import LoopThread, wait_for
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from dataset_builder.contestants import Limits
 
@@ -97,7 +97,7 @@ class AnomAgent:
         Raises:
             PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
         """
-        picture = Picture.read(image, image_id)
+        picture = SentPicture.read(image, image_id)
         return self._loop.begin(self._annotate(Asker(picture, self._services, self.settings.stance, tell=tell)))
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from agent.answers import Answer, is_refusal, read_answer
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
 from agent.journal import Attempt, Journal
-from agent.pictures import Picture, image_tokens
+from agent.pictures import SentPicture, image_tokens
 from agent.prompts import Stance, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
@@ -79,7 +79,7 @@ class Asker:
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
-    picture: Picture
+    picture: SentPicture
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
@@ -215,7 +215,7 @@ def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tup
     return problem, bad_before >= 1
 
 
-def _key(question: Question, picture: Picture, model: str) -> str:
+def _key(question: Question, picture: SentPicture, model: str) -> str:
     shaped = {
         "picture": picture.digest,
         "model": model,
@@ -239,7 +239,7 @@ def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
     return [message["role"], *parts]
 
 
-def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture) -> int:
+def _prompt_tokens(sent: list[dict[str, Any]], picture: SentPicture) -> int:
     """An estimate on the high side: three characters a token, crops at their largest."""
     tokens = 0
     for message in sent:

@@ -23,7 +23,7 @@ from dataset_builder.files.tree import MAX_PICTURE
 from dataset_builder.pictures import FORMATS, LARGE, MAX_SIDE, encode, open_picture, upright, within
 from dataset_builder.schema import Box
 
-__all__ = ["CROP_SIDE", "Picture", "common_box", "image_tokens", "stamp"]
+__all__ = ["CROP_SIDE", "SentPicture", "common_box", "image_tokens", "stamp"]
 
 CROP_SIDE = 1024
 
@@ -31,7 +31,7 @@ _AS_IS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _ORIENTATION = 0x0112
 
 
-class Picture(NamedTuple):
+class SentPicture(NamedTuple):
     """A picture that was read.
 
     Attributes:

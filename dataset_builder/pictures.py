@@ -66,6 +66,7 @@ MAX_SIDE = 2048
 LARGE = 24_000_000
 """Pixels (72 MB) from which on one picture is decoded at a time, whoever asks: many may be under way at once."""
 
+_ORIENTATION = 0x0112
 _ONE_LARGE = threading.Lock()
 
 
@@ -151,7 +152,9 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
         )
     with _ONE_LARGE if pixels > LARGE else nullcontext():
         picture.load()
-        turned = eight_bits(ImageOps.exif_transpose(picture), name)
+        # `exif_transpose` copies what it need not turn, and a large picture is large.
+        turned = picture if picture.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(picture)
+        turned = eight_bits(turned, name)
         if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
             turned = turned.convert("RGBA")
             turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)

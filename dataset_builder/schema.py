@@ -26,7 +26,7 @@ Text = Annotated[str, AfterValidator(_encodable)]
 """A text that can be written as UTF-8."""
 
 OwnText = Annotated[Text, BeforeValidator(lambda text: "" if text is None else text)]
-"""A text of an anomaly; null, which a dataset has where a source says nothing, is the empty text."""
+"""A phenomenon or reasoning; null, which a dataset has where a source says nothing, is the empty text."""
 
 ImageId = Annotated[Text, StringConstraints(min_length=1)]
 """A picture's file name."""
@@ -61,7 +61,7 @@ class Anomaly(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: OwnText = ""
+    name: Text = ""
     phenomenon: OwnText = ""
     reasoning: OwnText = ""
     severity: Annotated[int, Field(ge=0, le=100, strict=True)] | None = None

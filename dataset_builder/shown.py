@@ -7,7 +7,7 @@ import typer
 
 from dataset_builder import severity
 from dataset_builder.errors import InputError
-from dataset_builder.picture_header import is_picture
+from dataset_builder.pictures import is_picture
 from dataset_builder.predictions import Prediction
 from dataset_builder.terminal import printable
 

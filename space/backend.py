@@ -10,7 +10,7 @@ from typing import Protocol
 
 from dataset_builder.boxes import rescaled
 from dataset_builder.schema import Anomaly
-from space.examination import Examination, Verdict
+from space.examination import Examination, VerdictAnswer
 from space.reading import Reading
 from space.uploads import Upload
 
@@ -47,13 +47,13 @@ class Backend(Protocol):
 
 
 def examine_text(
-    picture: Upload, pieces: Iterator[str | Verdict], shown: tuple[int, int] | None = None
+    picture: Upload, pieces: Iterator[str | VerdictAnswer], shown: tuple[int, int] | None = None
 ) -> Iterator[Examination]:
     """An examination from the text that a model writes piece by piece.
 
     Args:
         picture (`Upload`): what it looks at.
-        pieces (iterator of `str` or `Verdict`): the answer, and the verdict once it is known; one that ends without an error
+        pieces (iterator of `str` or `VerdictAnswer`): the answer, and the verdict once it is known; one that ends without an error
             is complete. `ConnectionError` says that the model died.
         shown (`tuple`, *optional*): width and height of the picture as the model saw it, in whose pixels its boxes are. Boxes
             without it are left out: nobody knows where they are.

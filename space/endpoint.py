@@ -7,8 +7,9 @@ from typing import Any
 
 from agent.client import connect
 from dataset_builder.prompts import PROMPTS, Task
+from dataset_builder.textform import parse_verdict
 from space.backend import TIMEOUT, examine_text
-from space.examination import Examination, Verdict
+from space.examination import Examination, VerdictAnswer
 from space.settings import Settings
 from space.uploads import Upload
 
@@ -36,7 +37,7 @@ class Endpoint:
         sent = picture.sent()
         yield from examine_text(picture, self._pieces(sent.uri), sent.size)
 
-    def _pieces(self, image: str) -> Iterator[str | Verdict]:
+    def _pieces(self, image: str) -> Iterator[str | VerdictAnswer]:
         # A client a picture, closed at its end: that hangs up on a model that is still writing.
         with asyncio.Runner() as runner:
             client: Any = connect(self._model, self._base_url, TIMEOUT, Settings.key(self._base_url))
@@ -64,19 +65,21 @@ class Endpoint:
         if not ended:  # the connection ended before the answer did
             raise ConnectionError("the endpoint fell silent")
 
-    def _verdict(self, client: Any, runner: asyncio.Runner, image: str) -> Verdict | None:
+    def _verdict(self, client: Any, runner: asyncio.Runner, image: str) -> VerdictAnswer | None:
         """Whether it takes the picture for generated; with a probability if the endpoint tells probabilities."""
         asked = client.chat_completion(
             _messages("verdict", image), model=self._model, max_tokens=2, temperature=0, logprobs=True, top_logprobs=10
         )
         try:
             choice = runner.run(asked).choices[0]
-            said = (choice.message.content or "").strip().lower()
+            label = parse_verdict(choice.message.content or "")
         except Exception:
             return None
-        if not said.startswith(("yes", "no")):
+        if label is None:
             return None
-        return {"label": "fake" if said.startswith("yes") else "real", "p_fake": _probability(choice)}
+        p_fake = _probability(choice)
+        # Where there is a probability the label follows from it, as `trainer.verdict` has it.
+        return {"label": label if p_fake is None else "fake" if p_fake >= 0.5 else "real", "p_fake": p_fake}
 
 
 def _messages(task: Task, image: str) -> list[dict[str, Any]]:
@@ -97,6 +100,6 @@ def _probability(choice: Any) -> float | None:
             if word in masses:
                 masses[word] += math.exp(token.logprob)
         total = masses["yes"] + masses["no"]
-        return round(masses["yes"] / total, 3) if total > 0 else None
+        return round(masses["yes"] / total, 6) if total > 0 else None
     except (AttributeError, IndexError, TypeError):
         return None

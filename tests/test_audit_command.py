@@ -17,6 +17,7 @@ from dataset_builder.contestants import Contestant, Limits
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import pair, read_scenes, write_scenes
+from dataset_builder.stored import StoredPictures
 from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
 from trainer.evaluation.audit_answers import Shown, local_reviewer, review
@@ -148,7 +149,7 @@ def test_an_audit_that_was_stopped_shows_nothing_again(tmp_path: Path) -> None:
             raise Killed
         return pair(0, int(image_id[:2]))[0].png()
 
-    source = Shown("odd", names, content, tmp_path / "odd.json", Limits())
+    source = Shown("odd", StoredPictures(names, content), tmp_path / "odd.json", Limits())
     with pytest.raises(Killed):
         local_reviewer(Contestant(model="tiny"), Steps(1))(source)
     with (tmp_path / "odd.jsonl").open("a") as rows:
@@ -271,7 +272,7 @@ def read_and_review(path: Path) -> None:
         ("generators: {a: {annotations: {x: [1]}}}", "generators.a.annotations.x: [1]: is no text"),
         ("generators: {a: 3}", "generators.a: 3: is no mapping"),
         ("generators: {a: {annotations: missing.json}}", "missing.json"),
-        ("generators: {a: {images: missing}}", "missing: is no directory"),
+        ("generators: {a: {images: missing}}", "missing: is not a directory"),
         ("generators: {a: {images: x}}\nreviewer: {plan: hasty}", "reviewer.plan: \"hasty\": input should be 'direct'"),
         ("generators: {a: {images: x}}\nreviewer: {plan: paper}", "reviewer: an endpoint needs model"),
         ("generators: {a: {images: x}}\nreviewer: {predictions: p.json}", "give them as annotations of each generator"),

@@ -15,7 +15,7 @@ from dataset_builder.pictures import Prepared, prepare
 from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
 from trainer.decoding import ends, generate
-from trainer.verdict import Verdict, judge
+from trainer.verdict import Judgement, judge
 
 __all__ = ["MAX_NEW_TOKENS", "predict"]
 
@@ -59,7 +59,7 @@ def predict(
 def _predict_batch(batch: Sequence[tuple[str, Prepared]], model: Any, processor: Any, task: Asked) -> list[Prediction]:
     started = time.monotonic()
     images = [picture.image for _, picture in batch]
-    verdicts = [Verdict(None, None, "")] * len(batch)
+    verdicts = [Judgement(None, None, "")] * len(batch)
     if "verdict" in TASKS[task]:
         verdicts = judge(model, processor, _inputs(images, model, processor, "verdict"))
     if task == "verdict":

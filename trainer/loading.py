@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.stored import load_split
 
 __all__ = [
     "TINY",
@@ -182,28 +183,6 @@ def is_tiny(model: Any) -> bool:
     """Whether a loaded model is the shipped tiny one, or one of its size: such a model knows rendered scenes alone."""
     text = json.loads((TINY / "config.json").read_text(encoding="utf-8"))["text_config"]
     return all(getattr(model.config.text_config, key) == text[key] for key in ("hidden_size", "vocab_size"))
-
-
-def load_split(
-    dataset: str, split: str, columns: set[str], config: str | None = None, *, streaming: bool = False
-) -> Any:
-    """A split of a built dataset's directory or a Hub id; with `streaming`, an iterable dataset.
-
-    Raises:
-        InputError: if it cannot be loaded, has no such split, or lacks one of `columns`.
-    """
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(dataset, config, split=split, streaming=streaming)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(
-            f"{dataset} [{split}]: cannot be loaded ({first_line(error)}); give a built dataset's directory or a Hub id in reach"
-        ) from None
-    missing = columns and columns - set(rows.column_names)
-    if missing:
-        raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
-    return rows
 
 
 def unreachable(model: str, error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.asking import Asker, Failure
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.prompts import STANCES, WORDINGS, Stance
 from agent.stages import AnomalyItem, Finding
 from dataset_builder.predictions import Status
@@ -115,7 +115,7 @@ class Evidence:
 
 
 def candidate(
-    item: AnomalyItem, picture: Picture, *, stage: str, support: int, possible: int, box: Any = None
+    item: AnomalyItem, picture: SentPicture, *, stage: str, support: int, possible: int, box: Any = None
 ) -> Candidate:
     """A candidate from a final item; `support` of `possible` samples named it."""
     return Candidate(

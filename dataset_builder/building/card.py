@@ -52,7 +52,7 @@ class Table:
     def add(self, split: str, name: str, writer: ShardWriter) -> None:
         """Count the shards of a writer as part of a split."""
         self.splits[split] = self.splits.get(split, 0) + writer.rows
-        self.bytes[split] = self.bytes.get(split, 0) + writer.bytes
+        self.bytes[split] = self.bytes.get(split, 0) + writer.memory
         self.patterns.setdefault(split, []).append(f"{name}-*")
         self.download += sum(shard.path.stat().st_size for shard in writer.shards)
 

@@ -79,7 +79,7 @@ def example(row: Row, config: Config, data: bytes) -> dict[str, Any]:
 
 def _quadruplet(anomaly: Anomaly) -> dict[str, Any]:
     return {
-        "name": anomaly.name or None,
+        "name": anomaly.name,
         "phenomenon": anomaly.phenomenon or None,
         "reasoning": anomaly.reasoning or None,
         "severity": anomaly.severity,

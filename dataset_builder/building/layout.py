@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from dataset_builder.building.card import Table
 from dataset_builder.building.features import DESCRIPTIONS, example
-from dataset_builder.building.sft import Recipe, Turns, sft_example, sft_turns
+from dataset_builder.building.sft import Recipe, Turns, conversation_row, sft_turns
 from dataset_builder.building.shards import Shard, ShardWriter, picture_digest, read_shards, row_digest
 from dataset_builder.sources.rows import SPLITS, Config, Row, Split, of_config
 
@@ -57,7 +57,7 @@ class Layout:
         if row.candidates is not None and row.split:
             yield Entry(f"candidates/{row.split}", "candidates", example(row, "candidates", data))
         for split, one in self._turns.get(row.image_id, ()):
-            yield Entry(f"sft/{split}", "sft", sft_example(one, data))
+            yield Entry(f"sft/{split}", "sft", conversation_row(one, data))
 
 
 def _part(row: Row, *, two: bool) -> str | None:
@@ -162,7 +162,7 @@ def _linked(shards: list[Shard], group: Path) -> list[Shard]:
             os.link(shard.path, path)
         except OSError:
             shutil.copy2(shard.path, path)
-        moved.append(Shard(path, shard.digests, shard.bytes))
+        moved.append(Shard(path, shard.digests, shard.memory))
     return moved
 
 

@@ -46,7 +46,7 @@ class Shard:
 
     path: Path
     digests: list[bytes]
-    bytes: int
+    memory: int
 
 
 def picture_digest(data: bytes) -> bytes:
@@ -109,9 +109,9 @@ class ShardWriter:
         return sum(len(shard.digests) for shard in self.shards)
 
     @property
-    def bytes(self) -> int:
+    def memory(self) -> int:
         """How many bytes their rows have in memory."""
-        return sum(shard.bytes for shard in self.shards)
+        return sum(shard.memory for shard in self.shards)
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)

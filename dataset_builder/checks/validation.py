@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dataset_builder import atomic
 from dataset_builder.building.build import Progress
-from dataset_builder.building.read_back import is_dataset, read_built, stored_pictures
+from dataset_builder.building.read_back import is_dataset, read_built
 from dataset_builder.checks.decoding import decode
 from dataset_builder.checks.leakage import Print, leaks
 from dataset_builder.checks.texts import Reading, Texts, read_texts
@@ -23,6 +23,7 @@ from dataset_builder.schema import Label
 from dataset_builder.sources.findings import ERRORS, Finding, by_kind
 from dataset_builder.sources.opening import Kind, open_source
 from dataset_builder.sources.rows import Row
+from dataset_builder.stored import stream
 
 __all__ = ["Report", "validate"]
 
@@ -103,9 +104,7 @@ def validate(
         what, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
-        pictures = (
-            (by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name
-        )
+        pictures = ((by_name.pop(name), partial(_examine, data)) for name, data in stream(str(path)) if name in by_name)
     else:
         source = open_source(path, kind=kind, label=label, images=images)
         what, rows, findings = source.kind, source.rows, list(source.findings)

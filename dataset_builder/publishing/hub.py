@@ -204,6 +204,9 @@ def told(repo_id: str) -> Iterator[None]:
 def compare(path: Path, files: Sequence[str], repo_id: str, kind: Kind, ours: Sequence[str]) -> Difference:
     """Compare names and hashes of files with what the Hub has now; the parameters are `push`'s.
 
+    `HfApi.verify_repo_checksums` compares a whole directory: a file on the Hub that lies here too but is left out of the
+    repository, such as a checkpoint, would count as right.
+
     Raises:
         huggingface_hub.errors.RepositoryNotFoundError: if there is no such repository, or the token may not see it.
     """

@@ -14,7 +14,7 @@ from dataset_builder import owned
 from dataset_builder.errors import InputError, RecordError
 from dataset_builder.files.regular import read_regular
 from dataset_builder.scenes.canvas import Extent
-from dataset_builder.scenes.draw import draw
+from dataset_builder.scenes.draw import draw_scene
 from dataset_builder.scenes.families import FAMILIES, TRAINED
 from dataset_builder.scenes.world import Scene, sample
 from dataset_builder.schema import Anomaly, Label
@@ -74,7 +74,7 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
     rng = random.Random(f"scenes {SCENES_VERSION} {seed} {index}")
     scene = sample(rng, tuple(families))
     odd_id, clean_id = (f"scene_{seed}_{index:06d}_{twin}.png" for twin in ("odd", "clean"))
-    image, extents = draw(scene)
+    image, extents = draw_scene(scene)
     anomalies = []
     for thing, extent in sorted(zip(scene.things, extents, strict=True), key=lambda drawn: drawn[1]):
         if thing.flaw is not None:
@@ -98,7 +98,7 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
 
 
 def _drawn(scene: Scene) -> tuple[Image.Image, Scene, list[Extent]]:
-    image, extents = draw(scene)
+    image, extents = draw_scene(scene)
     return image, scene, extents
 
 

@@ -9,7 +9,7 @@ from dataset_builder.files.tree import File
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.names import Names, check_matched
-from dataset_builder.sources.rows import SPLITS, Row, Split, draw, generator_of
+from dataset_builder.sources.rows import SPLITS, Row, Split, generator_of, split_by_hash
 
 __all__ = ["Item", "to_rows"]
 
@@ -83,7 +83,7 @@ def _row(name: str, item: Item, picture: File, label: Label | None) -> Row:
     if known == "real" and item.anomalies:
         problem = "is labelled real but has anomalies, which would be lost; correct its label, or remove them"
         raise item.place.error(problem, kind=AnnotatedRealError)
-    split = item.split or _folder_split(picture) or draw(name)
+    split = item.split or _folder_split(picture) or split_by_hash(name)
     return Row(
         image_id=name,
         picture=picture,

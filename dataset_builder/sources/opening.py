@@ -19,7 +19,7 @@ from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.image_folder import is_image_folder, read_image_folder
 from dataset_builder.sources.predicted import read_predicted
 from dataset_builder.sources.release import has_annotations, is_release, read_release
-from dataset_builder.sources.rows import Row, Split, draw
+from dataset_builder.sources.rows import Row, Split, split_by_hash
 from dataset_builder.sources.runs import is_run, read_run
 from dataset_builder.sources.synthscars import is_synthscars, read_synthscars
 
@@ -72,7 +72,7 @@ def is_dataset(path: Path) -> bool:
 
 def split_of(row: SceneRow) -> Split:
     """The split of a scene, by a hash that twins share, so that no picture's twin stands in the other split."""
-    return draw(min(row.image_id, row.twin_id or row.image_id))
+    return split_by_hash(min(row.image_id, row.twin_id or row.image_id))
 
 
 def open_source(

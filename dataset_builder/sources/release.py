@@ -119,8 +119,8 @@ def read_release(tree: Tree) -> tuple[list[Row], list[Finding]]:
         ("candidates", candidates, "fake"),
         ("a caption", captions, "real"),
     )
-    for what, keys, label in named:
-        check_matched(what, keys, [row.image_id for row in rows if row.label == label], f"{label} pictures", findings)
+    for what, keys, kind in named:
+        check_matched(what, keys, [row.image_id for row in rows if row.label == kind], f"{kind} pictures", findings)
         findings += [
             Finding("annotations without picture", name, f"{what} but no picture of this name", name)
             for name in keys
@@ -187,8 +187,8 @@ def picture_files(tree: Tree, findings: list[Finding]) -> dict[str, File]:
     for name, files in by_name.items():
         if len(files) > 1:
             paths = " and ".join(file.path for file in files)
-            error = SameNameError("have the same file name; rename one of them", file=paths)
-            findings.append(Finding.of(error, name))
+            clash = SameNameError("have the same file name; rename one of them", file=paths)
+            findings.append(Finding.of(clash, name))
     message = "it leads out of the source, in a circle or nowhere; put the file itself in its place"
     findings += [Finding("link not followed", link, message) for link in tree.links]
     return {name: files[0] for name, files in by_name.items() if len(files) == 1}

@@ -14,7 +14,7 @@ from dataset_builder.schema import Label
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.lists import Stated
 from dataset_builder.sources.names import check_matched
-from dataset_builder.sources.rows import TEST_SHARE, Row, Split, draw
+from dataset_builder.sources.rows import TEST_SHARE, Row, Split, split_by_hash
 
 __all__ = ["Lists", "with_splits"]
 
@@ -102,7 +102,7 @@ def with_splits(rows: list[Row], lists: Lists, there: set[str], findings: list[F
             split = "train"
         if split is None and row.label == "real" and names_reals:
             split = "test" if name in lists.deepfake else "train"
-        split = split or draw(name, share)
+        split = split or split_by_hash(name, share)
         # The official test list is the whole test split of `deepfake`; other test pictures must not train it either.
         deepfake: Split | None = split
         if name in lists.deepfake:

@@ -36,7 +36,7 @@ def is_synthscars(tree: Tree) -> bool:
         try:
             content = read_json(file)
             first = next(iter(content[0].values()))
-            return {"img_file_name", "refs"} <= first.keys()
+            return bool({"img_file_name", "refs"} <= first.keys())
         except (InputError, IndexError, AttributeError, StopIteration, TypeError, KeyError):
             return False
     return False

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.sources import open_source as open_pictures
 from dataset_builder.building.build import build
 from dataset_builder.checks.validation import validate
@@ -46,7 +46,7 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def shown_by_endpoint(data: bytes) -> Image.Image:
-    url = Picture.read(data, "a").url
+    url = SentPicture.read(data, "a").url
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
