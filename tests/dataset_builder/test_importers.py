@@ -3,7 +3,9 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -242,6 +244,33 @@ def test_synthscars_keeps_what_it_says_and_invents_nothing(tmp_path: Path) -> No
     assert Anomaly(**ear).reasoning == ""
     assert read_built(tmp_path / "out")[1] == []
     assert not [turn for turn in sft_turns(source.rows, balance=False) if turn.row.anomalies]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda entry: entry["refs"][1].update(sentence=7), 'train.json: "1172"[1]: '),
+        (lambda entry: entry["refs"][0].update(segmentation=[[1, 2, 3]]), 'train.json: "1172"[0]: '),
+        (lambda entry: entry["refs"][0].update(segmentation=[["a", 2]]), 'train.json: "1172"[0]: '),
+        (lambda entry: entry.update(refs="none"), 'train.json: "1172": '),
+        (lambda entry: entry.update(img_file_name=""), 'train.json: "1172": '),
+    ],
+)
+def test_what_cannot_be_read_of_synthscars_names_file_entry_and_position(
+    change: Callable[[dict[str, Any]], None], place: str, tmp_path: Path
+) -> None:
+    """The other entries are read all the same."""
+    root = tmp_path / "SynthScars"
+    _pictures(root / "train" / "images", ["0.jpg", "1.jpg"])
+    (root / "train" / "annoations").mkdir()  # as its README writes it
+    entries = json.loads(json.dumps(SYNTHSCARS))
+    change(entries[0]["1172"])
+    (root / "train" / "annoations" / "train.json").write_text(json.dumps(entries))
+    source = open_source(root)
+    errors = [finding for finding in source.findings if finding.is_error]
+    assert [finding.kind for finding in errors] == ["unreadable record"]
+    assert f"train/annoations/{place}" in errors[0].message
+    assert [(row.image_id, row.split, row.label) for row in source.rows] == [("1.jpg", "train", "fake")]
 
 
 def test_a_format_can_be_named_and_must_be_known(release: Path, tmp_path: Path) -> None:

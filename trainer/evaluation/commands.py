@@ -101,7 +101,6 @@ def audit(
 ) -> None:
     """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
     require("audit", "metric")
-    from dataset_builder.errors import PictureError
     from dataset_builder.preflight import check_room, look
     from metric_semap.errors import SemapError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
@@ -126,20 +125,12 @@ def audit(
     steps = Steps(checked.asks)
 
     def served(shown: Shown) -> Outcome:
-        def content(image_id: str) -> bytes:
-            try:
-                return shown.content(image_id)
-            except PictureError:
-                return b""  # no picture: it is counted as failed, like one that cannot be decoded
-
-        pictures = ((image_id, content(image_id)) for image_id in shown.ids)
-        count, path = len(shown.ids), shown.path
-        return ask_server.answer(checked.reviewer, pictures, count, path, steps, shown.budget, checked.prices)
+        return ask_server.answer(checked.reviewer, shown.pictures, shown.path, steps, shown.budget, checked.prices)
 
     here = local_reviewer(checked.reviewer, steps)
 
     def ask(shown: Shown) -> Outcome:
-        steps.step(printable(f"{shown.name}: {len(shown.ids)} pictures"))
+        steps.step(printable(f"{shown.name}: {len(shown.pictures)} pictures"))
         return served(shown) if checked.reviewer.is_remote else here(shown)
 
     try:
