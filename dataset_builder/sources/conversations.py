@@ -19,8 +19,7 @@ from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.imported import Item, to_rows
 from dataset_builder.sources.release import picture_files
 from dataset_builder.sources.rows import Row
-from dataset_builder.textform import parse_answer
-from dataset_builder.textform.parsing import parse_verdict
+from dataset_builder.textform import parse_answer, parse_verdict
 
 __all__ = ["read_conversations"]
 
