@@ -213,7 +213,11 @@ def alone(directory: Path) -> Iterator[None]:
         OutputError: if another process is writing the directory.
     """
     directory = _real(directory)
-    who = hashlib.sha256(f"{getpass.getuser()}:{directory.resolve()}".encode()).hexdigest()[:24]
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a user without a name, as containers have them
+        user = ""
+    who = hashlib.sha256(f"{user}:{directory.resolve()}".encode()).hexdigest()[:24]
     lock = FileLock(
         Path(tempfile.gettempdir()) / f"anomreason-{who}.lock", blocking=False, is_singleton=True, thread_local=False
     )
