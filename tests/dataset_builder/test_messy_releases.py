@@ -335,3 +335,14 @@ def test_records_none_of_which_can_be_read_are_not_an_empty_list(release: Path) 
     _change(release / "AnomReason_After_HITL.json", lambda content: content | {name: [1, 2]})
     row = next(row for row in open_source(release).rows if row.image_id == name)
     assert row.anomalies is None
+
+
+@pytest.mark.parametrize("label", ["fake", "real"])
+def test_a_lost_name_of_one_label_leaves_pictures_of_the_other_alone(label: str, release: Path) -> None:
+    """A generated picture that is missing says nothing about photographs that no list names, and the other way round."""
+    unlisted = json.loads((release / SPLITS).read_text())["train"][0]
+    _change(release / SPLITS, lambda lists: lists | {"train": [name for name in lists["train"] if name != unlisted]})
+    _change(release / DEEPFAKE, lambda lists: lists | {label: [*lists[label], "gone.jpg"]})
+    train = _splits(open_source(release))["train"]
+    assert (unlisted in train) == (label == "real")
+    assert any(name.startswith("real_") for name in train) == (label == "fake")
