@@ -6,6 +6,7 @@ from typing import Any
 from dataset_builder import owned
 from dataset_builder.errors import UnavailableError
 from dataset_builder.preflight import Check, check_room, look
+from dataset_builder.stored import load_split, open_split
 from metric_semap.errors import SemapError
 
 __all__ = [
@@ -62,9 +63,7 @@ def check_prediction(dataset: str, split: str, model: str | None, adapter: str |
 
 def split_check(dataset: str, split: str, config: str | None = None) -> None:
     """Raise an `InputError` if a dataset has no such split, or no pictures."""
-    from trainer.loading import load_split
-
-    load_split(dataset, split, {"image", "image_id"}, config)
+    open_split(dataset, split, config)
 
 
 def check_training(script: Any, training: Any, model: Any, encoder: str | None, *others: Check) -> None:
@@ -78,8 +77,6 @@ def check_training(script: Any, training: Any, model: Any, encoder: str | None, 
     Raises:
         InputError: listing everything that is not ready.
     """
-    from trainer.loading import load_split
-
     checks = [*others, lambda: check_room(Path(str(training.output_dir)), ROOM)]
     if model.model_name_or_path:
         checks.append(lambda: check_model(str(model.model_name_or_path)))
