@@ -83,7 +83,6 @@ def annotate(
         else:
             with _showing(price is not None) as show:
                 summary = run(source, out, endpoint, settings, limit=limit, limits=limits, price=price, show=show)
-    _report(out)
     _print_summary(out, summary)
     if summary["partial"] or summary["failed"] or summary["unfinished"]:
         raise typer.Exit(3)
@@ -155,12 +154,6 @@ def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
 
     with bar:
         yield show
-
-
-def _report(out: Path) -> None:
-    from agent.report import write_report
-
-    write_report(out)
 
 
 def _print_summary(out: Path, summary: dict[str, Any]) -> None:

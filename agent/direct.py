@@ -15,14 +15,15 @@ from typing import NamedTuple
 from agent import loops
 from agent.asking import Asker, Services, together
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
-from agent.client import Chat, connect
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal, Totals
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
 from dataset_builder.contestants import Limits
-from dataset_builder.errors import InputError, PictureError
+from dataset_builder.errors import AnomReasonError, InputError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import TASKS, Asked, Task
 from dataset_builder.textform import Dropped, parse_verdict
@@ -98,7 +99,7 @@ def predict(
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
         spent = loops.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
-    return Predicted(failed, unfinished, spent.calls, spent.tokens, None if price is None else spent.cost)
+    return Predicted(failed, unfinished, spent.calls, spent.tokens, spent.cost(price))
 
 
 def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
@@ -124,8 +125,8 @@ async def _answer(
     `None` stands for a picture that the budget does not suffice for; none is begun after it.
     """
     async with Journal(run) as journal:
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
-        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        server = connect(endpoint.model, endpoint.base_url)
+        chat = Chat(server, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
         waiting: deque[asyncio.Task[Prediction | None]] = deque()
         source = enumerate(pictures)
@@ -140,11 +141,17 @@ async def _answer(
                 prediction = await waiting.popleft()
                 ended = ended or prediction is None
                 keep(prediction)
+        except AnomReasonError:
+            # Nobody asks any more, so the others end soon: what they were answered is kept in its place.
+            for prediction in await asyncio.gather(*waiting, return_exceptions=True):
+                if isinstance(prediction, Prediction):
+                    keep(prediction)
+            raise
         finally:
             for one in waiting:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            await client.close()
+            await server.close()
         return journal.totals()
 
 

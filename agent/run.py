@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import loops
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Price
-from agent.client import Chat, connect
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal
-from agent.outputs import begin, check_is_ours, write_outputs
+from agent.outputs import begin, check_is_ours, price_of, write_outputs
 from agent.plans import Settings
+from agent.report import write_report
 from agent.runner import Progress, annotate_all
 from agent.sources import Source, open_source
 from dataset_builder.contestants import Limits
+from dataset_builder.errors import AnomReasonError, OutputError, UnavailableError
 
 __all__ = ["Endpoint", "annotate"]
 
@@ -26,7 +30,7 @@ class Endpoint(NamedTuple):
 
     Attributes:
         model (`str`): its name there.
-        base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.client.connect`.
+        base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.connection.connect`.
         concurrency (`int`): calls in flight.
         timeout (`float`): seconds for one attempt.
     """
@@ -64,7 +68,8 @@ def annotate(
         The content of `summary.json`.
 
     Raises:
-        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal.
+        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal, and what is finished in
+            the run's files, whose `summary.json` says why it ended.
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
@@ -82,12 +87,22 @@ async def _annotate(
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
-    client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+    server = connect(endpoint.model, endpoint.base_url)
     async with Journal(out) as journal:
+        price = price or price_of(out)
         budget = Budget(limits, price, journal.totals())
-        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
-        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        begin(
+            out,
+            settings,
+            endpoint.model,
+            source=source,
+            images=opened.images,
+            base_url=endpoint.base_url,
+            price=price,
+        )
+        chat = Chat(server, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
         ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
+        ended: BaseException | None = None
         try:
             await annotate_all(
                 opened.pictures,
@@ -96,12 +111,43 @@ async def _annotate(
                 window=endpoint.concurrency,
                 progress=progress,
             )
+        except (AnomReasonError, asyncio.CancelledError) as error:
+            ended = error
         finally:
             ticking.cancel()
-            await client.close()
+            await server.close()
         show(progress, budget, opened.total)
-        stated = {**limits._asdict(), "priced": price is not None}
-        return write_outputs(out, journal, settings, endpoint.model, progress, stated)
+        return await _conclude(out, journal, settings, endpoint.model, progress, budget, ended)
+
+
+async def _conclude(
+    out: Path,
+    journal: Journal,
+    settings: Settings,
+    model: str,
+    progress: Progress,
+    budget: Budget,
+    ended: BaseException | None,
+) -> dict[str, Any]:
+    """Write what is finished and the report, whatever ended the run; then raise what did."""
+    if isinstance(ended, asyncio.CancelledError):
+        stopped: str | None = "interrupted; run again to go on"
+    else:
+        stopped = None if ended is None else str(ended)
+    try:
+        with suppress(OutputError) if ended else nullcontext():
+            await journal.settle()
+        summary = write_outputs(out, journal, settings, model, progress, budget, stopped)
+        write_report(out)
+    except AnomReasonError as error:
+        raise (
+            ended or error
+        ) from None  # what ended the run, such as a full disk, may keep its results from being written
+    if isinstance(ended, UnavailableError):
+        raise UnavailableError(f"{ended}; what is finished is in {out}, run again to go on")
+    if ended is not None:
+        raise ended
+    return summary
 
 
 async def _tick(show: Callable[[], None]) -> None:

@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from huggingface_hub import AsyncInferenceClient
 from PIL import Image
 
 from agent.asking import Asker, Question, Services
 from agent.budget import Budget
-from agent.client import Chat, connect
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal, open_for_reading
 from agent.pictures import Picture
 from agent.plans import Annotation, Settings
@@ -213,7 +215,7 @@ _TINY = (
 
 
 async def _bare(url: str, load: Load) -> Speed:
-    inference, room = connect("simulated", url), asyncio.Semaphore(POOL)
+    inference, room = AsyncInferenceClient(base_url=url, api_key="none"), asyncio.Semaphore(POOL)
 
     async def one(number: int) -> None:
         picture = load.pictures[number % len(load.pictures)]
@@ -284,7 +286,7 @@ async def _serial(url: str, run: Path, scenes: Path) -> tuple[float, int]:
     stages: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         stages.setdefault((row["image_id"], row["stage"]), []).append(row)
-    inference, workers = connect("simulated", url), asyncio.Semaphore(8)
+    inference, workers = AsyncInferenceClient(base_url=url, api_key="none"), asyncio.Semaphore(8)
     pictures = {row["image_id"]: Picture.read(scenes / "images" / row["image_id"]).url for row in rows}
 
     async def one(row: Any) -> None:

@@ -22,11 +22,11 @@ from tests.annotating import outputs, stats
 from tests.processes import run_command
 
 PRICE = Price(input=2.5, output=10.0)
-NOTHING = Totals(0, 0, 0, 0.0, 0)
+NOTHING = Totals()
 
 
 def test_a_price_table_is_read_or_told(tmp_path: Path) -> None:
-    """YAML and JSON, dollars a million tokens; what is no table is an error with the place and an example."""
+    """YAML and JSON, dollars per million tokens; what is not a table is an error with the place and an example."""
     table = tmp_path / "prices.yaml"
     table.write_text("gpt-4o: {input: 2.5, output: 10}\n")
     assert read_prices(table)["gpt-4o"].of(1_000_000, 100_000) == 3.5
@@ -61,7 +61,7 @@ def test_no_limit_is_passed_by_calls_at_once(limits: Limits) -> None:
             nonlocal done
             aside = await budget.reserve(100, 100)
             await asyncio.sleep(0.001)
-            budget.settle(aside, 60, 40, 1)
+            budget.settle(aside, 60, 40, attempts=1)
             done += 1
 
         results = await asyncio.gather(*(call() for _ in range(20)), return_exceptions=True)
@@ -81,7 +81,7 @@ def test_earlier_spending_counts() -> None:
 
     async def reserve() -> None:
         with pytest.raises(BudgetReached):
-            await Budget(Limits(calls=3), None, Totals(3, 0, 0, 0.0, 0)).reserve(1, 1)
+            await Budget(Limits(calls=3), None, Totals(calls=3)).reserve(1, 1)
 
     loops.run(reserve())
 

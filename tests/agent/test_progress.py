@@ -24,7 +24,7 @@ def test_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(commands, "LOG_EVERY", 0.0)
     progress = Progress()
     progress.statuses.update({"anomalies": 3, "none": 4, "partial": 1})
-    budget = Budget(Limits(), Price(input=2.5, output=10), Totals(120, 40_000, 2_000, 0.12, 1))
+    budget = Budget(Limits(), Price(input=2.5, output=10), Totals(120, 40_000, 2_000, failed=1))
     with commands._showing(priced=True) as show:
         show(progress, budget, 50)
         show(progress, budget, None)
@@ -37,7 +37,7 @@ def test_a_log_is_not_flooded(capsys: pytest.CaptureFixture[str]) -> None:
     """Shown four times a second, a line comes only twice a minute."""
     with commands._showing(priced=False) as show:
         for _ in range(100):
-            show(Progress(), Budget(Limits(), None, Totals(0, 0, 0, 0.0, 0)), 5)
+            show(Progress(), Budget(Limits(), None, Totals()), 5)
     assert capsys.readouterr().err == ""
 
 
