@@ -19,6 +19,7 @@ import typer
 import agent.commands
 import agent.review.commands
 import dataset_builder.commands
+import metric_semap.commands
 import space.commands
 import trainer.commands
 from dataset_builder.terminal import Steps, printable
@@ -30,7 +31,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (trainer.commands, agent.commands, agent.review.commands, dataset_builder.commands, space.commands):
+for commands in (
+    trainer.commands,
+    metric_semap.commands,
+    agent.commands,
+    agent.review.commands,
+    dataset_builder.commands,
+    space.commands,
+):
     app.add_typer(commands.app)
 
 
@@ -334,8 +342,6 @@ def _publish(
     if is_dataset(path):
         return [publish(path, repo_id, private=private, dry_run=dry_run)]
     if not path.exists() and path.name == "metric_semap":
-        import metric_semap
-
         path = Path(metric_semap.__path__[0])  # the installed metric
     if is_demo(path):
         return [publish_demo(repo_id, private=private, dry_run=dry_run)]
@@ -344,106 +350,6 @@ def _publish(
     raise InputError(
         f"{path}: is no dataset, adapter or Space; make one with `anomreason build SOURCE --out {path}` or `anomreason train`"
     )
-
-
-@app.command()
-def score(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
-        "scores"
-    ),
-    deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
-    missing: Annotated[
-        str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
-    ] = "count",
-    subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
-    ] = None,
-    num_layers: Annotated[int | None, typer.Option(min=1)] = None,
-    thresholds: Annotated[str, typer.Option(help="Comma-separated, 0..1.")] = "0.7,0.8,0.9",
-    alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
-    matching: Annotated[str, typer.Option(help="greedy or optimal.")] = "greedy",
-    empty: Annotated[
-        str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
-    ] = "zero",
-    rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option()] = 0,
-) -> None:
-    """Score predictions against the ground truth; several prediction files make a leaderboard."""
-    from metric_semap.errors import OptionError
-    from metric_semap.evaluation import score_files, write_results
-
-    if len(files) < 2:
-        raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
-    try:
-        limits = [float(limit) for limit in thresholds.split(",")]
-    except ValueError:
-        raise OptionError(
-            f"--thresholds {thresholds!r}: is no list of numbers; write for example 0.7,0.8,0.9"
-        ) from None
-    board = score_files(
-        files[:-1],
-        files[-1],
-        configuration="deepfake" if deepfake else "default",
-        missing=missing,
-        subset=subset,
-        encoder=encoder,
-        num_layers=num_layers,
-        thresholds=limits,
-        alpha=alpha,
-        matching=matching,
-        empty=empty,
-        rescale_with_baseline=rescale_with_baseline,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    _print_board(board)
-    for path in write_results(board, out):
-        typer.echo(path)
-
-
-def _print_board(board: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table, c = Table(box=None, pad_edge=False), board.prefix
-    scores = [f"{c}SemAP", f"{c}SemF1"]
-    for column in ("", "view", *(part for score in scores for part in (score, "95 %", "chance"))):
-        table.add_column(column, justify="left" if column in ("", "view") else "right")
-    for evaluation in board.evaluations:
-        for view in ("Full", "Phe", "Rea"):
-            values = [
-                evaluation.numbers.get(f"{prefix}{score}_{view}{suffix}")
-                for score in scores
-                for prefix, suffix in (("", ""), ("", "_low"), ("", "_high"), ("chance_", ""))
-            ]
-            cells = []
-            for k in (0, 4):
-                score, low, high, chance = values[k : k + 4]
-                interval = "–" if low is None else f"{low:.3f}–{high:.3f}"
-                cells += [f"{score:.4f}", interval, "–" if chance is None else f"{chance:.4f}"]
-            table.add_row(printable(evaluation.name) if view == "Full" else "", view, *cells)
-    console = Console()
-    console.print(table)
-    for evaluation in board.evaluations:
-        numbers = evaluation.numbers
-        line = f"{evaluation.name}: {len(evaluation.images)} pictures"
-        if c:
-            line += f", accuracy {numbers['accuracy']:.4f}"
-        if numbers["clean_images"]:
-            line += f", something reported on {numbers['false_alarms']} of {numbers['clean_images']} clean ones"
-        console.print(printable(line), markup=False, soft_wrap=True)
-    for comparison in board.comparisons:
-        console.print(printable(str(comparison)), markup=False, soft_wrap=True)
-    for evaluation in board.evaluations[:1]:
-        for warning in evaluation.numbers.get("warnings", []):
-            console.print(f"note: {printable(warning)}", markup=False, soft_wrap=True)
-        console.print(evaluation.numbers["signature"], style="dim", markup=False, soft_wrap=True)
 
 
 def _terminated(signum: int, _: Any) -> NoReturn:

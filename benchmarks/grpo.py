@@ -26,7 +26,6 @@ from dataset_builder.scenes import write_scenes
 from metric_semap.measurement import Options, measure
 from metric_semap.similarity import BertScoreSimilarity
 from trainer import grpo, sft
-from trainer.callbacks import as_record
 from trainer.examples import DataArguments, evaluation_sample, training_rows
 from trainer.loading import load
 from trainer.predict import predict
@@ -55,10 +54,10 @@ def examine(dataset: Path, adapter: Path, pictures: int) -> dict[str, float]:
     _, sample = evaluation_sample(script, pictures, training_rows(script))
     model, processor = load("tiny", adapter=str(adapter))
     shown = [(str(index), sample.picture(index)) for index in range(len(sample.references))]
-    answers = [[as_record(a) for a in answer.anomalies] for answer in predict(shown, model, processor)]
-    truth = [[as_record(a) for a in references] for references in sample.references]
-    numbers = measure(answers, truth, BertScoreSimilarity("minilm"), Options(empty="skip", bootstrap=0)).numbers
-    return {name: float(numbers[name]) for name in ("SemF1_Full", "false_alarm_rate")}
+    answers = [answer.anomalies for answer in predict(shown, model, processor)]
+    options = Options(empty="skip", bootstrap=0)
+    scores = measure(answers, sample.references, BertScoreSimilarity("minilm"), options).scores
+    return {"SemF1_Full": scores.full.semf1.value, "false_alarm_rate": scores.counts.false_alarm_rate}
 
 
 def report(results: dict[str, Any], steps: int) -> None:

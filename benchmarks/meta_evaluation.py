@@ -14,8 +14,8 @@ import argparse
 import json
 import os
 import random
-import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 
 from dataset_builder.scenes import FAMILIES, TRAINED, SceneAnomaly, SceneRow, pair
+from metric_semap.anomalies import Anomaly
 from metric_semap.measurement import Options, measure
+from metric_semap.scores import Scores
 from metric_semap.similarity import BertScoreSimilarity
 
-Record = dict[str, Any]
-Corruption = Callable[[SceneAnomaly, random.Random], Record]
+Corruption = Callable[[SceneAnomaly, random.Random], Anomaly]
 
 OBJECTS = [
     f"{colour} {kind}"
@@ -38,9 +39,8 @@ OBJECTS = [
 ]
 
 
-def as_is(anomaly: SceneAnomaly) -> Record:
-    fields = ("name", "phenomenon", "reasoning", "severity")
-    return {field: getattr(anomaly, field) for field in fields} | {"score": None}
+def as_is(anomaly: SceneAnomaly) -> Anomaly:
+    return Anomaly(anomaly.name, anomaly.phenomenon, anomaly.reasoning, anomaly.severity)
 
 
 def _another(choices: Any, known: str, rng: random.Random) -> str:
@@ -51,52 +51,56 @@ def _phenomenon(family: str, thing: str, known: str, rng: random.Random) -> str:
     return _another([text.format(object=thing) for text in FAMILIES[family].phenomena], known, rng)
 
 
-def paraphrase(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def paraphrase(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """The same anomaly of the same object for the same reason, in other words."""
-    return as_is(anomaly) | {
-        "phenomenon": _phenomenon(anomaly.family, anomaly.object, anomaly.phenomenon, rng),
-        "reasoning": _another(FAMILIES[anomaly.family].reasonings, anomaly.reasoning, rng),
-    }
+    return replace(
+        as_is(anomaly),
+        phenomenon=_phenomenon(anomaly.family, anomaly.object, anomaly.phenomenon, rng),
+        reasoning=_another(FAMILIES[anomaly.family].reasonings, anomaly.reasoning, rng),
+    )
 
 
-def wrong_object(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def wrong_object(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """The paraphrase, said of another object."""
     thing = _another(OBJECTS, anomaly.object, rng)
-    return paraphrase(anomaly, rng) | {"phenomenon": _phenomenon(anomaly.family, thing, "", rng)}
+    return replace(paraphrase(anomaly, rng), phenomenon=_phenomenon(anomaly.family, thing, "", rng))
 
 
-def wrong_reason(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def wrong_reason(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """The paraphrased phenomenon, with the reason of another family."""
     family = _another(TRAINED, anomaly.family, rng)
-    return paraphrase(anomaly, rng) | {"reasoning": rng.choice(FAMILIES[family].reasonings)}
+    return replace(paraphrase(anomaly, rng), reasoning=rng.choice(FAMILIES[family].reasonings))
 
 
-def wrong_phenomenon(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def wrong_phenomenon(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """The paraphrased reason, with the phenomenon of another family, of the same object."""
     family = _another(TRAINED, anomaly.family, rng)
-    return paraphrase(anomaly, rng) | {"phenomenon": _phenomenon(family, anomaly.object, "", rng)}
+    return replace(paraphrase(anomaly, rng), phenomenon=_phenomenon(family, anomaly.object, "", rng))
 
 
-def negation(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def negation(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """Both sentences of the paraphrase denied."""
     said = paraphrase(anomaly, rng)
-    return said | {
-        field: f"It is not true that {said[field][0].lower()}{said[field][1:]}" for field in ("phenomenon", "reasoning")
-    }
+    return replace(said, phenomenon=_denied(said.phenomenon), reasoning=_denied(said.reasoning))
 
 
-def generic(anomaly: SceneAnomaly, rng: random.Random) -> Record:
+def _denied(text: str) -> str:
+    return f"It is not true that {text[0].lower()}{text[1:]}"
+
+
+def generic(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
     """The same empty phrase for every anomaly of every picture."""
-    return as_is(anomaly) | {
-        "phenomenon": "Something in the picture looks unnatural and inconsistent.",
-        "reasoning": "In the real world this would not be possible.",
-    }
+    return replace(
+        as_is(anomaly),
+        phenomenon="Something in the picture looks unnatural and inconsistent.",
+        reasoning="In the real world this would not be possible.",
+    )
 
 
-def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Record]]]:
+def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Anomaly]]]:
     """The predictions of every corruption, a list a picture."""
 
-    def each(corruption: Corruption) -> list[list[Record]]:
+    def each(corruption: Corruption) -> list[list[Anomaly]]:
         return [
             [corruption(a, random.Random(f"{seed} {row.image_id} {k}")) for k, a in enumerate(row.anomalies)]
             for row in rows
@@ -110,7 +114,7 @@ def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Record]]]:
         "paraphrase, each item twice": [records * 2 for records in reworded],
         "paraphrase, every other picture unanswered": [records if i % 2 else [] for i, records in enumerate(reworded)],
         "paraphrase, severities at random": [
-            [r | {"severity": rng.randint(0, 100)} for r in records] for records in reworded
+            [replace(one, severity=rng.randint(0, 100)) for one in anomalies] for anomalies in reworded
         ],
         "wrong object": each(wrong_object),
         "wrong reason": each(wrong_reason),
@@ -121,16 +125,19 @@ def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Record]]]:
     }
 
 
-COLUMNS = (
-    "SemAP_Phe",
-    "SemAP_Rea",
-    "SemAP_Full",
-    "SemF1_Full",
-    "SemAP_ranked_Full",
-    "chance_SemAP_Full",
-    "lift_SemAP_Full",
-    "severity_error",
-)
+def columns(scores: Scores) -> dict[str, float]:
+    """The columns of the first table, by the names of the metric's flat form."""
+    full = scores.full
+    return {
+        "SemAP_Phe": scores.views["Phe"].semap.value,
+        "SemAP_Rea": scores.views["Rea"].semap.value,
+        "SemAP_Full": full.semap.value,
+        "SemF1_Full": full.semf1.value,
+        "SemAP_ranked_Full": full.ranked,
+        "chance_SemAP_Full": full.semap.chance,
+        "lift_SemAP_Full": full.semap.lift,
+        "severity_error": scores.severity.error,
+    }
 
 
 def tables(pictures: int, encoder: str, seed: int) -> dict[str, Any]:
@@ -143,13 +150,11 @@ def tables(pictures: int, encoder: str, seed: int) -> dict[str, Any]:
     similarities: dict[str, dict[str, float]] = {}
     signature = ""
     for name, predictions in corrupted(rows, seed).items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            measurement = measure(predictions, truth, similarity, options)
-        scores[name] = {column: float(measurement.numbers[column]) for column in COLUMNS}
-        signature = measurement.numbers["signature"]
-        pairs = [match for picture in measurement.pictures for match in picture["matches"]]
-        phe, rea, matched = (np.array([match[view] for match in pairs]) for view in ("Phe", "Rea", "Full"))
+        measurement = measure(predictions, truth, similarity, options)
+        scores[name] = columns(measurement.scores)
+        signature = measurement.scores.signature
+        pairs = [pair for picture in measurement.pictures for pair in picture.pairs]
+        phe, rea, matched = (np.array([pair.similarity[view] for pair in pairs]) for view in ("Phe", "Rea", "Full"))
         low, median, high = np.quantile(matched, [0.05, 0.5, 0.95])
         similarities[name] = {"median Phe": np.median(phe), "median Rea": np.median(rea)}
         similarities[name] |= {"5 %": low, "median": median, "95 %": high}

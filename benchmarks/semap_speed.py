@@ -25,6 +25,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 
+from metric_semap.anomalies import Anomaly
 from metric_semap.encoder import load_encoder
 from metric_semap.matching import greedy_match
 from metric_semap.measurement import Options, measure, views
@@ -42,7 +43,7 @@ surface texture edge contact scale depth which while because although therefore 
 WORDS = VOCABULARY.split()
 
 
-def generated_set(pictures: int, entries: int, seed: int) -> list[list[dict[str, Any]]]:
+def generated_set(pictures: int, entries: int, seed: int) -> list[list[Anomaly]]:
     """Pictures with anomalies whose texts are as long as the published example's (about 190 characters), none twice."""
     rng = random.Random(seed)
 
@@ -50,10 +51,7 @@ def generated_set(pictures: int, entries: int, seed: int) -> list[list[dict[str,
         return " ".join(rng.choice(WORDS) for _ in range(rng.randint(20, 38))) + "."
 
     return [
-        [
-            {"name": "n", "phenomenon": text(), "reasoning": text(), "severity": rng.randint(0, 100), "score": None}
-            for _ in range(entries)
-        ]
+        [Anomaly("n", phenomenon=text(), reasoning=text(), severity=rng.randint(0, 100)) for _ in range(entries)]
         for _ in range(pictures)
     ]
 
@@ -71,8 +69,8 @@ def as_the_official_evaluator(
         for said, true in zip(predictions, references, strict=True):
             rows = []
             for prediction in said:
-                phe = scorer.score([prediction["phenomenon"]] * len(true), [r["phenomenon"] for r in true])[2]
-                rea = scorer.score([prediction["reasoning"]] * len(true), [r["reasoning"] for r in true])[2]
+                phe = scorer.score([prediction.phenomenon] * len(true), [r.phenomenon for r in true])[2]
+                rea = scorer.score([prediction.reasoning] * len(true), [r.reasoning for r in true])[2]
                 rows.append((alpha * phe + (1 - alpha) * rea).tolist())
             matched.append([score for _, _, score in greedy_match(np.array(rows))])
     return time.process_time() - begin, matched
@@ -84,11 +82,11 @@ def bare_forward(similarity: BertScoreSimilarity, predictions: list[Any], refere
 
     model, tokenizer = load_encoder(similarity.files, "cpu", similarity.dtype)
     texts = {
-        r[field]
+        text
         for side in (predictions, references)
-        for records in side
-        for r in records
-        for field in ("phenomenon", "reasoning")
+        for anomalies in side
+        for one in anomalies
+        for text in (one.phenomenon, one.reasoning)
     }
     limit = _length_limit(model.config, tokenizer)
     ids = [tokenizer.encode(text, truncation=True, max_length=limit) for text in sorted(texts)]
@@ -167,7 +165,7 @@ def alone(similarity: BertScoreSimilarity, pictures: int, entries: int) -> dict[
         "CPU s an image": round(seconds / pictures, 4),
         "memory before, MB": before // 1024,
         "memory at most, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "signature": measurement.numbers["signature"],
+        "signature": measurement.scores.signature,
     }
 
 

@@ -1,5 +1,5 @@
-"""What counts as an anomaly record, checked field by field: the one place that decides, for lists in memory and for
-files.
+"""What an anomaly is to the metric, and what counts as a record of one, checked field by field: the one place that
+decides, for lists in memory and for files.
 
 A record has `name`, `phenomenon` and `reasoning` (strings) and `severity`, a whole number from 0 (completely
 irrational) to 100 (completely realistic): **low is severe**. A prediction may leave texts empty, may lack a severity,
@@ -8,11 +8,24 @@ and may have a `score`, its confidence in 0..1. Other keys are not the metric's 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .errors import RecordError, shorten
+from .severity import HIGHEST, LOWEST, SCALE
 
-__all__ = ["LABELS", "MAX_TEXT", "Role", "check_anomalies", "check_label", "check_severity", "fault"]
+__all__ = [
+    "LABELS",
+    "MAX_TEXT",
+    "TEXTS",
+    "Anomaly",
+    "Picture",
+    "Quadruplet",
+    "Role",
+    "check_anomalies",
+    "check_label",
+    "fault",
+]
 
 Role = Literal["prediction", "reference"]
 LABELS = ("real", "fake")
@@ -20,12 +33,49 @@ TEXTS = ("name", "phenomenon", "reasoning")
 MAX_TEXT = 100_000  # characters; an encoder reads about the first 2,000
 
 
+class Quadruplet(Protocol):
+    """What is measured: any object with these fields, such as an [`Anomaly`] or an anomaly of the caller's own type.
+
+    `severity` (0..100, low is severe) may be `None` in predictions; `score` is a prediction's confidence in 0..1.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def phenomenon(self) -> str: ...
+    @property
+    def reasoning(self) -> str: ...
+    @property
+    def severity(self) -> int | None: ...
+    @property
+    def score(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A checked record."""
+
+    name: str
+    phenomenon: str
+    reasoning: str
+    severity: int | None = None
+    score: float | None = None
+
+
+class Picture(NamedTuple):
+    """One picture of one side: its anomalies, its label or verdict where it has one, and whether the predictor failed on it."""
+
+    anomalies: Sequence[Quadruplet]
+    label: str | None = None
+    failed: bool = False
+
+
 def fault(place: str, field: str | None, value: Any, mend: str) -> RecordError:
     """The error for one value: place, field, value and mend in one sentence."""
     return RecordError(f"{place}: {f'{field}: ' if field else ''}{shorten(value)} {mend}")
 
 
-def check_anomalies(anomalies: Any, place: str, role: Role) -> list[dict[str, Any]]:
+def check_anomalies(anomalies: Any, place: str, role: Role) -> list[Anomaly]:
     """Check the anomalies of one picture and keep the fields the metric knows.
 
     Args:
@@ -34,8 +84,7 @@ def check_anomalies(anomalies: Any, place: str, role: Role) -> list[dict[str, An
         role (`str`): `prediction` or `reference`.
 
     Returns:
-        `list[dict]`: `name`, `phenomenon`, `reasoning` (`str`), `severity` (`int` or `None`), `score` (`float` or
-            `None`).
+        `list[Anomaly]`: in the same order.
 
     Raises:
         `RecordError`: naming place, index, field, value and mend.
@@ -45,19 +94,18 @@ def check_anomalies(anomalies: Any, place: str, role: Role) -> list[dict[str, An
     return [_check_anomaly(record, f"{place}[{k}]", role) for k, record in enumerate(anomalies)]
 
 
-def _check_anomaly(record: Any, place: str, role: Role) -> dict[str, Any]:
+def _check_anomaly(record: Any, place: str, role: Role) -> Anomaly:
     if not isinstance(record, Mapping):
         raise fault(place, None, record, "is no anomaly; write {name, phenomenon, reasoning, severity}")
-    checked: dict[str, Any] = {}
+    texts = {}
     for field in TEXTS:
         if field not in record:
             raise RecordError(f"{place}: {field} is missing; every anomaly has {', '.join(TEXTS)} and severity")
-        checked[field] = _check_text(record[field], place, field, role)
+        texts[field] = _check_text(record[field], place, field, role)
     if "severity" not in record and role == "reference":
         raise RecordError(f"{place}: severity is missing; every reference has one, 0 (completely irrational) to 100")
-    checked["severity"] = check_severity(record.get("severity"), place, role)
-    checked["score"] = _check_score(record.get("score"), place)
-    return checked
+    severity, score = _check_severity(record.get("severity"), place, role), _check_score(record.get("score"), place)
+    return Anomaly(**texts, severity=severity, score=score)
 
 
 def _check_text(text: Any, place: str, field: str, role: Role) -> str:
@@ -74,16 +122,14 @@ def _check_text(text: Any, place: str, field: str, role: Role) -> str:
     return text
 
 
-def check_severity(severity: Any, place: str, role: Role) -> int | None:
+def _check_severity(severity: Any, place: str, role: Role) -> int | None:
     """A severity as an integer in 0..100; `None` only in predictions."""
     if severity is None and role == "prediction":
         return None
     if isinstance(severity, bool) or not isinstance(severity, (int, float)) or severity != severity // 1:
-        raise fault(
-            place, "severity", severity, "is no severity; write a whole number from 0 (irrational) to 100 (realistic)"
-        )
-    if not 0 <= severity <= 100:
-        raise fault(place, "severity", severity, "is outside 0..100")
+        raise fault(place, "severity", severity, f"is no severity; write {SCALE}")
+    if not LOWEST <= severity <= HIGHEST:
+        raise fault(place, "severity", severity, f"is outside {LOWEST}..{HIGHEST}")
     return int(severity)
 
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -30,10 +29,12 @@ if importlib.util.find_spec("metric_semap") is None:
     spec.loader.exec_module(package)
 
 from metric_semap.errors import SemapError
-from metric_semap.evaluation import Leaderboard, score_pictures, write_results
-from metric_semap.measurement import VIEWS, Options
+from metric_semap.evaluation import score_pictures, write_results
+from metric_semap.measurement import Options
 from metric_semap.records import parse_records
-from metric_semap.report import number, pictures_of, plots_of
+from metric_semap.report import STYLE, render_parts
+from metric_semap.results import Leaderboard
+from metric_semap.severity import SCALE
 from metric_semap.similarity import BertScoreSimilarity
 
 EXAMPLE_REFERENCES = {
@@ -81,40 +82,22 @@ EXAMPLE_PREDICTIONS = {
     "garden.jpg": [],
 }
 
-CSS = """
-.gradio-container {
-  --ink: var(--body-text-color); --line: var(--border-color-primary); --chance: #cfc9bb;
-  --series-1: #1f5fa8; --series-2: #b4501e; --series-3: #24754d; --series-4: #7a4ba3; --series-5: #8a6a00;
-  --series-6: #a62a54;
-}
-.dark .gradio-container, .gradio-container.dark {
-  --chance: #4a4c4d;
-  --series-1: #7fb2f0; --series-2: #f0a173; --series-3: #76c9a0; --series-4: #c5a3e6; --series-5: #d9bd5b;
-  --series-6: #f08fb0;
-}
-.semap svg { width: 100%; height: auto; display: block; }
-.semap .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
-.semap code { overflow-wrap: anywhere; font-size: .86em; }
+CSS = (
+    STYLE.read_text(encoding="utf-8")
+    + """
+.semap { color-scheme: light; }
+.dark .semap { color-scheme: dark; }
+.semap h2:first-of-type { margin-top: .8rem; }
 .semap .error { border-left: 3px solid var(--series-2); padding-left: .9rem; overflow-wrap: anywhere; }
-.semap .caution { border-left: 3px solid var(--series-5); padding-left: .9rem; margin: .6rem 0; }
-.semap .scroll { overflow-x: auto; }
-.semap table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 /* Gradio styles every table in HTML as prose; these are data. */
 .semap table, .semap tr { border: 0 !important; }
 .semap th, .semap td {
   text-align: right !important; padding: .4rem .8rem .4rem 0 !important; white-space: nowrap;
   border: 0 !important; border-bottom: 1px solid var(--line) !important;
 }
-.semap th:first-child, .semap td:first-child, .semap .texts th, .semap .texts td { text-align: left !important; }
-.semap .texts td { white-space: normal; vertical-align: top; overflow-wrap: anywhere; width: 45%; }
-.semap .texts td:first-child { white-space: nowrap; width: 10%; }
-@media (max-width: 40rem) {
-  .semap .texts thead { display: none; }
-  .semap .texts tr { display: block; border-bottom: 1px solid var(--line) !important; padding: .5rem 0; }
-  .semap .texts td { display: block; width: auto !important; border: 0 !important; padding: .15rem 0 !important; }
-  .semap .texts td[data-label]::before { content: attr(data-label); color: var(--body-text-color-subdued); margin-right: .5em; }
-}
+.semap th:first-child, .semap td:first-child { text-align: left !important; }
 """
+)
 
 
 def score(
@@ -154,7 +137,8 @@ def score(
     directory = _new_directory()
     write_results(board, directory)
     report, metrics = directory / "report.html", directory / "metrics.json"
-    return _scores(board), _plots(board), _matches(board), str(report), str(metrics)
+    parts = render_parts(board)
+    return parts["scores"], parts["plots"], parts["matches"], str(report), str(metrics)
 
 
 def _new_directory() -> Path:
@@ -182,73 +166,6 @@ def _board(
     return score_pictures(said, truth, similarity, options, configuration)
 
 
-def _scores(board: Leaderboard) -> str:
-    numbers, c = board.evaluations[0].numbers, board.prefix
-    rows = []
-    for view in VIEWS:
-        cells = [view]
-        for key in (f"{c}SemAP_{view}", f"{c}SemF1_{view}"):
-            interval = (
-                f" ({number(numbers[f'{key}_low'])} to {number(numbers[f'{key}_high'])})"
-                if f"{key}_low" in numbers
-                else ""
-            )
-            cells += [number(numbers[key]) + interval, number(numbers[f"chance_{key}"])]
-        cells.append(number(numbers[f"{c}SemAP_ranked_{view}"]))
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(
-        f"<th>{h}</th>" for h in ("View", f"{c}SemAP (95 %)", "chance", f"{c}SemF1 (95 %)", "chance", "ranked")
-    )
-    verdict = f"<p>Verdict accuracy {number(numbers['accuracy'])}, F1 {number(numbers['verdict_F1'])}.</p>" if c else ""
-    alarms = (
-        f" False alarms on pictures without references: {numbers['false_alarms']} of {numbers['clean_images']}."
-        if numbers["clean_images"]
-        else ""
-    )
-    cautions = "".join(f'<p class="caution">{html.escape(w[0].upper() + w[1:])}.</p>' for w in numbers["warnings"])
-    return (
-        f'<div class="semap"><p><code>{html.escape(numbers["signature"])}</code></p>{cautions}'
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{verdict}'
-        f"<p>Pictures scored: {numbers['scored_images']}; without a prediction: {numbers['missing_images']}.{alarms} "
-        "Severity: low is severe.</p></div>"
-    )
-
-
-def _plots(board: Leaderboard) -> str:
-    return f'<div class="semap"><div class="plots">{"".join(plots_of(board).values())}</div></div>'
-
-
-def _matches(board: Leaderboard) -> str:
-    parts = []
-    for picture in pictures_of(board.evaluations[0], board.prefix):
-        rows = [(number(m["Full"]), m["said"], m["true"]) for m in picture["matches"]]
-        rows += [("missed", None, record) for record in picture["missed"]]
-        rows += [("unmatched", record, None) for record in picture["invented"]]
-        lines = "".join(
-            f'<tr><td>{how}</td><td data-label="Predicted:">{_anomaly(said)}</td>'
-            f'<td data-label="Reference:">{_anomaly(true)}</td></tr>'
-            for how, said, true in rows
-        )
-        table = (
-            f"<thead><tr><th>Similarity</th><th>Predicted</th><th>Reference</th></tr></thead><tbody>{lines}</tbody>"
-            if rows
-            else "<tbody><tr><td>nothing predicted, nothing to find</td></tr></tbody>"
-        )
-        parts.append(
-            f"<h4>{html.escape(picture['image'])}: {board.prefix}SemF1 {number(picture['semf1'])}</h4>"
-            f'<div class="scroll"><table class="texts">{table}</table></div>'
-        )
-    return f'<div class="semap">{"".join(parts)}</div>'
-
-
-def _anomaly(record: dict[str, Any] | None) -> str:
-    if record is None:
-        return "–"
-    severity = "" if record["severity"] is None else f" (severity {record['severity']})"
-    texts = [html.escape(record[field]) for field in ("name", "phenomenon", "reasoning")]
-    return f"<b>{texts[0]}</b>{severity}<br>{texts[1]}<br>{texts[2]}"
-
-
 def _read_upload(path: str | None) -> str:
     if path is None:
         return ""
@@ -266,7 +183,7 @@ def build_page() -> gr.Blocks:
             "# SemAP\n"
             "How well a model explains what is wrong with a picture: each predicted anomaly is matched with at most one "
             "reference by the similarity of their texts. Paste or upload JSON in the official form or as in the "
-            "example. Severity runs from 0 (completely irrational) to 100 (completely realistic): **low is severe**."
+            f"example. A severity is {SCALE}: **low is severe**."
         )
         with gr.Row():
             sides = {}

@@ -1,71 +1,30 @@
-"""Scoring files: one or several prediction files against one file of references, and the leaderboard they make."""
+"""Scoring files: one or several prediction files against one file of references, and the files of the leaderboard they
+make."""
 
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from datasets.utils import tqdm
 
+from .anomalies import Picture
 from .errors import OptionError, RecordError, shorten
-from .measurement import VIEWS, Measurement, Options, measure
-from .records import Picture, read_names, read_records
-from .resampling import PairedTest, paired_bootstrap
-from .scoring import by_threshold, check_thresholds
+from .measurement import Options, measure
+from .records import read_names, read_records
+from .report import render_report
+from .resampling import paired_bootstrap
+from .results import Comparison, Evaluation, Leaderboard, matched_results, metrics
+from .scores import Coverage
+from .scoring import check_thresholds
 from .similarity import BertScoreSimilarity
 from .verdicts import judge
 
-__all__ = ["Comparison", "Evaluation", "Leaderboard", "score_files", "score_pictures", "write_results"]
-
-
-class Evaluation(NamedTuple):
-    """One predictor's scores: the `images` scored, in order, their `measurement`, and both sides' records of each."""
-
-    name: str
-    images: list[str]
-    measurement: Measurement
-    predictions: list[list[dict[str, Any]]]
-    references: list[list[dict[str, Any]]]
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """The flat keys."""
-        return self.measurement.numbers
-
-
-class Comparison(NamedTuple):
-    """Two neighbours of a leaderboard under one score, over the pictures that both were scored on."""
-
-    first: str
-    second: str
-    score: str
-    pictures: int
-    test: PairedTest
-
-    def __str__(self) -> str:
-        test = self.test
-        found = (
-            f"{self.first} over {self.second}, {self.score}: {test.difference:.3f} ({test.low:.3f} to {test.high:.3f}), "
-            f"p = {test.p:.3f}, paired bootstrap over {self.pictures:,} pictures"
-        )
-        return found if test.p < 0.05 else f"{found}: no difference that these pictures could show"
-
-
-class Leaderboard(NamedTuple):
-    """Evaluations, best first, and the tests between neighbours; `configuration` is `default` or `deepfake`."""
-
-    configuration: str
-    evaluations: list[Evaluation]
-    comparisons: list[Comparison]
-
-    @property
-    def prefix(self) -> str:
-        """What the scores' names begin with: `C` where they are on condition of the verdict."""
-        return "C" if self.configuration == "deepfake" else ""
+__all__ = ["score_files", "score_pictures", "write_results"]
 
 
 def score_files(
@@ -139,17 +98,17 @@ def score_pictures(
         _evaluate(name, pictures, references, similarity, options, configuration)
         for name, pictures in predictions.items()
     ]
-    score = "CSemAP_Full" if configuration == "deepfake" else "SemAP_Full"
-    evaluations.sort(key=lambda evaluation: (-_number(evaluation.numbers[score]), evaluation.name))
+    evaluations.sort(key=_best_first)
     comparisons = []
     if options.bootstrap:
         for first, second in pairwise(evaluations):
-            comparisons += [_compare(first, second, name, options) for name in (score, score.replace("SemAP", "SemF1"))]
-    return Leaderboard(configuration, evaluations, [c for c in comparisons if c is not None])
+            comparisons += _compare(first, second, options)
+    return Leaderboard(configuration, evaluations, comparisons)
 
 
-def _number(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
+def _best_first(evaluation: Evaluation) -> tuple[float, str]:
+    value = evaluation.scores.full.semap.value
+    return math.inf if math.isnan(value) else -value, evaluation.name
 
 
 def _names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -189,88 +148,45 @@ def _evaluate(
                 raise RecordError(
                     f'references: "{unlabelled}": label is missing; the configuration deepfake needs one a picture'
                 )
-            measurement = judge(
-                [{"label": p.label, "anomalies": p.anomalies} for p in said],
-                [{"label": p.label, "anomalies": p.anomalies} for p in true],
-                similarity,
-                options,
-                bar.update,
-            )
+            measurement = judge(said, true, similarity, options, bar.update)
         else:
             measurement = measure(
                 [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update
             )
-    measurement.numbers["missing_images"] = sum(image not in predictions for image in references)
-    measurement.numbers["failed_images"] = len(shared) - len(answered)
     if extra := sum(image not in references for image in predictions):
-        measurement.numbers["warnings"].append(
-            f"{extra} predicted pictures are not among the references and were left out"
-        )
-    return Evaluation(name, images, measurement, [p.anomalies for p in said], [p.anomalies for p in true])
-
-
-def _compare(first: Evaluation, second: Evaluation, score: str, options: Options) -> Comparison | None:
-    values = [
-        {evaluation.images[picture["index"]]: picture[score] for picture in evaluation.measurement.pictures}
-        for evaluation in (first, second)
-    ]
-    shared = [image for image in values[0] if image in values[1]]
-    if not shared:
-        return None
-    a, b = (np.array([value[image] for image in shared]) for value in values)
-    return Comparison(
-        first.name, second.name, score, len(shared), paired_bootstrap(a, b, options.bootstrap, options.seed)
+        unknown = f"{extra} predicted pictures are not among the references and were left out"
+        warnings = (*measurement.scores.warnings, unknown)
+        measurement = replace(measurement, scores=replace(measurement.scores, warnings=warnings))
+    return Evaluation(
+        name,
+        images,
+        measurement,
+        [p.anomalies for p in said],
+        [p.anomalies for p in true],
+        Coverage(missing=len(references) - len(shared), failed=len(shared) - len(answered)),
     )
 
 
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def metrics(board: Leaderboard) -> dict[str, Any]:
-    """Everything that was measured, as `metrics.json` holds it."""
-    return {
-        "configuration": board.configuration,
-        "results": {evaluation.name: _plain(evaluation.numbers) for evaluation in board.evaluations},
-        "comparisons": [{**_plain(c._asdict()), "test": _plain(c.test._asdict())} for c in board.comparisons],
+def _compare(first: Evaluation, second: Evaluation, options: Options) -> list[Comparison]:
+    """SemAP and SemF1 of two predictors, tested over the pictures that both were scored on; nothing where there are none."""
+    sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
+    shared = [image for image in sides[0] if image in sides[1]]
+    if not shared:
+        return []
+    values = {
+        "SemAP_Full": [np.array([side[image].semap["Full"] for image in shared]) for side in sides],
+        "SemF1_Full": [np.array([side[image].semf1["Full"] for image in shared]) for side in sides],
     }
-
-
-def matched_results(evaluation: Evaluation) -> dict[str, Any]:
-    """The matches of each view in the official evaluator's shape, as far as it is known: headline, pooled counts, images."""
-    measurement, results = evaluation.measurement, {}
-    levels = [float(key.partition("@")[2]) for key in evaluation.numbers if key.startswith("TP_Full@")]
-    for view in VIEWS:
-        data = measurement.views[view]
-        per_image = {}
-        for k, picture in enumerate(measurement.pictures):
-            said, true = (side[picture["index"]] for side in (evaluation.predictions, evaluation.references))
-            per_image[evaluation.images[picture["index"]]] = {
-                "SemAP": float(data.scored.semap[k]),
-                "SemF1": float(data.scored.semf1[k]),
-                "matches": [
-                    {
-                        "prediction": said[p]["name"],
-                        "reference": true[r]["name"],
-                        "pred_index": p,
-                        "gt_index": r,
-                        "score": s,
-                    }
-                    for p, r, s in data.matches[k]
-                ],
-            }
-        results[f"SemAP_{view}"] = {
-            "SemAP": float(np.mean(data.scored.semap)) if per_image else None,
-            "SemF1": float(np.mean(data.scored.semf1)) if per_image else None,
-            "by_threshold": {f"{t:g}": counts for t, counts in by_threshold(data.scored, levels).items()},
-            "per_image": per_image,
-        }
-    return results
+    return [
+        Comparison(
+            first.name,
+            second.name,
+            first.scores.prefix + score,
+            len(shared),
+            paired_bootstrap(a, b, options.bootstrap, options.seed),
+        )
+        for score, (a, b) in values.items()
+    ]
 
 
 def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list[Path]:
@@ -280,14 +196,12 @@ def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
     """
-    from .report import render_report
-
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     contents = {"metrics.json": json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False)}
     for k, evaluation in enumerate(board.evaluations):
         name = "matched_results.json" if k == 0 else f"matched_results_{_file_name(evaluation.name)}.json"
-        contents[name] = json.dumps(_plain(matched_results(evaluation)), indent=2, ensure_ascii=False)
+        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False)
     contents["report.html"] = render_report(board)
     written = []
     for name, text in contents.items():

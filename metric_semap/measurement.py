@@ -1,24 +1,24 @@
 """Every number of one set of predictions against its references: the views, the headline, and what makes it believable."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from .anomalies import Quadruplet
+from .details import CURVE_THRESHOLDS, PictureScores, ViewCurves, picture_scores, threshold_curve
 from .errors import OptionError, SemapError, shorten
 from .matching import Match, matching_named
-from .ranking import Curve, average_precision, confidences, precision_recall
+from .ranking import average_precision, confidences, precision_recall
 from .resampling import deal, intervals
+from .scores import VIEWS, Counts, Estimate, Scores, SeverityError, ViewScores
 from .scoring import THRESHOLDS, Tally, by_threshold, check_thresholds, match_all, mean, tally
 from .signature import signature
 from .similarity import BertScoreSimilarity, Matrices
 
-__all__ = ["CURVE_THRESHOLDS", "VIEWS", "Measurement", "Options", "View", "measure", "views"]
+__all__ = ["Measurement", "Options", "View", "measure", "views"]
 
-VIEWS = ("Phe", "Rea", "Full")
-CURVE_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))  # 0.50, 0.55, … 0.95
 SATURATED = 0.99  # of the matched pairs reach a threshold: it then measures how long the lists are
 
 
@@ -61,22 +61,24 @@ class Options:
                 raise OptionError(f"{name}: {shorten(value)} is no whole number from 0")
 
 
-class Measurement(NamedTuple):
-    """What `measure` finds: `numbers`, flat; `pictures`, a dict for each scored; `curves`; the `views` behind them."""
-
-    numbers: dict[str, Any]
-    pictures: list[dict[str, Any]]
-    curves: dict[str, Any]
-    views: dict[str, "View"]
-
-
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """One view of a set: the matrices, their matches, and their counts at the thresholds of the score and of the curve."""
 
     matrices: list[np.ndarray]
     matches: list[list[Match]]
     scored: Tally
     curve: Tally
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What `measure` finds: the `scores`, and behind them each scored picture, the curves and the matches of each view."""
+
+    scores: Scores
+    pictures: list[PictureScores]
+    curves: Mapping[str, ViewCurves]
+    views: Mapping[str, View]
 
 
 def views(matrices: Matrices, alpha: float) -> dict[str, np.ndarray]:
@@ -87,8 +89,8 @@ def views(matrices: Matrices, alpha: float) -> dict[str, np.ndarray]:
 
 
 def measure(
-    predictions: Sequence[list[dict[str, Any]]],
-    references: Sequence[list[dict[str, Any]]],
+    predictions: Sequence[Sequence[Quadruplet]],
+    references: Sequence[Sequence[Quadruplet]],
     similarity: BertScoreSimilarity,
     options: Options,
     progress: Callable[[int], None] | None = None,
@@ -96,14 +98,14 @@ def measure(
     """Score predictions against references, picture by picture.
 
     Args:
-        predictions (`list[list[dict]]`): a list a picture of records `{name, phenomenon, reasoning, severity, score}`.
-        references (`list[list[dict]]`): as many lists.
+        predictions (`list[list[Quadruplet]]`): the anomalies of each picture.
+        references (`list[list[Quadruplet]]`): as many lists.
         similarity (`BertScoreSimilarity`): with which encoder.
         options (`Options`): how.
         progress (`Callable`, *optional*): called now and then with the number of pictures done since.
 
     Returns:
-        `Measurement`: numbers that are undefined — chance of a single picture, a mean over none — are NaN.
+        `Measurement`: numbers that are undefined (chance of a single picture, a mean over none) are NaN.
 
     Raises:
         `SemapError`: if there are no pictures; the similarity's own errors.
@@ -112,52 +114,46 @@ def measure(
         raise SemapError(f"{len(predictions)} lists of predictions, but {len(references)} of references")
     if not references:
         raise SemapError("there are no pictures to score; give at least one list of references")
-    kept = [i for i, records in enumerate(references) if records or options.empty == "zero"]
+    kept = [i for i, anomalies in enumerate(references) if anomalies or options.empty == "zero"]
     left, right = [predictions[i] for i in kept], [references[i] for i in kept]
     own, dealt = _similarities(left, right, similarity, options, progress)
     said = {view: _view([m[view] for m in own], options) for view in VIEWS}
     chance = {view: _view([m[view] for m in dealt], options) for view in VIEWS}
-
-    numbers: dict[str, Any] = {}
-    for view in VIEWS:
-        numbers |= _headline(view, said[view].scored, chance[view].scored)
-    if options.bootstrap and kept:
-        columns = np.stack([said[v].scored.semap for v in VIEWS] + [said[v].scored.semf1 for v in VIEWS], axis=1)
-        names = [f"{score}_{view}" for score in ("SemAP", "SemF1") for view in VIEWS]
-        lows, highs = intervals(columns, options.bootstrap, options.seed)
-        for name, low, high in zip(names, lows, highs, strict=True):
-            numbers[f"{name}_low"], numbers[f"{name}_high"] = float(low), float(high)
     ranked_by, confidence = confidences(left)
-    ranked: dict[str, dict[float, Curve]] = {}
-    for view in VIEWS:
-        ranked[view] = {t: precision_recall(said[view].matrices, confidence, t) for t in options.thresholds}
-        numbers[f"SemAP_ranked_{view}"] = mean(
-            np.array([average_precision(curve) for curve in ranked[view].values()] if kept else [])
+    curves = {
+        view: ViewCurves(
+            threshold_curve(said[view].curve),
+            threshold_curve(chance[view].curve),
+            {t: precision_recall(said[view].matrices, confidence, t) for t in options.thresholds},
         )
-        for t, pooled in by_threshold(said[view].scored, options.thresholds).items():
-            names_of = {"precision": "Precision", "recall": "Recall"}
-            numbers |= {f"{names_of.get(key, key)}_{view}@{t:g}": value for key, value in pooled.items()}
-    numbers["ranked_by"] = ranked_by
-    numbers |= _severity(left, right, said["Full"].matches, options.thresholds[0])
-    numbers |= _counts(predictions, references, len(kept))
-    numbers["signature"] = signature(
-        encoder=similarity.name,
-        alpha=options.alpha,
-        thresholds=options.thresholds,
-        matching=options.matching,
-        missing=options.missing,
-        empty=options.empty,
-        pictures=len(kept),
+        for view in VIEWS
+    }
+    counts = _counts(predictions, references, len(kept))
+    scores = Scores(
+        views=_scored(said, chance, curves, options),
+        ranked_by=ranked_by,
+        severity=_severity(left, right, said["Full"].matches, options.thresholds[0]),
+        counts=counts,
+        signature=signature(
+            encoder=similarity.name,
+            alpha=options.alpha,
+            thresholds=options.thresholds,
+            matching=options.matching,
+            missing=options.missing,
+            empty=options.empty,
+            pictures=len(kept),
+        ),
+        bert_score_hash=similarity.hash_code,
+        warnings=tuple(_cautions(counts, said, options)),
     )
-    numbers["bert_score_hash"] = similarity.hash_code
-    numbers["warnings"] = _cautions(numbers, said, options)
-    pictures = [_picture(i, said, own[k], k, len(left[k]), len(right[k])) for k, i in enumerate(kept)]
-    return Measurement(numbers, pictures, _curves(said, chance, ranked), said)
+    tallies = {view: said[view].scored for view in VIEWS}
+    pictures = [picture_scores(i, k, tallies, said["Full"].matches[k], own[k]) for k, i in enumerate(kept)]
+    return Measurement(scores, pictures, curves, said)
 
 
 def _similarities(
-    left: Sequence[list[dict[str, Any]]],
-    right: Sequence[list[dict[str, Any]]],
+    left: Sequence[Sequence[Quadruplet]],
+    right: Sequence[Sequence[Quadruplet]],
     similarity: BertScoreSimilarity,
     options: Options,
     progress: Callable[[int], None] | None,
@@ -169,7 +165,7 @@ def _similarities(
         wanted = [(i, i) for i in block] + pairs
         for (p, r), matrices in similarity.compare(left, right, [wanted]):
             if p == r:
-                own[p] = {**views(matrices, options.alpha)}
+                own[p] = views(matrices, options.alpha)
             else:
                 dealt.append(views(matrices, options.alpha))
         if progress is not None:
@@ -183,58 +179,65 @@ def _view(matrices: list[np.ndarray], options: Options) -> View:
     return View(matrices, matches, tally(matches, *sizes, options.thresholds), tally(matches, *sizes, CURVE_THRESHOLDS))
 
 
-def _headline(view: str, said: Tally, chance: Tally) -> dict[str, float]:
-    numbers = {}
-    for score, own, by_chance in (
-        ("SemAP", mean(said.semap), mean(chance.semap)),
-        ("SemF1", mean(said.semf1), mean(chance.semf1)),
-    ):
-        numbers[f"{score}_{view}"] = own
-        numbers[f"chance_{score}_{view}"] = by_chance
-        numbers[f"lift_{score}_{view}"] = own - by_chance
-    return numbers
+def _scored(
+    said: Mapping[str, View], chance: Mapping[str, View], curves: Mapping[str, ViewCurves], options: Options
+) -> dict[str, ViewScores]:
+    """The scores of each view; all intervals come from one bootstrap, so that they are of the same draws."""
+    columns = [said[view].scored.semap for view in VIEWS] + [said[view].scored.semf1 for view in VIEWS]
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(columns)
+    scored = len(columns[0])
+    if options.bootstrap and scored:
+        lows, highs = intervals(np.stack(columns, axis=1), options.bootstrap, options.seed)
+        bounds = [(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+    found = {}
+    for k, view in enumerate(VIEWS):
+        own, by_chance = said[view].scored, chance[view].scored
+        areas = [average_precision(curve) for curve in curves[view].precision_recall.values()] if scored else []
+        found[view] = ViewScores(
+            Estimate(mean(own.semap), mean(by_chance.semap), *bounds[k]),
+            Estimate(mean(own.semf1), mean(by_chance.semf1), *bounds[len(VIEWS) + k]),
+            mean(np.array(areas)),
+            by_threshold(own, options.thresholds),
+        )
+    return found
 
 
 def _severity(
-    left: Sequence[list[dict[str, Any]]],
-    right: Sequence[list[dict[str, Any]]],
+    left: Sequence[Sequence[Quadruplet]],
+    right: Sequence[Sequence[Quadruplet]],
     matches: Sequence[Sequence[Match]],
     threshold: float,
-) -> dict[str, Any]:
-    """How far severities are apart on pairs matched at the lowest threshold, in points of 0..100."""
-    errors = [
-        left[i][p]["severity"] - right[i][r]["severity"]
-        for i, pairs in enumerate(matches)
-        for p, r, score in pairs
-        if score >= threshold and left[i][p]["severity"] is not None and right[i][r]["severity"] is not None
-    ]
-    undefined = math.nan
-    return {
-        "severity_error": float(np.abs(errors).mean()) if errors else undefined,
-        "severity_bias": float(np.mean(errors)) if errors else undefined,
-        "severity_pairs": len(errors),
-    }
+) -> SeverityError:
+    errors = []
+    for i, pairs in enumerate(matches):
+        for p, r, score in pairs:
+            said, true = left[i][p].severity, right[i][r].severity
+            if score >= threshold and said is not None and true is not None:
+                errors.append(said - true)
+    if not errors:
+        return SeverityError(math.nan, math.nan, 0)
+    return SeverityError(float(np.abs(errors).mean()), float(np.mean(errors)), len(errors))
 
 
-def _counts(predictions: Sequence[Any], references: Sequence[Any], scored: int) -> dict[str, Any]:
-    clean = [i for i, records in enumerate(references) if not records]
-    alarms = sum(bool(predictions[i]) for i in clean)
-    return {
-        "images": len(references),
-        "scored_images": scored,
-        "clean_images": len(clean),
-        "false_alarms": alarms,
-        "false_alarm_rate": alarms / len(clean) if clean else math.nan,
-        "predictions": sum(map(len, predictions)),
-        "references": sum(map(len, references)),
-    }
+def _counts(
+    predictions: Sequence[Sequence[Quadruplet]], references: Sequence[Sequence[Quadruplet]], scored: int
+) -> Counts:
+    clean = [i for i, anomalies in enumerate(references) if not anomalies]
+    return Counts(
+        images=len(references),
+        scored=scored,
+        clean=len(clean),
+        false_alarms=sum(bool(predictions[i]) for i in clean),
+        predictions=sum(map(len, predictions)),
+        references=sum(map(len, references)),
+    )
 
 
-def _cautions(numbers: dict[str, Any], said: dict[str, View], options: Options) -> list[str]:
+def _cautions(counts: Counts, said: Mapping[str, View], options: Options) -> list[str]:
     cautions = []
-    if numbers["clean_images"] and options.empty == "zero":
+    if counts.clean and options.empty == "zero":
         cautions.append(
-            f"{numbers['clean_images']} of {numbers['images']} pictures have no references and score 0 even when left empty, as in "
+            f"{counts.clean} of {counts.images} pictures have no references and score 0 even when left empty, as in "
             'the official code; empty="skip" leaves them out of the mean'
         )
     saturated = [
@@ -253,33 +256,3 @@ def _cautions(numbers: dict[str, Any], said: dict[str, View], options: Options) 
 def _is_saturated(view: View, threshold: int) -> bool:
     pairs = sum(map(len, view.matches))
     return pairs > 0 and int(view.scored.hits[:, threshold].sum()) >= SATURATED * pairs
-
-
-def _picture(
-    position: int, said: dict[str, View], own: dict[str, np.ndarray], k: int, m: int, n: int
-) -> dict[str, Any]:
-    matches = said["Full"].matches[k]
-    picture: dict[str, Any] = {"index": position}
-    for view in VIEWS:
-        picture[f"SemAP_{view}"] = float(said[view].scored.precision[k].mean())
-        picture[f"SemF1_{view}"] = float(said[view].scored.f1[k].mean())
-    picture["matches"] = [
-        {"prediction": p, "reference": r, **{view: float(own[view][p, r]) for view in VIEWS}} for p, r, _ in matches
-    ]
-    picture["unmatched_predictions"] = sorted(set(range(m)) - {p for p, _, _ in matches})
-    picture["unmatched_references"] = sorted(set(range(n)) - {r for _, r, _ in matches})
-    return picture
-
-
-def _curves(said: dict[str, View], chance: dict[str, View], ranked: dict[str, dict[float, Curve]]) -> dict[str, Any]:
-    """The scores at each τ from 0.5 to 0.95 with chance beside them, and the precision–recall curves."""
-    curves: dict[str, Any] = {"thresholds": list(CURVE_THRESHOLDS)}
-    for view in VIEWS:
-        for who, counts in (("", said[view].curve), ("chance_", chance[view].curve)):
-            curves[f"{who}precision_{view}"] = [mean(column) for column in counts.precision.T]
-            curves[f"{who}F1_{view}"] = [mean(column) for column in counts.f1.T]
-        curves[f"precision_recall_{view}"] = {
-            f"{t:g}": {"recall": curve.recall.tolist(), "precision": curve.precision.tolist()}
-            for t, curve in ranked[view].items()
-        }
-    return curves

@@ -4,7 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from .measurement import Measurement
+from .details import CURVE_THRESHOLDS, ViewCurves
+from .severity import AXIS, HIGHEST, LOWEST
 
 __all__ = ["precision_recall_plot", "severity_plot", "threshold_plot"]
 
@@ -51,35 +52,32 @@ def _svg(figure: Any, axes: Any, name: str, description: str, legend: bool = Tru
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1)
 
 
-def threshold_plot(measurements: Sequence[tuple[str, Measurement]], score: str = "F1") -> str:
+def threshold_plot(curves: Sequence[tuple[str, ViewCurves]], score: str = "F1") -> str:
     """Score against threshold, τ from 0.5 to 0.95, with chance as a shaded area under each predictor's line.
 
     Args:
-        measurements (`list[tuple[str, Measurement]]`): predictors' names and measurements, at most six.
+        curves (`list[tuple[str, ViewCurves]]`): predictors' names and curves of the view Full, at most six.
         score (`str`, defaults to `"F1"`): or `"precision"`.
     """
     figure, axes = _axes("threshold τ", f"mean {score}, view Full")
-    for k, (name, measurement) in enumerate(measurements):
-        curves = measurement.curves
-        chance = curves[f"chance_{score}_Full"]
+    for k, (name, of) in enumerate(curves):
+        own, chance = (curve.f1 if score == "F1" else curve.precision for curve in (of.own, of.chance))
         label = "chance: dealt to other pictures" if k == 0 else None
-        axes.fill_between(
-            curves["thresholds"], chance, color=CHANCE, linewidth=0, alpha=0.8 / len(measurements), label=label
-        )
-        axes.plot(curves["thresholds"], curves[f"{score}_Full"], color=SERIES[k], linestyle=DASHES[k], label=name)
+        axes.fill_between(CURVE_THRESHOLDS, chance, color=CHANCE, linewidth=0, alpha=0.8 / len(curves), label=label)
+        axes.plot(CURVE_THRESHOLDS, own, color=SERIES[k], linestyle=DASHES[k], label=name)
     axes.set_xlim(0.5, 0.95)
     axes.set_ylim(0, 1.02)
     return _svg(figure, axes, f"threshold-{score}", f"Mean {score} against the threshold, chance shaded")
 
 
-def precision_recall_plot(measurement: Measurement) -> str:
-    """The precision–recall curve of all predictions in the order of their confidence, a line a threshold."""
+def precision_recall_plot(curves: ViewCurves) -> str:
+    """The precision–recall curve of all predictions in the order of their confidence, one line per threshold."""
     figure, axes = _axes("recall", "precision, view Full")
-    for k, (threshold, curve) in enumerate(list(measurement.curves["precision_recall_Full"].items())[: len(SERIES)]):
+    for k, (threshold, curve) in enumerate(list(curves.precision_recall.items())[: len(SERIES)]):
         # A staircase with its start and end: precision holds until the next recall.
-        recall, precision = [0.0, *curve["recall"]], [*curve["precision"][:1], *curve["precision"]]
+        recall, precision = [0.0, *curve.recall], [*curve.precision[:1], *curve.precision]
         if len(precision) == len(recall):
-            axes.plot(recall, precision, color=SERIES[k], linestyle=DASHES[k], label=f"τ = {threshold}")
+            axes.plot(recall, precision, color=SERIES[k], linestyle=DASHES[k], label=f"τ = {threshold:g}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     return _svg(figure, axes, "precision-recall", "Precision against recall")
@@ -87,10 +85,10 @@ def precision_recall_plot(measurement: Measurement) -> str:
 
 def severity_plot(pairs: Sequence[tuple[int, int]]) -> str:
     """Predicted against reference severity of matched pairs; on the diagonal they agree. Low is severe."""
-    figure, axes = _axes("reference severity (0 most severe)", "predicted severity (0 most severe)")
-    axes.plot([0, 100], [0, 100], color=GRID, linewidth=1.5)
+    figure, axes = _axes(f"reference {AXIS}", f"predicted {AXIS}")
+    axes.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color=GRID, linewidth=1.5)
     axes.scatter([t for _, t in pairs], [p for p, _ in pairs], color=SERIES[0], s=18, alpha=0.45, linewidths=0)
-    axes.set_xlim(-2, 102)
-    axes.set_ylim(-2, 102)
+    axes.set_xlim(LOWEST - 2, HIGHEST + 2)
+    axes.set_ylim(LOWEST - 2, HIGHEST + 2)
     axes.set_aspect("equal")
     return _svg(figure, axes, "severity", "Predicted against reference severity of matched pairs", legend=False)

@@ -10,9 +10,12 @@ names.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from .anomalies import Quadruplet
+from .severity import intensity
 
 __all__ = ["Curve", "average_precision", "confidences", "precision_recall"]
 
@@ -26,21 +29,23 @@ class Curve(NamedTuple):
     precision: np.ndarray
 
 
-def confidences(predictions: Sequence[Sequence[Any]]) -> tuple[str, list[np.ndarray]]:
+def confidences(predictions: Sequence[Sequence[Quadruplet]]) -> tuple[str, list[np.ndarray]]:
     """How sure each prediction is: its `score` where every prediction has one, else how severe it is.
 
     Args:
-        predictions (`list[list[dict]]`): records of each picture with `severity` (low is severe) and `score`, either
-            may be `None`.
+        predictions (`list[list[Quadruplet]]`): the anomalies of each picture; `severity` and `score` may be `None`.
 
     Returns:
         `tuple[str, list[np.ndarray]]`: `"score"` or `"severity"`, and the confidences of each picture; a prediction
             without a severity comes last.
     """
-    if all(record["score"] is not None for records in predictions for record in records):
-        return "score", [np.array([record["score"] for record in records], dtype=np.float64) for records in predictions]
-    severities = [[record["severity"] for record in records] for records in predictions]
-    return "severity", [np.array([-np.inf if s is None else -s for s in row], dtype=np.float64) for row in severities]
+    scores = [[anomaly.score for anomaly in anomalies] for anomalies in predictions]
+    if all(score is not None for row in scores for score in row):
+        return "score", [np.array(row, dtype=np.float64) for row in scores]
+    severities = [[anomaly.severity for anomaly in anomalies] for anomalies in predictions]
+    return "severity", [
+        np.array([-np.inf if s is None else intensity(s) for s in row], dtype=np.float64) for row in severities
+    ]
 
 
 def _hits(matrix: np.ndarray, confidence: np.ndarray, threshold: float) -> np.ndarray:

@@ -8,6 +8,10 @@ Read are:
 - the tools' list, `[{"/path/IMG.jpg": […]}, …]`, and their rows, `{"status", "path", "parsed"}`;
 - our rows, `{"image_id", "anomalies", "label", "status"}`, one a line or in a list.
 
+The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
+a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
+without which the folder does not run. A property test holds the two readers equal.
+
 Pictures are known by their base name, as in the official evaluator; two paths of one name are an error. Of two rows for
 one picture the last counts. Anything that cannot be read is an error with file, picture, index, field, value and mend.
 """
@@ -17,13 +21,14 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from .anomalies import TEXTS, Role, check_anomalies, check_label, fault
+from .anomalies import TEXTS, Picture, Role, check_anomalies, check_label, fault
 from .errors import RecordError, shorten
+from .severity import HIGHEST, LOWEST, SCALE
 from .strict_json import parse_json, parse_rows
 
-__all__ = ["Picture", "parse_records", "read_names", "read_records"]
+__all__ = ["parse_records", "read_names", "read_records"]
 
 SPELLINGS = {
     "name": ("name", "anomalyname", "objectname", "abnormalphenomenonname", "anomaly"),
@@ -43,14 +48,6 @@ SEVERITY = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 FAILED = ("failed", "error")
-
-
-class Picture(NamedTuple):
-    """One picture of a file: its anomalies, its label or verdict where the file has one, and whether the predictor failed on it."""
-
-    anomalies: list[dict[str, Any]]
-    label: str | None = None
-    failed: bool = False
 
 
 def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]:
@@ -206,8 +203,7 @@ def _severity(text: str, place: str, role: Role) -> float | None:
         text = text.strip().split("\n")[0]  # the tools' parser leaves the rest of an answer in its last field
     match = SEVERITY.match(text[:10_000])
     if not match:
-        mend = "is no severity; write a whole number from 0 (completely irrational) to 100 (completely realistic)"
-        raise fault(place, "severity", text, mend)
-    if not 0 <= float(match[1]) <= 100:
-        raise fault(place, "severity", text, "is outside 0..100")
+        raise fault(place, "severity", text, f"is no severity; write {SCALE}")
+    if not LOWEST <= float(match[1]) <= HIGHEST:
+        raise fault(place, "severity", text, f"is outside {LOWEST}..{HIGHEST}")
     return float(match[1])

@@ -1,16 +1,46 @@
-"""The report of a leaderboard as one self-contained page: no script, no font, no picture from elsewhere; light and dark."""
+"""The report of a leaderboard as one self-contained page (no script, no font, no picture from elsewhere; light and dark),
+and its parts for a page that shows them in its own frame."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .evaluation import Evaluation, Leaderboard
-from .measurement import VIEWS
+from .anomalies import Quadruplet
+from .details import Pair
 from .plots import SERIES, precision_recall_plot, severity_plot, threshold_plot
+from .results import Evaluation, Leaderboard
+from .severity import ORDER, SCALE
 
-__all__ = ["number", "pictures_of", "plots_of", "render_report", "severity_pairs"]
+__all__ = ["STYLE", "number", "render_parts", "render_report"]
 
 WORST = 40  # pictures shown; the rest are in matched_results.json
+HERE = Path(__file__).parent
+STYLE = HERE / "report.css"
+"""What the report's parts are styled by, wherever they are shown."""
+
+PARTS = ("scores", "plots", "matches")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A matched pair as it is shown: what was said, what is true, and how similar they are."""
+
+    said: Quadruplet
+    true: Quadruplet
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as it is shown: its scores in the view Full, what was matched with what, and what was not matched."""
+
+    image: str
+    semap: float
+    semf1: float
+    matches: list[Matched]
+    invented: list[Quadruplet]
+    missed: list[Quadruplet]
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -21,84 +51,87 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def severity_pairs(evaluation: Evaluation) -> list[tuple[int, int]]:
-    """(predicted, reference) severities of the pairs matched at the lowest threshold, where both are known."""
-    threshold = min(float(key.partition("@")[2]) for key in evaluation.numbers if key.startswith("TP_Full@"))
-    pairs = []
-    for picture in evaluation.measurement.pictures:
-        said, true = evaluation.predictions[picture["index"]], evaluation.references[picture["index"]]
-        for match in picture["matches"]:
-            p, r = said[match["prediction"]]["severity"], true[match["reference"]]["severity"]
-            if match["Full"] >= threshold and p is not None and r is not None:
-                pairs.append((p, r))
-    return pairs
-
-
-def pictures_of(evaluation: Evaluation, prefix: str = "", limit: int = WORST) -> list[dict[str, Any]]:
-    """The worst pictures first: what was matched with what, what stayed alone on either side.
-
-    Args:
-        evaluation (`Evaluation`): of one predictor.
-        prefix (`str`, defaults to `""`): `C` if the scores are on condition of the verdict.
-        limit (`int`, defaults to 40): how many.
-    """
-    ranked = sorted(
-        evaluation.measurement.pictures, key=lambda p: (p[f"{prefix}SemF1_Full"], evaluation.images[p["index"]])
-    )
-    shown = []
-    for picture in ranked[:limit]:
-        said, true = evaluation.predictions[picture["index"]], evaluation.references[picture["index"]]
-        shown.append(
-            {
-                "image": evaluation.images[picture["index"]],
-                "semap": picture[f"{prefix}SemAP_Full"],
-                "semf1": picture[f"{prefix}SemF1_Full"],
-                "matches": [
-                    {"said": said[m["prediction"]], "true": true[m["reference"]], **{view: m[view] for view in VIEWS}}
-                    for m in picture["matches"]
-                ],
-                "invented": [said[p] for p in picture["unmatched_predictions"]],
-                "missed": [true[r] for r in picture["unmatched_references"]],
-            }
-        )
-    return shown
-
-
-def plots_of(board: Leaderboard) -> dict[str, str]:
-    """The four plots of a leaderboard as SVG; those of one predictor are of the best."""
-    best = board.evaluations[0]
-    measured = [(e.name, e.measurement) for e in board.evaluations[: len(SERIES)]]
-    return {
-        "f1": threshold_plot(measured, "F1"),
-        "precision": threshold_plot(measured, "precision"),
-        "precision_recall": precision_recall_plot(best.measurement),
-        "severity": severity_plot(severity_pairs(best)),
-    }
-
-
 def render_report(board: Leaderboard) -> str:
     """The page of a leaderboard; the details are of its best predictor.
 
     Every text from a file is escaped.
     """
+    return str(_template().render(_shown(board)))
+
+
+def render_parts(board: Leaderboard) -> dict[str, str]:
+    """The report's `scores`, `plots` and `matches` as HTML fragments that `STYLE` fits, each in an element of the class
+    `semap`."""
+    template = _template()
+    context = template.new_context(_shown(board))
+    return {part: f'<div class="semap">{"".join(template.blocks[part](context))}</div>' for part in PARTS}
+
+
+def _template() -> Any:
     import jinja2
 
-    best = board.evaluations[0]
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["number"] = number
-    template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
-    thresholds = [key.partition("@")[2] for key in best.numbers if key.startswith("TP_Full@")]
-    return template.render(
-        board=board,
-        best=best,
-        numbers=best.numbers,
-        prefix=board.prefix,
-        views=VIEWS,
-        thresholds=thresholds,
-        plots=plots_of(board),
-        not_drawn=max(0, len(board.evaluations) - len(SERIES)),
-        pictures=pictures_of(best, board.prefix),
-        total=len(best.measurement.pictures),
-    )
+    return environment.get_template("report.html.jinja")
+
+
+def _shown(board: Leaderboard) -> dict[str, Any]:
+    """What the template fills in."""
+    best = board.evaluations[0]
+    drawn = [(e.name, e.measurement.curves["Full"]) for e in board.evaluations[: len(SERIES)]]
+    return {
+        "board": board,
+        "best": best,
+        "scores": best.scores,
+        "c": board.prefix,
+        "scale": SCALE,
+        "order": "confidence" if best.scores.ranked_by == "score" else ORDER,
+        "plots": {
+            "f1": threshold_plot(drawn, "F1"),
+            "precision": threshold_plot(drawn, "precision"),
+            "precision_recall": precision_recall_plot(best.measurement.curves["Full"]),
+            "severity": severity_plot(_severity_pairs(best)),
+        },
+        "not_drawn": max(0, len(board.evaluations) - len(SERIES)),
+        "pictures": _worst_first(best),
+        "total": len(best.measurement.pictures),
+        "style": STYLE.read_text(encoding="utf-8"),
+    }
+
+
+def _severity_pairs(evaluation: Evaluation) -> list[tuple[int, int]]:
+    """(predicted, reference) severities of the pairs matched at the lowest threshold, where both are known."""
+    threshold = min(evaluation.scores.full.by_threshold)
+    pairs = []
+    for picture in evaluation.measurement.pictures:
+        said, true = evaluation.predictions[picture.index], evaluation.references[picture.index]
+        for pair in picture.pairs:
+            p, r = said[pair.prediction].severity, true[pair.reference].severity
+            if pair.similarity["Full"] >= threshold and p is not None and r is not None:
+                pairs.append((p, r))
+    return pairs
+
+
+def _worst_first(evaluation: Evaluation) -> list[Shown]:
+    """The worst pictures: what was matched with what, what stayed alone on either side."""
+    ranked = sorted(evaluation.measurement.pictures, key=lambda p: (p.semf1["Full"], evaluation.images[p.index]))
+    shown = []
+    for picture in ranked[:WORST]:
+        said, true = evaluation.predictions[picture.index], evaluation.references[picture.index]
+        shown.append(
+            Shown(
+                image=evaluation.images[picture.index],
+                semap=picture.semap["Full"],
+                semf1=picture.semf1["Full"],
+                matches=[Matched(said[pair.prediction], true[pair.reference], pair) for pair in picture.pairs],
+                invented=[said[p] for p in picture.unmatched_predictions],
+                missed=[true[r] for r in picture.unmatched_references],
+            )
+        )
+    return shown

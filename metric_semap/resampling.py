@@ -7,10 +7,11 @@ is drawn.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from .anomalies import Quadruplet
 from .similarity import pictures_per_block
 
 __all__ = ["PairedTest", "deal", "intervals", "paired_bootstrap"]
@@ -75,16 +76,16 @@ def paired_bootstrap(first: np.ndarray, second: np.ndarray, resamples: int, seed
     )
 
 
-def _content(predictions: Sequence[Any], references: Sequence[Any]) -> bytes:
+def _content(predictions: Sequence[Quadruplet], references: Sequence[Quadruplet]) -> bytes:
     sides = [
-        sorted([str(record["phenomenon"]), str(record["reasoning"])] for record in records)
-        for records in (predictions, references)
+        sorted([anomaly.phenomenon, anomaly.reasoning] for anomaly in anomalies)
+        for anomalies in (predictions, references)
     ]
     return hashlib.blake2b(json.dumps(sides).encode(), digest_size=16).digest()
 
 
 def deal(
-    predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]], seed: int
+    predictions: Sequence[Sequence[Quadruplet]], references: Sequence[Sequence[Quadruplet]], seed: int
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
     """Deal the predictions of each picture to other pictures: what they score there is chance.
 

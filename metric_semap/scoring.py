@@ -10,12 +10,14 @@ its F1s; the headline is the mean over pictures. In spite of its name SemAP is a
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import OptionError, SemapError
 from .matching import Match, matching_named
+from .scores import Pooled
 
 __all__ = ["THRESHOLDS", "Tally", "by_threshold", "check_thresholds", "match_all", "mean", "score_matrices", "tally"]
 
@@ -53,10 +55,6 @@ class Tally(NamedTuple):
     def semf1(self) -> np.ndarray:
         """SemF1 of each picture: the mean F1 over the thresholds."""
         return np.asarray(self.f1.mean(axis=1))
-
-    def of(self, pictures: np.ndarray) -> "Tally":
-        """The counts of some pictures only."""
-        return Tally(self.hits[pictures], self.predictions[pictures], self.references[pictures])
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -114,20 +112,20 @@ def tally(
     return Tally(hits, np.asarray(predictions, dtype=np.int64), np.asarray(references, dtype=np.int64))
 
 
-def by_threshold(counts: Tally, thresholds: Sequence[float]) -> dict[float, dict[str, float]]:
-    """The counts pooled over all pictures, at each threshold: TP, FP, FN, precision, recall and F1."""
+def by_threshold(counts: Tally, thresholds: Sequence[float]) -> dict[float, Pooled]:
+    """The counts pooled over all pictures, at each threshold."""
     predictions, references = int(counts.predictions.sum()), int(counts.references.sum())
     pooled = {}
     for t, threshold in enumerate(thresholds):
         hits = int(counts.hits[:, t].sum())
-        pooled[threshold] = {
-            "TP": hits,
-            "FP": predictions - hits,
-            "FN": references - hits,
-            "precision": hits / predictions if predictions else 0.0,
-            "recall": hits / references if references else 0.0,
-            "F1": 2 * hits / (predictions + references) if predictions + references else 0.0,
-        }
+        pooled[threshold] = Pooled(
+            TP=hits,
+            FP=predictions - hits,
+            FN=references - hits,
+            precision=hits / predictions if predictions else 0.0,
+            recall=hits / references if references else 0.0,
+            F1=2 * hits / (predictions + references) if predictions + references else 0.0,
+        )
     return pooled
 
 
@@ -158,7 +156,7 @@ def score_matrices(
     return {
         "SemAP": mean(semap),
         "SemF1": mean(semf1),
-        "by_threshold": by_threshold(counts, levels),
+        "by_threshold": {t: asdict(pooled) for t, pooled in by_threshold(counts, levels).items()},
         "per_image": [
             {"SemAP": float(semap[i]), "SemF1": float(semf1[i]), "matches": pairs} for i, pairs in enumerate(matches)
         ],

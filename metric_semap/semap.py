@@ -2,19 +2,23 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import datasets
 import evaluate
 
-from .anomalies import check_anomalies, check_label, fault
+from .anomalies import Anomaly, Picture, check_anomalies, check_label, fault
+from .details import flat_details
 from .encoder import DEFAULT_ENCODER
 from .errors import OptionError, RecordError, SemapError, SemapWarning
 from .matching import greedy_match, optimal_match
 from .measurement import Options, measure
 from .ranking import average_precision
 from .resampling import paired_bootstrap
+from .scores import flat
 from .scoring import THRESHOLDS, score_matrices
+from .severity import intensity
 from .signature import signature
 from .similarity import BertScoreSimilarity
 from .verdicts import judge
@@ -27,6 +31,7 @@ __all__ = [
     "SemAP",
     "average_precision",
     "greedy_match",
+    "intensity",
     "optimal_match",
     "paired_bootstrap",
     "score_matrices",
@@ -157,14 +162,14 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         """A picture as the features want it, or an error: Arrow itself would cast or drop what is malformed."""
         role: Any = "prediction" if predicted else "reference"
         if self.config_name == "default":
-            return check_anomalies(picture, place, role)
+            return _records(check_anomalies(picture, place, role))
         if not isinstance(picture, Mapping) or not {"label", "anomalies"} <= picture.keys():
             raise fault(place, None, picture, 'is no picture; write {"label": "real" or "fake", "anomalies": [...]}')
         label = check_label(picture["label"], place, role)
         anomalies = check_anomalies(picture["anomalies"], f"{place}.anomalies", role)
         if anomalies and label == "real" and not predicted:
             raise RecordError(f"{place}: label 'real' has {len(anomalies)} anomalies; a real picture has none")
-        return {"label": label, "anomalies": anomalies}
+        return {"label": label, "anomalies": _records(anomalies)}
 
     def _finalize(self) -> None:
         if self.keep_in_memory and self.buf_writer is None:
@@ -204,13 +209,30 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
             dtype=dtype,
             rescale_with_baseline=rescale_with_baseline,
         )
-        score = judge if self.config_name == "deepfake" else measure
         with datasets.utils.tqdm(
             total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
         ) as bar:
-            measurement = score(predictions, references, similarity, options, bar.update)
-        for caution in measurement.numbers["warnings"]:
+            rest = similarity, options, bar.update
+            if self.config_name == "deepfake":
+                measurement = judge([_labelled(p) for p in predictions], [_labelled(r) for r in references], *rest)
+            else:
+                measurement = measure([_anomalies(p) for p in predictions], [_anomalies(r) for r in references], *rest)
+        scores = measurement.scores
+        for caution in scores.warnings:
             warnings.warn(caution, SemapWarning, stacklevel=2)
         if details:
-            return {**measurement.numbers, "details": {"images": measurement.pictures, "curves": measurement.curves}}
-        return measurement.numbers
+            return flat(scores) | {"details": flat_details(measurement.pictures, measurement.curves, scores.prefix)}
+        return flat(scores)
+
+
+# Arrow, which keeps what is added until it is computed, knows records only.
+def _records(anomalies: Sequence[Anomaly]) -> list[dict[str, Any]]:
+    return [asdict(anomaly) for anomaly in anomalies]
+
+
+def _anomalies(records: Sequence[Mapping[str, Any]]) -> list[Anomaly]:
+    return [Anomaly(**record) for record in records]
+
+
+def _labelled(picture: Mapping[str, Any]) -> Picture:
+    return Picture(_anomalies(picture["anomalies"]), picture["label"])

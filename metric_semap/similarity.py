@@ -12,11 +12,12 @@ texts of its own length, and one matrix product a picture and field gives all it
 at a time, so memory does not grow with the corpus.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from .anomalies import Anomaly, Quadruplet
 from .encoder import EncoderFiles, load_encoder, resolve_encoder
 from .errors import EncoderError, OptionError
 
@@ -27,10 +28,13 @@ Matrices = dict[str, np.ndarray]
 
 BLOCK_RECORDS = 2400  # records encoded together: 4,800 texts of about 40 tokens, 1.5 kB a token with MiniLM, are 300 MB
 BATCH_TOKENS = 2048  # tokens, padding included, in one forward pass; larger ones are slower on a CPU's caches
-FIELDS = {"phe": "phenomenon", "rea": "reasoning"}
+FIELDS: dict[str, Callable[[Quadruplet], str]] = {
+    "phe": lambda anomaly: anomaly.phenomenon.strip(),
+    "rea": lambda anomaly: anomaly.reasoning.strip(),
+}
 
 
-def pictures_per_block(predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]]) -> int:
+def pictures_per_block(predictions: Sequence[Sequence[object]], references: Sequence[Sequence[object]]) -> int:
     """How many pictures of these to encode together, so that memory stays the same whatever the lists' length; at least 2."""
     records = sum(map(len, predictions)) + sum(map(len, references))
     return max(2, BLOCK_RECORDS * len(references) // max(records, 1))
@@ -83,29 +87,34 @@ class BertScoreSimilarity:
         name, layers = self.files.name, self.files.num_layers
         return str(get_hash(name, layers, False, self.baseline is not None, False, False))
 
-    def matrices(self, predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]]) -> list[Matrices]:
+    def matrices(
+        self,
+        predictions: Sequence[Sequence[Quadruplet | Mapping[str, Any]]],
+        references: Sequence[Sequence[Quadruplet | Mapping[str, Any]]],
+    ) -> list[Matrices]:
         """The similarities of every picture's predictions to its own references.
 
         Args:
-            predictions (`list[list[dict]]`): a list a picture; each record with `phenomenon` and `reasoning`, both
-                strings.
-            references (`list[list[dict]]`): as many lists.
+            predictions (`list[list]`): the anomalies of each picture: objects or records with `phenomenon` and
+                `reasoning`, both strings.
+            references (`list[list]`): as many lists.
 
         Returns:
-            `list[dict[str, np.ndarray]]`: a dict a picture, `{"phe", "rea"}`, each array [predictions, references] in
+            `list[dict[str, np.ndarray]]`: for each picture `{"phe", "rea"}`, each array [predictions, references] in
                 0..1 (up to rounding; -1..1 in principle).
         """
         if len(predictions) != len(references):
             raise OptionError(f"{len(predictions)} lists of predictions, but {len(references)} of references")
-        own = [(i, i) for i in range(len(predictions))]
-        size = pictures_per_block(predictions, references)
+        said, true = _anomalies(predictions), _anomalies(references)
+        own = [(i, i) for i in range(len(said))]
+        size = pictures_per_block(said, true)
         blocks = [own[start : start + size] for start in range(0, len(own), size)]
-        return [matrices for _, matrices in self.compare(predictions, references, blocks)]
+        return [matrices for _, matrices in self.compare(said, true, blocks)]
 
     def compare(
         self,
-        predictions: Sequence[Sequence[Any]],
-        references: Sequence[Sequence[Any]],
+        predictions: Sequence[Sequence[Quadruplet]],
+        references: Sequence[Sequence[Quadruplet]],
         blocks: Sequence[Sequence[tuple[int, int]]],
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[tuple[int, int], Matrices]]:
@@ -121,17 +130,20 @@ class BertScoreSimilarity:
         """
         for block in blocks:
             texts = {
-                str(record[field]).strip()
+                text(anomaly)
                 for p, r in block
-                for records in ((predictions[p], references[r]) if predictions[p] and references[r] else ())
-                for record in records
-                for field in FIELDS.values()
+                for anomalies in ((predictions[p], references[r]) if predictions[p] and references[r] else ())
+                for anomaly in anomalies
+                for text in FIELDS.values()
             }
             encoded = self._encode(sorted(texts - {""})) if texts else {}
             for p, r in block:
                 yield (
                     (p, r),
-                    {key: self._f1(predictions[p], references[r], field, encoded) for key, field in FIELDS.items()},
+                    {
+                        key: self._f1([*map(text, predictions[p])], [*map(text, references[r])], encoded)
+                        for key, text in FIELDS.items()
+                    },
                 )
             if progress is not None:
                 progress(len(block))
@@ -162,17 +174,9 @@ class BertScoreSimilarity:
                     encoded[texts[i]] = (vectors[row, :tokens].copy(), ~np.isin(padded[row, :tokens], weightless))
         return encoded
 
-    def _f1(
-        self,
-        predictions: Sequence[Any],
-        references: Sequence[Any],
-        field: str,
-        encoded: dict[str, tuple[np.ndarray, np.ndarray]],
-    ) -> np.ndarray:
-        """F1 of every pair of one field, shape [predictions, references]."""
-        scores = np.zeros((len(predictions), len(references)), dtype=np.float64)
-        left = [str(record[field]).strip() for record in predictions]
-        right = [str(record[field]).strip() for record in references]
+    def _f1(self, left: list[str], right: list[str], encoded: dict[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """F1 of every text of `left` against every one of `right`, shape [left, right]."""
+        scores = np.zeros((len(left), len(right)), dtype=np.float64)
         rows = [p for p, text in enumerate(left) if text in encoded and encoded[text][1].any()]
         columns = [r for r, text in enumerate(right) if text in encoded and encoded[text][1].any()]
         if rows and columns:
@@ -181,6 +185,16 @@ class BertScoreSimilarity:
         if self.baseline is not None:
             scores = (scores - self.baseline) / (1.0 - self.baseline)
         return scores
+
+
+def _anomalies(pictures: Sequence[Sequence[Quadruplet | Mapping[str, Any]]]) -> list[list[Quadruplet]]:
+    return [
+        [
+            Anomaly("", str(one["phenomenon"]), str(one["reasoning"])) if isinstance(one, Mapping) else one
+            for one in anomalies
+        ]
+        for anomalies in pictures
+    ]
 
 
 def _pairwise_f1(left: list[tuple[np.ndarray, np.ndarray]], right: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

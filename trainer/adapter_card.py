@@ -5,10 +5,8 @@ Read are `adapter_config.json` (PEFT's), `training.json` (what training noted, `
 """
 
 import json
-import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ from dataset_builder.errors import InputError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.publishing.hub import is_repo_id
 from dataset_builder.templates import environment
+from metric_semap.report import number
+from metric_semap.scores import Estimate
 from trainer.loading import base_of, first_line
 from trainer.loss_curve import loss_curve
 
@@ -40,17 +40,6 @@ _SETTINGS = (
     "bf16",
     "seed",
 )
-
-
-@dataclass(frozen=True)
-class Score:
-    """One row of the card's scores: the value, its 95 % interval and what chance scores, where they are known."""
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    chance: float | None
 
 
 def training_record(trainer: Any, script: Any) -> dict[str, Any]:
@@ -141,8 +130,10 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
         "prompts": {task: PROMPTS[task] for task in _asked(training)},
         "scenes": _of_scenes(base, training),
     }
+    templates = environment(Path(__file__).parent)
+    templates.filters["number"] = number
     try:
-        body = environment(Path(__file__).parent).get_template("adapter_card.md.jinja").render(shown)
+        body = templates.get_template("adapter_card.md.jinja").render(shown)
     except (jinja2.UndefinedError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{out / TRAINING}: is not what training writes ({first_line(error)}); remove it") from None
     atomic.write(card, f"---\n{data.to_yaml()}\n---\n{body}")
@@ -168,11 +159,11 @@ def _data(out: Path, base: str, repo_id: str | None) -> ModelCardData:
             dataset_name=str(dataset.get("name") or dataset.get("id") or "AnomReason"),
             dataset_split="test",
             metric_type="semap",
-            metric_name=score.name,
+            metric_name=name,
             metric_value=score.value,
             metric_args={"interval_95": [score.low, score.high], "signature": about.get("signature")},
         )
-        for score in scores
+        for name, score in scores.items()
     ]
     scored: dict[str, Any] = (
         {"model_name": (repo_id or out.absolute().name).split("/")[-1], "eval_results": results} if results else {}
@@ -205,11 +196,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _scores(out: Path) -> tuple[list[Score], dict[str, Any]]:
-    """The scores of `metrics.json`, and what else it says of them."""
+def _scores(out: Path) -> tuple[dict[str, Estimate], dict[str, Any]]:
+    """The scores of `metrics.json` by name, and what else it says of them."""
     path, metrics = out / METRICS, _read(out / METRICS)
     if not metrics:
-        return [], {}
+        return {}, {}
     results = metrics.get("results")
     if (
         not isinstance(results, dict)
@@ -218,18 +209,9 @@ def _scores(out: Path) -> tuple[list[Score], dict[str, Any]]:
     ):
         raise InputError(f"{path}: is not the score of one prediction file; score this adapter's alone")
 
-    def number(name: str) -> float | None:
-        value = numbers.get(name)
-        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-    scores = []
-    prefix = "C" if metrics.get("configuration") == "deepfake" else ""
-    for name in (f"{prefix}{kind}_{view}" for kind in ("SemAP", "SemF1") for view in ("Full", "Phe", "Rea")):
-        value = number(name)
-        if value is not None:
-            scores.append(Score(name, value, number(f"{name}_low"), number(f"{name}_high"), number(f"chance_{name}")))
-    if (accuracy := number("accuracy")) is not None:
-        scores.append(Score("accuracy", accuracy, number("accuracy_low"), number("accuracy_high"), None))
+    c = "C" if metrics.get("configuration") == "deepfake" else ""
+    names = [f"{c}{score}_{view}" for score in ("SemAP", "SemF1") for view in ("Full", "Phe", "Rea")] + ["accuracy"]
+    scores = {name: score for name in names if (score := Estimate.named(name, numbers)) is not None}
     about = {key: numbers.get(key) for key in ("signature", "false_alarms", "clean_images", "failed_images")}
     return scores, about
 

@@ -1,20 +1,18 @@
 """Evaluation while training: the adapter examines pictures of the evaluation split, and SemAP is logged beside the loss."""
 
 import math
-import warnings
 from typing import Any
 
 from accelerate.utils import gather_object
 from transformers import TrainerCallback
 from trl.models.utils import unwrap_model_for_generation
 
-from dataset_builder.schema import Anomaly
 from metric_semap.measurement import Options, measure
 from metric_semap.similarity import BertScoreSimilarity
 from trainer.examples import Sample
 from trainer.predict import predict
 
-__all__ = ["METRICS", "Examination", "as_record"]
+__all__ = ["METRICS", "Examination"]
 
 METRICS = ("SemAP_Full", "SemF1_Full", "false_alarm_rate", "parseable")
 """What an examination logs, each as `eval_…`: the metric's numbers without clean pictures, how many of those something was
@@ -38,18 +36,17 @@ class Examination(TrainerCallback):  # type: ignore[misc]
     def __init__(self, trainer: Any, sample: Sample, encoder: str) -> None:
         self.trainer, self.sample = trainer, sample
         self.similarity = BertScoreSimilarity(encoder)
-        self.references = [[as_record(anomaly) for anomaly in truth] for truth in sample.references]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
         """Predict, score, log."""
         predictions = self._predict(args.per_device_eval_batch_size)
-        answers = [[as_record(anomaly) for anomaly in prediction.anomalies] for prediction in predictions]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            numbers = measure(answers, self.references, self.similarity, Options(empty="skip", bootstrap=0)).numbers
-        numbers["parseable"] = sum(p.status != "failed" for p in predictions) / len(predictions)
+        answers = [prediction.anomalies for prediction in predictions]
+        options = Options(empty="skip", bootstrap=0)
+        scores = measure(answers, self.sample.references, self.similarity, options).scores
+        parseable = sum(p.status != "failed" for p in predictions) / len(predictions)
+        values = (scores.full.semap.value, scores.full.semf1.value, scores.counts.false_alarm_rate, parseable)
         # There is no rate of false alarms in a sample without clean pictures.
-        found = {f"eval_{name}": numbers[name] for name in METRICS if not math.isnan(numbers[name])}
+        found = {f"eval_{name}": value for name, value in zip(METRICS, values, strict=True) if not math.isnan(value)}
         metrics.update(found)
         self.trainer.log(dict(found))
 
@@ -58,15 +55,10 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         accelerator = self.trainer.accelerator
         with (
             unwrap_model_for_generation(self.trainer.model_wrapped, accelerator) as model,
-            accelerator.split_between_processes(list(range(len(self.references)))) as mine,
+            accelerator.split_between_processes(list(range(len(self.sample.references)))) as mine,
         ):
             model.eval()
             pictures = ((str(index), self.sample.picture(index)) for index in mine)
             own = list(predict(pictures, model, self.trainer.processing_class, batch_size=batch_size))
         gathered = gather_object(own) if accelerator.num_processes > 1 else own
         return sorted(gathered, key=lambda prediction: int(prediction.image_id))
-
-
-def as_record(anomaly: Anomaly) -> dict[str, Any]:
-    """An anomaly as the metric takes it."""
-    return anomaly.model_dump(include={"name", "phenomenon", "reasoning", "severity", "score"})

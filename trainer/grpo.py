@@ -22,7 +22,6 @@ from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
 from trainer.base import load_base, refuse_stray_parameters
-from trainer.callbacks import as_record
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.examples import DataArguments, indexed, training_rows
 from trainer.recipes import CONFIGS, read_recipe, run_command
@@ -120,7 +119,7 @@ def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
         "image": row["image"],
         "prompt": [{"role": "user", "content": PROMPTS[task]}],  # type: ignore[index]
         "task": task,
-        "references": [as_record(Anomaly(**anomaly)) for anomaly in row["anomalies"] or []],
+        "references": [Anomaly(**anomaly).model_dump(exclude={"remark", "bbox"}) for anomaly in row["anomalies"] or []],
         "label": "fake" if row["label"] in (1, "fake") else "real",
     }
 

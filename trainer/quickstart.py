@@ -7,12 +7,11 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
-import evaluate
 import transformers
 from trl import ModelConfig, SFTConfig
 
@@ -23,7 +22,11 @@ from dataset_builder.errors import OutputError
 from dataset_builder.official import write_annotations
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, family_of, read_scenes, write_scenes
+from dataset_builder.schema import Anomaly
 from dataset_builder.sources.opening import split_of
+from metric_semap.measurement import Options, measure
+from metric_semap.scores import Scores
+from metric_semap.similarity import BertScoreSimilarity
 from trainer import sft
 from trainer.predict import Progress, predict_dataset
 from trainer.report import write_report
@@ -53,7 +56,6 @@ def quickstart(
     # The libraries' own bars and notices would draw over the progress shown here.
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
-    evaluate.logging.set_verbosity_error()
     datasets.logging.set_verbosity_error()
     warnings.simplefilter("ignore", FutureWarning)
     started = time.monotonic()
@@ -121,19 +123,17 @@ def _named(prediction: Prediction, family: str) -> bool:
 
 
 def _score(truth: list[SceneRow], base: dict[str, Prediction], tuned: dict[str, Prediction]) -> dict[str, Any]:
-    semap = evaluate.load("semap")
-    references = [[_record(anomaly) for anomaly in row.anomalies] for row in truth]
+    similarity, options = BertScoreSimilarity("minilm"), Options(empty="skip", bootstrap=200)
+    references = [row.anomalies for row in truth]
 
-    def scores(predictions: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        return dict(
-            semap.compute(predictions=predictions, references=references, encoder="minilm", empty="skip", bootstrap=200)
-        )
+    def scores(predictions: Sequence[Sequence[Anomaly]]) -> Scores:
+        return measure(predictions, references, similarity, options).scores
 
-    def answers(predictions: dict[str, Prediction]) -> list[list[dict[str, Any]]]:
-        return [[_record(anomaly) for anomaly in predictions[row.image_id].anomalies] for row in truth]
+    def answers(predictions: dict[str, Prediction]) -> list[list[Anomaly]]:
+        return [predictions[row.image_id].anomalies for row in truth]
 
     # What saying the same thing about every picture would earn: the commonest truth, word for word.
-    constant = next(_record(a) for row in truth for a in row.anomalies if a.family == FAMILY)
+    constant = next(a for row in truth for a in row.anomalies if a.family == FAMILY)
     scenes = [row for row in truth if any(anomaly.family == FAMILY for anomaly in row.anomalies)]
     twins = [row for row in truth if any(row.twin_id == scene.image_id for scene in scenes)]
 
@@ -141,23 +141,23 @@ def _score(truth: list[SceneRow], base: dict[str, Prediction], tuned: dict[str, 
         return [sum(_named(predictions[row.image_id], FAMILY) for row in rows), len(rows)]
 
     of_base, of_tuned, of_constant = scores(answers(base)), scores(answers(tuned)), scores([[constant]] * len(truth))
-    chance = {key.removeprefix("chance_"): value for key, value in of_tuned.items() if key.startswith("chance_")}
     return {
         "family": FAMILY,
         "base": _kept(of_base) | {"hits": count(scenes, base), "false_alarms": count(twins, base)},
         "tuned": _kept(of_tuned) | {"hits": count(scenes, tuned), "false_alarms": count(twins, tuned)},
         "constant": _kept(of_constant) | {"hits": [len(scenes)] * 2, "false_alarms": [len(twins)] * 2},
-        "chance": chance,
+        "chance": {name: estimate.chance for name, estimate in of_tuned.explained().items()},
         "hits": count(scenes, tuned),
         "false_alarms": count(twins, tuned),
-        "signature": of_tuned["signature"],
+        "signature": of_tuned.signature,
         "example": scenes[0].image_id,
     }
 
 
-def _record(anomaly: Any) -> dict[str, Any]:
-    return anomaly.model_dump(include={"name", "phenomenon", "reasoning", "severity"})  # type: ignore[no-any-return]
-
-
-def _kept(scores: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in scores.items() if key.startswith(("SemAP_", "SemF1_", "false_alarm_rate"))}
+def _kept(scores: Scores) -> dict[str, float]:
+    """What `metrics.json` keeps of a model's scores, by their flat names."""
+    kept = {name: estimate.value for name, estimate in scores.explained().items()}
+    for name, estimate in scores.explained().items():
+        kept |= estimate.interval(name)
+    kept |= {f"SemAP_ranked_{name}": view.ranked for name, view in scores.views.items()}
+    return kept | {"false_alarm_rate": scores.counts.false_alarm_rate}

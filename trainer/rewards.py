@@ -11,7 +11,6 @@ from dataset_builder.textform import Parsed, parse_answer, parse_verdict
 from metric_semap.measurement import views
 from metric_semap.scoring import THRESHOLDS, score_matrices
 from metric_semap.similarity import BertScoreSimilarity
-from trainer.callbacks import as_record
 
 __all__ = ["Rewards"]
 
@@ -44,7 +43,7 @@ class Rewards:
     ) -> list[float | None]:
         """The picture's SemF1_Full, 0..1, as the metric gives it; `None` for a verdict and for a picture with nothing wrong."""
         scored = [index for index, kind in enumerate(task) if kind == "anomalies" and references[index]]
-        answers = [[as_record(anomaly) for anomaly in _read(completions[index]).anomalies] for index in scored]
+        answers = [_read(completions[index]).anomalies for index in scored]
         matrices = self.similarity.matrices(answers, [list(references[index]) for index in scored])
         full = [views(one, ALPHA)["Full"] for one in matrices]
         scores: list[float | None] = [None] * len(task)

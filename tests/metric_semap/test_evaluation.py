@@ -11,6 +11,7 @@ import pytest
 from metric_semap.errors import OptionError, RecordError
 from metric_semap.evaluation import score_files, write_results
 from metric_semap.matching import greedy_match
+from metric_semap.scores import Coverage
 
 Make = Callable[..., dict[str, Any]]
 QUICK: dict[str, Any] = {"encoder": "minilm", "bootstrap": 100}
@@ -85,8 +86,8 @@ def test_official_files_give_the_official_numbers(official_files: tuple[Path, Pa
     board = score_files([official_files[0]], official_files[1], missing="ignore", **QUICK)
     for view, alpha in (("Phe", 1.0), ("Rea", 0.0), ("Full", 0.5)):
         semap, semf1 = official_score(*official_files, minilm_directory, 5, alpha)
-        assert board.evaluations[0].numbers[f"SemAP_{view}"] == pytest.approx(semap, abs=1e-9)
-        assert board.evaluations[0].numbers[f"SemF1_{view}"] == pytest.approx(semf1, abs=1e-9)
+        assert board.evaluations[0].scores.views[view].semap.value == pytest.approx(semap, abs=1e-9)
+        assert board.evaluations[0].scores.views[view].semf1.value == pytest.approx(semf1, abs=1e-9)
 
 
 def test_missing_pictures_count_or_are_ignored(files: dict[str, Path]) -> None:
@@ -95,11 +96,11 @@ def test_missing_pictures_count_or_are_ignored(files: dict[str, Path]) -> None:
     ignore = score_files([files["partial"]], files["truth"], missing="ignore", **QUICK).evaluations[0]
     assert count.images == ["a.png", "b.png", "c.png", "d.png"]
     assert ignore.images == ["a.png"]
-    assert count.numbers["SemAP_Full"] == pytest.approx(1 / 4)
-    assert ignore.numbers["SemAP_Full"] == pytest.approx(1)
+    assert count.scores.full.semap.value == pytest.approx(1 / 4)
+    assert ignore.scores.full.semap.value == pytest.approx(1)
     for evaluation, missing in ((count, "count"), (ignore, "ignore")):
-        assert (evaluation.numbers["missing_images"], evaluation.numbers["failed_images"]) == (2, 1)
-        assert f"|missing:{missing}|" in evaluation.numbers["signature"]
+        assert evaluation.coverage == Coverage(missing=2, failed=1)
+        assert f"|missing:{missing}|" in evaluation.scores.signature
 
 
 def test_a_subset_is_scored_alone(files: dict[str, Path], tmp_path: Path) -> None:
@@ -122,13 +123,13 @@ def test_a_leaderboard_ranks_and_tests_its_neighbours(files: dict[str, Path]) ->
     ]
     first = board.comparisons[0]
     assert first.pictures == 3
-    difference = board.evaluations[0].numbers["SemAP_Full"] - board.evaluations[1].numbers["SemAP_Full"]
-    assert first.test.difference == pytest.approx(difference)
+    best, second = (evaluation.scores.full.semap.value for evaluation in board.evaluations[:2])
+    assert first.test.difference == pytest.approx(best - second)
     assert first.test.low <= first.test.difference <= first.test.high
     assert 0 < first.test.p <= 1
-    poor = board.evaluations[-1].numbers
-    assert (poor["false_alarms"], poor["clean_images"]) == (1, 1)
-    assert any("1 predicted pictures are not among the references" in caution for caution in poor["warnings"])
+    poor = board.evaluations[-1].scores
+    assert (poor.counts.false_alarms, poor.counts.clean) == (1, 1)
+    assert any("1 predicted pictures are not among the references" in caution for caution in poor.warnings)
 
 
 def test_a_predictor_equals_itself(files: dict[str, Path], tmp_path: Path) -> None:
@@ -153,9 +154,10 @@ def test_deepfake_files_are_scored_by_their_labels(anomaly: Make, tmp_path: Path
     said = {"a.png": {"label": "fake", "anomalies": cup}, "b.png": {"label": "real", "anomalies": cup}}
     paths = write(tmp_path / "said.json", said), write(tmp_path / "truth.json", truth)
     board = score_files([paths[0]], paths[1], configuration="deepfake", **QUICK)
-    numbers = board.evaluations[0].numbers
-    assert numbers["CSemAP_Full"] == pytest.approx(0.5)
-    assert numbers["accuracy"] == pytest.approx(1 / 3)
+    scores = board.evaluations[0].scores
+    assert scores.full.semap.value == pytest.approx(0.5)
+    assert scores.headlines()["CSemAP_Full"] is scores.full.semap
+    assert scores.headlines()["accuracy"].value == pytest.approx(1 / 3)
     write_results(board, tmp_path / "out")
     assert "CSemAP 0.500" in (tmp_path / "out" / "report.html").read_text()
     truth["c.png"] = []  # type: ignore[assignment]

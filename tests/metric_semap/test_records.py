@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metric_semap.anomalies import Anomaly, Picture, Quadruplet
 from metric_semap.errors import RecordError
-from metric_semap.records import Picture, parse_records, read_names, read_records
+from metric_semap.records import parse_records, read_names, read_records
 
 OFFICIAL = {
     "Name": "Cup",
@@ -18,8 +20,8 @@ OFFICIAL = {
     "Reasoning": "It should fall.",
     "Severity Score": "25/100 (odd).",
 }
-READ = {"name": "Cup", "phenomenon": "It hovers.", "reasoning": "It should fall.", "severity": 25, "score": None}
-PLAIN = {k: v for k, v in READ.items() if k != "score"}
+PLAIN = {"name": "Cup", "phenomenon": "It hovers.", "reasoning": "It should fall.", "severity": 25}
+READ = Anomaly("Cup", "It hovers.", "It should fall.", 25)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +98,14 @@ def test_labels_come_with_their_pictures() -> None:
 def test_severities_are_read_in_every_form(severity: Any, value: int) -> None:
     """Numbers, texts with and without a remark."""
     pictures = parse_records(json.dumps({"a.jpg": [{**OFFICIAL, "Severity Score": severity}]}), "reference", "f")
-    assert pictures["a.jpg"].anomalies[0]["severity"] == value
+    assert pictures["a.jpg"].anomalies[0].severity == value
 
 
 @pytest.mark.parametrize("severity", ["", "  ", None])
 def test_a_prediction_may_lack_a_severity(severity: Any) -> None:
     """It is unknown in a prediction and an error in a reference."""
     content = json.dumps({"a.jpg": [{**OFFICIAL, "Severity Score": severity}]})
-    assert parse_records(content, "prediction", "f")["a.jpg"].anomalies[0]["severity"] is None
+    assert parse_records(content, "prediction", "f")["a.jpg"].anomalies[0].severity is None
     with pytest.raises(RecordError, match=r'f: "a\.jpg"\[0\]: severity: .+ is no severity'):
         parse_records(content, "reference", "f")
 
@@ -199,17 +201,16 @@ def test_this_reader_and_the_dataset_builders_agree(
     """Both readers of the project give the same anomalies for any file in the official form or as rows."""
     from dataset_builder.official import read_annotations, write_annotations
     from dataset_builder.predictions import read_predictions
-    from dataset_builder.schema import Anomaly
+    from dataset_builder.schema import Anomaly as Theirs
+
+    def as_ours(anomalies: Sequence[Quadruplet]) -> list[Anomaly]:
+        return [Anomaly(one.name, one.phenomenon, one.reasoning, one.severity, one.score) for one in anomalies]
 
     directory = tmp_path_factory.mktemp("agree")
     path = directory / "gt.json"
-    write_annotations(path, {image: [Anomaly(**record) for record in records] for image, records in content.items()})
-    fields = ("name", "phenomenon", "reasoning", "severity", "score")
-    theirs = {
-        image: [{f: getattr(a, f) for f in fields} for a in records]
-        for image, records in read_annotations(path).items()
-    }
-    assert {image: picture.anomalies for image, picture in read_records(path, "reference").items()} == theirs
+    write_annotations(path, {image: [Theirs(**record) for record in records] for image, records in content.items()})
+    theirs = {image: Picture(as_ours(anomalies)) for image, anomalies in read_annotations(path).items()}
+    assert read_records(path, "reference") == theirs
     rows = directory / "preds.jsonl"
     rows.write_text(
         "".join(
@@ -223,5 +224,5 @@ def test_this_reader_and_the_dataset_builders_agree(
         encoding="utf-8",
     )
     if content:
-        said = {i: [{f: getattr(a, f) for f in fields} for a in p.anomalies] for i, p in read_predictions(rows).items()}
-        assert {image: picture.anomalies for image, picture in read_records(rows, "prediction").items()} == said
+        said = {image: Picture(as_ours(p.anomalies), p.label) for image, p in read_predictions(rows).items()}
+        assert read_records(rows, "prediction") == said

@@ -252,6 +252,33 @@ def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, tmp
             )
 
 
+READS = """
+import json, os, sys
+opened = []
+def watch(event, arguments):
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        opened.append(str(arguments[0]))
+sys.addaudithook(watch)
+from typer.testing import CliRunner
+import anomreason
+done = CliRunner().invoke(anomreason.app, ["benchmark", *sys.argv[1:]])
+print(json.dumps([done.exit_code, opened]))
+"""
+
+
+def test_each_prediction_file_is_read_once_and_the_truth_not_at_all(place: Path, tmp_path: Path) -> None:
+    """The truth comes from the dataset; the copy of it that is kept beside the results is for people and for `score`."""
+    bench = bench_file(
+        tmp_path / "bench.yaml", place, {"constant": {"predictions": str(place / "constant.jsonl")}}, bootstrap=0
+    )
+    line = [sys.executable, "-c", READS, str(bench), "--out", str(tmp_path / "out")]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=300)
+    code, opened = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stderr
+    assert [path for path in opened if path.endswith(".jsonl")] == [str(place / "constant.jsonl")]
+    assert (tmp_path / "out" / "truth.jsonl").is_file()
+
+
 def test_photographs_count_as_clean_and_unannotated_generated_pictures_do_not(official: Path, tmp_path: Path) -> None:
     """The configuration `deepfake` of a release: photographs have no annotations, and are what false alarms are counted on."""
     import datasets

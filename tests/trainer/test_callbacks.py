@@ -13,7 +13,6 @@ from metric_semap import similarity
 from metric_semap.errors import SemapError
 from tests.training import train_tiny
 from trainer import callbacks
-from trainer.callbacks import as_record
 from trainer.examples import DataArguments, evaluation_sample, training_rows
 from trainer.loading import load
 from trainer.predict import predict
@@ -63,11 +62,11 @@ def test_the_numbers_logged_are_the_metric_s_own(run: Runs, dataset: Path) -> No
     """SemAP, SemF1 and false alarms as `evaluate` gives them with empty="skip", and the share of answers that could be read."""
     script = DataArguments(dataset_name=str(dataset))
     _, sample = evaluation_sample(script, 6, training_rows(script))
-    references = [[as_record(anomaly) for anomaly in truth] for truth in sample.references]
+    references = [[anomaly.model_dump() for anomaly in truth] for truth in sample.references]
     metric = evaluate.load("metric_semap/semap.py")
     assert [entry["step"] for entry in run.log] == [1, 2, 3]
     for entry, predictions in zip(run.log, run.answers, strict=True):
-        said = [[as_record(anomaly) for anomaly in prediction.anomalies] for prediction in predictions]
+        said = [[anomaly.model_dump() for anomaly in prediction.anomalies] for prediction in predictions]
         expected = metric.compute(predictions=said, references=references, encoder="minilm", empty="skip", bootstrap=0)
         for name in ("SemAP_Full", "SemF1_Full", "false_alarm_rate"):
             assert entry[f"eval_{name}"] == pytest.approx(expected[name])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from trainer.evaluation.intensity import Severities, agreement, audit, holm
+from trainer.evaluation.intensity import Severities, agreement, audit
 
 
 def of(*pictures: Sequence[int | None]) -> Severities:
@@ -90,11 +90,18 @@ def test_intervals_hold_the_truth() -> None:
     assert held >= 88
 
 
-def test_holm_corrects_for_all_pairs() -> None:
-    """The smallest p is multiplied by all, the next by one fewer, never falling below the one before, never above 1."""
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_p_is_corrected_for_all_pairs_by_holm() -> None:
+    """The smallest p of two alone is multiplied by all pairs, the next by one fewer, never below the one before or above 1."""
+    rates = {"a": 1.0, "b": 1.15, "c": 1.3, "d": 1.5}
+    seen = {name: drawn(rate, seed) for seed, (name, rate) in enumerate(rates.items(), 2)}
+    together = {(pair.better, pair.worse): pair.p for pair in audit(seen, resamples=1000).pairs}
+    alone = {pair: audit({name: seen[name] for name in pair}, resamples=1000).pairs[0].p for pair in together}
+    highest = 0.0
+    for rank, pair in enumerate(sorted(alone, key=lambda pair: alone[pair])):
+        highest = max(highest, min(1.0, alone[pair] * (len(alone) - rank)))
+        assert together[pair] == pytest.approx(highest)
+    assert len(set(together.values())) > 2
+    assert audit({"a": seen["a"]}, resamples=100).pairs == []
 
 
 def test_agreement_of_two_rankings() -> None:

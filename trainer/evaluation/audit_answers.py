@@ -18,7 +18,8 @@ from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import picture_files
-from metric_semap.records import Picture, read_records
+from metric_semap.anomalies import Picture
+from metric_semap.records import read_records
 from metric_semap.strict_json import parse_rows
 from trainer.evaluation.audit_plan import REVIEWER, Plan, Source
 from trainer.evaluation.names import file_name

@@ -6,7 +6,8 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from dataset_builder.errors import InputError
-from metric_semap.records import Picture
+from dataset_builder.severity import intensity
+from metric_semap.anomalies import Picture, Quadruplet
 from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
 from trainer.evaluation.audit_plan import prompt_of
 from trainer.evaluation.intensity import SCORES, Severities, Tested, agreement, audit
@@ -19,11 +20,12 @@ FEW = 30  # pictures; below, a percentile bootstrap's intervals are too narrow
 
 
 class Example(NamedTuple):
-    """One severe anomaly: whose picture, and the record."""
+    """One severe anomaly: whose picture, the anomaly, and how wrong it is."""
 
     generator: str
     image_id: str
-    anomaly: dict[str, Any]
+    anomaly: Quadruplet
+    intensity: float
 
 
 def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def _audited(reviewer: str, generators: dict[str, Answers], prompts: dict[str, s
             by_prompt: dict[str, list[list[int | None]]] = {}
             for image_id, picture in answers.by_reviewer[reviewer].items():
                 if not picture.failed:
-                    found = [anomaly["severity"] for anomaly in picture.anomalies]
+                    found = [anomaly.severity for anomaly in picture.anomalies]
                     by_prompt.setdefault(prompt_of(image_id, name, prompts), []).append(found)
             if not by_prompt:
                 raise InputError(f"generators.{name}: {reviewer} failed on every picture; there is nothing to rank")
@@ -118,7 +120,7 @@ def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
 
 def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
     names = Counter(
-        " ".join(anomaly["name"].split()).casefold() for picture in pictures.values() for anomaly in picture.anomalies
+        " ".join(anomaly.name.split()).casefold() for picture in pictures.values() for anomaly in picture.anomalies
     )
     names.pop("", None)
     ranked = sorted(names.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST]
@@ -144,12 +146,16 @@ def examples(generators: dict[str, Answers], reviewer: str, each: int, total: in
     for name, answers in generators.items():
         worst = []
         for image_id, picture in answers.by_reviewer[reviewer].items():
-            rated = [anomaly for anomaly in picture.anomalies if anomaly["severity"] is not None]
+            rated = [
+                Example(name, image_id, anomaly, intensity(anomaly.severity))
+                for anomaly in picture.anomalies
+                if anomaly.severity is not None
+            ]
             if rated:
-                worst.append(Example(name, image_id, min(rated, key=lambda anomaly: anomaly["severity"])))
+                worst.append(max(rated, key=lambda example: example.intensity))
         found += sorted(worst, key=_severest_first)[:each]
     return sorted(found, key=_severest_first)[:total]
 
 
-def _severest_first(example: Example) -> tuple[int, str, str]:
-    return example.anomaly["severity"], example.image_id, example.generator
+def _severest_first(example: Example) -> tuple[float, str, str]:
+    return -example.intensity, example.image_id, example.generator

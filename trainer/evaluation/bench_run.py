@@ -14,9 +14,10 @@ from dataset_builder import atomic
 from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import Prediction, read_predictions
-from metric_semap.evaluation import Leaderboard, score_pictures
+from metric_semap.anomalies import Picture, check_anomalies
+from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
-from metric_semap.records import Picture, read_records
+from metric_semap.results import Leaderboard
 from metric_semap.similarity import BertScoreSimilarity
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.names import file_name
@@ -132,8 +133,9 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
                 continue
         rows = path.with_suffix(".jsonl")
         path = rows if rows.is_file() else path
-        said[name] = {image: picture for image, picture in read_records(path, "prediction").items() if image in truth}
-        standings[name] = _standing([one for one in read_predictions(path).values() if one.image_id in truth], outcome)
+        read = [one for one in read_predictions(path).values() if one.image_id in truth]
+        said[name] = {one.image_id: Picture(one.anomalies, one.label, one.status == "failed") for one in read}
+        standings[name] = _standing(read, outcome)
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
     similarity = BertScoreSimilarity(bench.encoder)
@@ -145,16 +147,24 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
 
 
 def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
-    """The split's pictures as the metric reads them, kept beside the results; without generated ones that nobody annotated."""
+    """The split's pictures as the metric takes them, without generated ones that nobody annotated.
+
+    They are also written to `path`, beside the results, where `anomreason score` can read them.
+    """
     rows = load_split(bench.dataset, bench.split, {"image_id", "label", "anomalies"}, bench.config)
     rows = rows.select_columns(["image_id", "label", "anomalies"])
     label = rows.features["label"]
     rows = rows.select([at for at, row in enumerate(rows) if questions(row, ["anomalies"])])
     if bench.limit is not None:
         rows = evenly(rows, bench.limit)  # a build has all generated pictures first
-    named = (row | {"label": label.int2str(row["label"]), "anomalies": row["anomalies"] or []} for row in rows)
+    named = [row | {"label": label.int2str(row["label"]), "anomalies": row["anomalies"] or []} for row in rows]
     atomic.write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named))
-    return read_records(path, "reference")
+    return {row["image_id"]: _true(row, bench.dataset) for row in named}
+
+
+def _true(row: dict[str, Any], dataset: str) -> Picture:
+    place = f'{dataset}: "{row["image_id"]}"'
+    return Picture(check_anomalies(row["anomalies"], place, "reference"), row["label"])
 
 
 def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:

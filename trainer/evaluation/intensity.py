@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dataset_builder.severity import intensity
+
 __all__ = [
     "SCORES",
     "SEPARATION",
@@ -37,8 +39,6 @@ __all__ = [
     "Tested",
     "agreement",
     "audit",
-    "holm",
-    "intensity",
 ]
 
 SCORES = ("AF", "share", "MAI", "CAP")
@@ -96,11 +96,6 @@ class Agreement(NamedTuple):
     kendall_tau: float
     spearman: float
     generators: int
-
-
-def intensity(severity: float) -> float:
-    """(100 − severity) / 100: 0 for completely realistic, 1 for completely irrational."""
-    return (100 - severity) / 100
 
 
 def audit(
@@ -185,21 +180,12 @@ def _pairs(
         shared = len(generators[better.name].keys() & generators[worse.name].keys())
         difference = worse.scores["CAP"].value - better.scores["CAP"].value
         found.append(Pair(better.name, worse.name, difference, low, high, p, shared, False))
-    corrected = holm([pair.p for pair in found])
-    return [pair._replace(p=p, separated=p < level) for pair, p in zip(found, corrected, strict=True)]
+    if not found:
+        return []
+    from statsmodels.stats.multitest import multipletests  # a second to import
 
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p values after Holm's step-down correction, in the order given.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    corrected, highest = [1.0] * len(p), 0.0
-    for rank, k in enumerate(sorted(range(len(p)), key=lambda k: p[k])):
-        highest = max(highest, min(1.0, p[k] * (len(p) - rank)))
-        corrected[k] = highest
-    return corrected
+    _, corrected, _, _ = multipletests([pair.p for pair in found], method="holm")
+    return [pair._replace(p=float(p), separated=bool(p < level)) for pair, p in zip(found, corrected, strict=True)]
 
 
 def _tiers(names: Sequence[str], pairs: Sequence[Pair]) -> list[list[str]]:

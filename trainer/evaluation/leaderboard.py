@@ -8,8 +8,9 @@ from typing import Any
 
 from dataset_builder import atomic
 from dataset_builder.templates import environment
-from metric_semap.evaluation import Evaluation, Leaderboard
 from metric_semap.report import number
+from metric_semap.results import Evaluation, Leaderboard
+from metric_semap.scores import Estimate
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
@@ -58,7 +59,7 @@ def _board(
     result: Result, board: Leaderboard, scores: tuple[str, ...], published: tuple[dict[str, Any], ...]
 ) -> dict[str, Any]:
     return {
-        "signature": board.evaluations[0].numbers["signature"],
+        "signature": board.evaluations[0].scores.signature,
         "scores": list(scores),
         "rows": [_row(result, evaluation, scores) for evaluation in board.evaluations],
         "comparisons": [
@@ -79,25 +80,18 @@ def _board(
 
 
 def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dict[str, Any]:
-    numbers, standing = evaluation.numbers, result.standings[evaluation.name]
-
-    def value(key: str) -> Any:
-        found = numbers.get(key)
-        return None if isinstance(found, float) and math.isnan(found) else found
-
+    measured, standing = evaluation.scores, result.standings[evaluation.name]
+    headlines, verdicts, counts = measured.headlines(), measured.verdicts, measured.counts
     return {
         "name": evaluation.name,
         "note": standing.outcome.note,
-        "scores": {
-            score: {part: value(key) for part, key in _parts(score).items() if value(key) is not None}
-            for score in scores
-        },
-        "pictures": numbers["scored_images"],
-        "verdicts": numbers.get("verdicts"),
-        "no_verdict": numbers.get("verdicts_missing"),
-        "missing": numbers["missing_images"],
-        "clean": numbers["clean_images"],
-        "false_alarms": numbers["false_alarms"],
+        "scores": {score: _known(headlines[score]) for score in scores},
+        "pictures": counts.scored,
+        "verdicts": None if verdicts is None else verdicts.pictures,
+        "no_verdict": None if verdicts is None else verdicts.missing,
+        "missing": evaluation.coverage.missing,
+        "clean": counts.clean,
+        "false_alarms": counts.false_alarms,
         "unreadable": standing.failed,
         "seconds_per_picture": standing.seconds,
         "tokens_per_picture": standing.tokens,
@@ -106,8 +100,10 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
     }
 
 
-def _parts(score: str) -> dict[str, str]:
-    return {"value": score, "low": f"{score}_low", "high": f"{score}_high", "chance": f"chance_{score}"}
+def _known(estimate: Estimate) -> dict[str, float]:
+    """The parts of an estimate that are defined."""
+    parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "chance": estimate.chance}
+    return {part: value for part, value in parts.items() if value is not None and not math.isnan(value)}
 
 
 def _seen(row: dict[str, Any]) -> str:

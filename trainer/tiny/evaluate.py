@@ -16,7 +16,6 @@ from dataset_builder.scenes.world import KINDS
 from metric_semap.measurement import Options, measure
 from metric_semap.scoring import THRESHOLDS
 from metric_semap.similarity import BertScoreSimilarity
-from trainer.callbacks import as_record
 from trainer.loading import load
 from trainer.predict import predict
 
@@ -106,21 +105,24 @@ def text_scores(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str
     def elsewhere(found: re.Match[str]) -> str:
         return rng.choice([thing for thing in _OBJECTS if thing != found[0]])
 
-    said = [[as_record(anomaly) for anomaly in prediction.anomalies] for prediction in predictions]
+    said = [prediction.anomalies for prediction in predictions]
     wrong = [
-        [record | {"phenomenon": _OBJECT.sub(elsewhere, record["phenomenon"])} for record in records]
-        for records in said
+        [one.model_copy(update={"phenomenon": _OBJECT.sub(elsewhere, one.phenomenon)}) for one in anomalies]
+        for anomalies in said
     ]
-    truth = [[as_record(anomaly) for anomaly in row.anomalies] for row in rows]
+    truth = [row.anomalies for row in rows]
     similarity = BertScoreSimilarity("minilm")
     found: dict[str, dict[str, float]] = {"answers": {}, "wrong_object": {}, "chance": {}}
     for suffix, thresholds in (("", THRESHOLDS), ("_strict", STRICT)):
         options = Options(thresholds, empty="skip", bootstrap=0)
-        of_said, of_wrong = (measure(answers, truth, similarity, options).numbers for answers in (said, wrong))
-        for name in ("SemAP_Full", "SemF1_Full"):
-            found["answers"][name + suffix] = round(of_said[name], 4)
-            found["wrong_object"][name + suffix] = round(of_wrong[name], 4)
-            found["chance"][name + suffix] = round(of_said[f"chance_{name}"], 4)
+        of_said, of_wrong = (measure(answers, truth, similarity, options).scores.full for answers in (said, wrong))
+        for name, own, other in (
+            ("SemAP_Full", of_said.semap, of_wrong.semap),
+            ("SemF1_Full", of_said.semf1, of_wrong.semf1),
+        ):
+            found["answers"][name + suffix] = round(own.value, 4)
+            found["wrong_object"][name + suffix] = round(other.value, 4)
+            found["chance"][name + suffix] = round(own.chance, 4)
     return found
 
 

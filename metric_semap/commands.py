@@ -1,0 +1,112 @@
+"""The command that scores: `score`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .results import Leaderboard
+    from .scores import Estimate
+
+app = typer.Typer()
+
+
+@app.command()
+def score(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
+        "scores"
+    ),
+    deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
+    missing: Annotated[
+        str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
+    ] = "count",
+    subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
+    ] = None,
+    num_layers: Annotated[int | None, typer.Option(min=1)] = None,
+    thresholds: Annotated[str, typer.Option(help="Comma-separated, 0..1.")] = "0.7,0.8,0.9",
+    alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
+    matching: Annotated[str, typer.Option(help="greedy or optimal.")] = "greedy",
+    empty: Annotated[
+        str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
+    ] = "zero",
+    rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    from .errors import OptionError
+    from .evaluation import score_files, write_results
+
+    if len(files) < 2:
+        raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
+    try:
+        limits = [float(limit) for limit in thresholds.split(",")]
+    except ValueError:
+        raise OptionError(
+            f"--thresholds {thresholds!r}: is no list of numbers; write for example 0.7,0.8,0.9"
+        ) from None
+    board = score_files(
+        files[:-1],
+        files[-1],
+        configuration="deepfake" if deepfake else "default",
+        missing=missing,
+        subset=subset,
+        encoder=encoder,
+        num_layers=num_layers,
+        thresholds=limits,
+        alpha=alpha,
+        matching=matching,
+        empty=empty,
+        rescale_with_baseline=rescale_with_baseline,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    _print_board(board)
+    for path in write_results(board, out):
+        typer.echo(path)
+
+
+def _print_board(board: "Leaderboard") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table, c = Table(box=None, pad_edge=False), board.prefix
+    for column in ("", "view", f"{c}SemAP", "95 %", "chance", f"{c}SemF1", "95 %", "chance"):
+        table.add_column(column, justify="left" if column in ("", "view") else "right")
+    for evaluation in board.evaluations:
+        for name in ("Full", "Phe", "Rea"):
+            view = evaluation.scores.views[name]
+            first = _printable(evaluation.name) if name == "Full" else ""
+            table.add_row(first, name, *_cells(view.semap), *_cells(view.semf1))
+    console = Console()
+    console.print(table)
+    lines = []
+    for evaluation in board.evaluations:
+        verdicts, counts = evaluation.scores.verdicts, evaluation.scores.counts
+        line = f"{evaluation.name}: {len(evaluation.images)} pictures"
+        if verdicts is not None:
+            line += f", accuracy {verdicts.accuracy.value:.4f}"
+        if counts.clean:
+            line += f", something reported on {counts.false_alarms} of {counts.clean} clean ones"
+        lines.append(line)
+    best = board.evaluations[0].scores
+    for line in (*lines, *map(str, board.comparisons), *(f"note: {warning}" for warning in best.warnings)):
+        console.print(_printable(line), markup=False, soft_wrap=True)
+    console.print(best.signature, style="dim", markup=False, soft_wrap=True)
+
+
+def _cells(estimate: "Estimate") -> tuple[str, str, str]:
+    interval = "–" if estimate.low is None else f"{estimate.low:.3f}–{estimate.high:.3f}"
+    return f"{estimate.value:.4f}", interval, f"{estimate.chance:.4f}"
+
+
+# The same line as in `dataset_builder.terminal`, from which the metric may not import.
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
