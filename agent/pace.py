@@ -1,7 +1,8 @@
 """When the next call may go to a server: as many at once and as often as it takes, found out by itself.
 
 - What a server asks to wait is waited by all calls, not only by the one that was told.
-- Without such a word one call probes, after 1, 2, 4 … 30 seconds; the others wait for what comes of it.
+- Without such a word one call probes, after 1, 4, 16, 30 seconds; the others wait for what comes of it. Where as many calls were
+  taken as a quota of a minute may allow, the third probe is made when the first of them is a minute old.
 - Calls at once: two to begin with, one more for each answer until the first refusal (slow start). A refusal of as many as
   are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
 - Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
@@ -19,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 __all__ = ["Pace"]
 
 MINUTE = 60.0
-FIRST_PROBE, LAST_PROBE = 1.0, 30.0
+FIRST_PROBE, PROBE_GROWS, LAST_PROBE = 1.0, 4, 30.0
 FIRST_WINDOW = 2
 QUOTA_FROM = 10
 """Answers within a minute from which a refusal may be a quota's rather than of too many calls at once."""
@@ -44,7 +45,7 @@ class Pace:
         self._measured = rpm is not None
         self._window = float(min(FIRST_WINDOW, concurrency))
         self._under_way = self._events = self._in_a_row = 0
-        self._closed_until = self._next_start = self._refused_at = self._try_at = 0.0
+        self._closed_until = self._next_start = self._refused_at = self._oldest = self._try_at = 0.0
         self._try_after = TRY_AFTER
         self._before, self._crowded = 0, False
         self._probe: float | None = None
@@ -104,13 +105,17 @@ class Pace:
         self._in_a_row = 0
         if self._probe is None:
             self._refused_at, self._before = now, self._in_the_last_minute(now)
+            self._oldest = self._accepted[0] if self._accepted else now
             self._crowded = self._under_way >= max(int(self._window), 2)
             if self._crowded or not self._spacing:
                 self._window = max(self._window / 2, 1.0)
             self._probe = FIRST_PROBE
         else:
-            self._probe = min(self._probe * 2, LAST_PROBE)
-        self._closed_until = now + (self._probe if wait is None else wait)
+            self._probe = min(self._probe * PROBE_GROWS, LAST_PROBE)
+        again = now + self._probe
+        if self._probe == FIRST_PROBE * PROBE_GROWS**2 and self._before >= QUOTA_FROM:
+            again = max(again, self._oldest + MINUTE)
+        self._closed_until = again if wait is None else now + wait
         self.wake()
 
     def wake(self) -> None:
