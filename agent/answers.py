@@ -4,7 +4,7 @@ An item that cannot be used loses none of its siblings. What is wrong is one sen
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from agent.stages import ANSWERS, LIST_OF, Anomalies, Findings, Group, Stage, Verdict
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.strict_json import loads
-from dataset_builder.textform.denials import says_none
-from dataset_builder.textform.loose_json import Array, Object, scan
+from dataset_builder.textform import is_denial, last_value
+from dataset_builder.textform.names import by_field
 
 __all__ = ["Answer", "is_refusal", "read_answer"]
 
@@ -52,7 +52,7 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
     name, item_model = LIST_OF[model]
     values, broken = _list(text, name)
     if values is None:
-        if model in (Findings, Anomalies) and says_none(text):
+        if model in (Findings, Anomalies) and is_denial(text):
             return Answer([], None)
         return Answer([], f'it holds no JSON object with the list "{name}"')
     items: list[BaseModel] = []
@@ -78,32 +78,41 @@ def _list(text: str, name: str) -> tuple[list[Any] | None, str | None]:
     try:
         found = loads(text, "answer")
     except InputError:
-        return next(_tolerant(text, name), (None, None))
-    if isinstance(found, dict):
-        found = found.get(name)
-    return (found if isinstance(found, list) else None), None
+        return _tolerant(text, name)
+    if isinstance(found, dict) and isinstance(found.get(name), list):
+        return found[name], None
+    return (found, None) if isinstance(found, list) else _tolerant(text, name)
 
 
-def _tolerant(text: str, name: str) -> Iterator[tuple[list[Any], str | None]]:
-    """Lists in a text that look like the answer: fenced, between prose, cut off.
+def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
+    """The last list in a text that looks like the answer: fenced, between prose, in a tool call, cut off.
 
     A list that breaks off is used up to there and said to: what came after is not known.
     """
-    for value in scan(text):
-        found = value.get(name) if isinstance(value, Object) else value
-        bare = found is value
-        if not isinstance(found, Array) or (bare and not all(isinstance(item, Object) for item in found)):
-            continue
-        if bare and not found and not _EMPTY_LIST.fullmatch(text):
-            continue  # brackets somewhere in a sentence
-        whole = [item for item in found if not (isinstance(item, Object | Array) and item.problem)]
-        yield whole, found.problem and f'the list "{name}": {found.problem}'
+
+    def fits(value: Any) -> bool:
+        if isinstance(value, dict):
+            return isinstance(value.get(name), list)
+        # Empty brackets may stand anywhere in a sentence.
+        return all(isinstance(item, dict) for item in value) and (
+            bool(value) or _EMPTY_LIST.fullmatch(text) is not None
+        )
+
+    value, broken = last_value(text, fits)
+    if value is None:
+        return None, None
+    found = value[name] if isinstance(value, dict) else value
+    whole = [item for item in found if not getattr(item, "problem", None)]
+    broken = broken and getattr(found, "problem", None)
+    return whole, broken and f'the list "{name}": {broken}'
 
 
 def _item(value: Any, model: type[BaseModel]) -> BaseModel | str:
     if not isinstance(value, dict):
         return f" is {shorten(value)}, not an object"
     fields = {key: value[key] for key in model.model_fields if key in value}
+    others = by_field((key, part) for key, part in value.items() if key not in fields)
+    fields |= {key: part for key, part in others.items() if key in model.model_fields and key not in fields}
     for key, blank in (("oddity", None), ("bbox", None), ("sources", [])):
         if key in model.model_fields:
             fields.setdefault(key, blank)

@@ -40,7 +40,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from dataset_builder.errors import RecordError
 from dataset_builder.fields import repair
-from dataset_builder.severity import parse as parse_severity
+from dataset_builder.severity import find as find_severity
 
 __all__ = [
     "ANSWERS",
@@ -91,10 +91,10 @@ def _severity(value: int) -> int:
 
 
 def _read_severity(value: Any) -> Any:
-    """Also in the release's form, `25/100 (remark).`."""
+    """Also in the forms in which models write it, such as `25/100 (remark).`."""
     if isinstance(value, str):
         try:
-            return parse_severity(value)[0]
+            return find_severity(value)[0]
         except RecordError as error:
             raise ValueError(error.problem) from None
     return value
@@ -110,6 +110,12 @@ def _grid_box(value: Any) -> Any:
     return [x0, y0, x1, y1] if x0 < x1 and y0 < y1 else None
 
 
+def _read_id(value: Any) -> Any:
+    """Also as a number: ids are numerals in texts, and models write what they see."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_read_id)]
 Words = Annotated[str, AfterValidator(_text)]
 Severity = Annotated[
     int,
@@ -149,7 +155,7 @@ class Finding(_Answer):
 class Verdict(_Answer):
     """Whether the picture shows a finding; the evidence comes before the verdict so that it can inform it."""
 
-    id: str
+    id: Id
     evidence: Words
     holds: bool
     severity: Severity
@@ -158,13 +164,13 @@ class Verdict(_Answer):
 class Group(_Answer):
     """Findings that are one and the same anomaly."""
 
-    ids: list[str]
+    ids: list[Id]
 
 
 class AnomalyItem(_Answer):
     """A quadruplet with its evidence."""
 
-    sources: Annotated[list[str], Field(description="ids of the findings it rests on")]
+    sources: Annotated[list[Id], Field(description="ids of the findings it rests on")]
     object: Words
     name: Words
     phenomenon: Words

@@ -6,10 +6,11 @@ does it here.
 """
 
 import re
+import unicodedata
 
 from dataset_builder.errors import RecordError
 
-__all__ = ["BANDS", "colour", "format_official", "intensity", "parse", "word"]
+__all__ = ["BANDS", "colour", "find", "format_official", "intensity", "parse", "word"]
 
 _NUMBER = re.compile(
     r"\s*+(?P<score>[+-]?[0-9]++(?:\.[0-9]++)?)(?P<scale>\s*+/\s*+100(?![0-9])|\s*+%|\s++out of 100)?", re.IGNORECASE
@@ -58,6 +59,42 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
     if value != int(value):
         raise RecordError(_MEND, value=text)
     return int(value), remark
+
+
+def find(text: str | int | float) -> tuple[int, str | None]:
+    """Read a severity as models write it: in any form of `parse`, or as the one score out of 100 in a sentence.
+
+    Returns:
+        The severity, an integer in 0..100, and the remark or `None`.
+
+    Raises:
+        RecordError: if there is none, or more than one.
+
+    >>> find("20/100 - six fingers instead of 5"), find("very severe (5/100)"), find("10 von 100"), find("8点（100点満点）")
+    ((20, 'six fingers instead of 5'), (5, None), (10, None), (8, '100点満点'))
+    """
+    try:
+        return parse(text)
+    except RecordError:
+        if not isinstance(text, str):
+            raise
+        plain = _UNIT.sub(r"\1", unicodedata.normalize("NFKC", text[:1_000]))
+        scores = list(_OUT_OF_100.finditer(plain))
+        if not scores:
+            lone = _LONE.fullmatch(plain)
+            return parse(lone["score"] if lone else plain)
+        if len({score["score"] for score in scores}) > 1:
+            raise
+        remark = plain[scores[0].end() :].strip(" \t,;:–—-*()") if not plain[: scores[0].start()].strip(" *(") else ""
+        return parse(scores[0]["score"])[0], remark.removesuffix(".").rstrip(")") or None
+
+
+_OUT_OF_100 = re.compile(
+    r"(?<![\d.,/–-])(?<!\d\s[–-]\s)(?P<score>\d{1,3})\s*(?:/|out of|von|sur|de|su)\s*100(?!\.?\d)(?!\s*[–-]\s*\d)",
+    re.IGNORECASE,
+)
+_LONE = re.compile(r"[^\d:=(]{0,60}(?:[:=]\s*|\(\s*)(?P<score>\d{1,3})\s*\)?[\s.*]*")
+_UNIT = re.compile(r"(?<=^)\s*(\d{1,3})\s*(?:点|分|points?\b|punkte\b)", re.IGNORECASE)
 
 
 def _remark(rest: str) -> tuple[bool, str | None]:

@@ -6,7 +6,7 @@ model wrote besides, and what it meant, is decided at the end, by that parser ov
 """
 
 from dataset_builder.schema import Anomaly
-from dataset_builder.textform import Parsed, parse_answer
+from dataset_builder.textform import Parsed, identity, parse_answer
 
 __all__ = ["MAX_CHARACTERS", "Reading"]
 
@@ -31,6 +31,7 @@ class Reading:
         self._depth = 0
         self._quoted = self._escaped = False
         self._thinking = False
+        self._told: set[object] = set()
 
     @property
     def full(self) -> bool:
@@ -49,9 +50,15 @@ class Reading:
         complete = []
         for position in range(self._scanned, len(self.text)):
             if end := self._step(self.text[position], position):
-                complete += parse_answer(self.text[end[0] : end[1]]).anomalies
+                complete += self._new(parse_answer(self.text[end[0] : end[1]]).anomalies)
         self._scanned = len(self.text)
         return complete
+
+    def _new(self, anomalies: list[Anomaly]) -> list[Anomaly]:
+        """Those that the answer has not told before."""
+        new = [one for one in anomalies if identity(one) not in self._told]
+        self._told |= {identity(one) for one in new}
+        return new
 
     def _step(self, character: str, position: int) -> tuple[int, int] | None:
         """One character on; returns where an outermost object starts and ends when it ends here."""

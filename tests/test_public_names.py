@@ -19,7 +19,7 @@ PUBLIC: dict[str, set[str]] = {
         "read_deepfake_list", "read_predictions", "read_split", "write_annotations", "write_answer",
         "write_official_text",
     },
-    "dataset_builder.severity": {"BANDS", "colour", "format_official", "intensity", "parse", "word"},
+    "dataset_builder.severity": {"BANDS", "colour", "find", "format_official", "intensity", "parse", "word"},
     "dataset_builder.atomic": {"new_directory", "write", "write_parts"},
     "dataset_builder.prompts": {
         "ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task", "chat", "draw",
@@ -42,7 +42,8 @@ PUBLIC: dict[str, set[str]] = {
 CONTRACT = [
     "atomic", "errors", "fields", "official", "predictions", "prompts", "schema", "severity", "templates",
     "files.hashing", "files.records", "files.strict_json",
-    "textform.parsing", "textform.loose_json", "textform.labelled_lines", "textform.denials",
+    "textform.candidates", "textform.denials", "textform.labelled_lines", "textform.loose_json", "textform.markup",
+    "textform.names", "textform.parsing", "textform.records", "textform.unwrapping", "textform.values", "textform.writing",
 ]  # fmt: skip
 
 

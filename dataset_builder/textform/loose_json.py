@@ -3,6 +3,9 @@
 One pass from left to right with an explicit stack. A bracket that can open a list or an object starts a value; a value
 that breaks is left where it broke, with everything that was complete in it, and the search for the next bracket goes on
 from there. Nothing is read twice, so the time is linear in the text, and nothing recurses, so no nesting is too deep.
+
+What broke can be tried once more by `json_repair`, piece by piece: its time grows with the square of the text, so only
+short pieces are given to it.
 """
 
 import json
@@ -11,9 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import json_repair
+
 from dataset_builder.fields import repair
 
-__all__ = ["CUT_OFF", "Array", "Object", "scan"]
+__all__ = ["CUT_OFF", "MALFORMED", "Array", "Object", "Repairs", "scan"]
 
 # Beyond these a text is not an answer; they bound the time for any text. A finished object renews the patience.
 _DEPTH = 32  # brackets inside one another
@@ -26,10 +31,16 @@ CUT_OFF = "cut off before it was complete"
 MALFORMED = "its JSON is broken"
 BEYOND = "more than an answer can hold; not read"
 
+# Between two tokens: blanks, commas (also full-width ones) and comments.
+_COMMENT = r"(?://[^\n]*+|/\*(?:[^*]|\*(?!/)){0,500}+\*/)"
 _OPEN = re.compile(r"""\{(?=\s*+(?:["'}]|[A-Za-z_]\w{0,60}+\s*+:))|(?<![\w\])])\[(?=\s*+(?:[\[{"'\]]|\Z))""")
-_TOKEN = re.compile(r"""[\s,]*+(?:(?P<open>[{\[])|(?P<close>[}\]])|(?P<quote>["'])|(?P<bare>[^\s,:])|(?P<end>\Z))""")
-_KEY = re.compile(r"""(?:"((?:[^"\\\n]|\\.){0,100}+)"|'((?:[^'\\\n]|\\.){0,100}+)'|([A-Za-z_][\w ]{0,60}?))\s*+:\s*+""")
-_BARE = re.compile(r"(?:[^,}\]\n(]|\([^)\n]{0,300}+\))++")
+_TOKEN = re.compile(
+    rf"""(?:[\s,，]++|{_COMMENT})*+(?:(?P<open>[{{\[])|(?P<close>[}}\]])|(?P<quote>["'])|(?P<bare>[^\s,:])|(?P<end>\Z))"""
+)
+_KEY = re.compile(
+    r"""(?:"((?:[^"\\\n]|\\.){0,100}+)"|'((?:[^'\\\n]|\\.){0,100}+)'|([A-Za-z_][\w ]{0,60}?))\s*+[:：]\s*+"""
+)
+_BARE = re.compile(r"(?:[^,，}\]\n(/]|/(?![/*])|\([^)\n]{0,300}+\))++")
 _RECORD = re.compile(r"""\{\s*+["'][\w @.]{1,40}+["']\s*+:""")
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?(?:[eE][+-]?\d{1,2})?\Z")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -39,12 +50,14 @@ _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "
 # What may stand after a closing quote. Where a quote inside a string was not escaped, the stricter form finds the true
 # end.
 _NEXT_KEY = r"""[ \t]*+\n\s*+["'][\w @.]{1,40}+["']\s*+:"""
-_AFTER = re.compile(rf"\s*+(?:[}}\],]|\Z)|{_NEXT_KEY}")
+_AFTER = re.compile(rf"\s*+(?:[}}\],，]|\Z|{_COMMENT})|{_NEXT_KEY}")
+# A string that holds this swallowed the key after it.
+_SWALLOWED = re.compile(r"""(?:["']\s*|,\s*)["'][\w @.]{1,40}+["']\s*+:""")
 
 
 def _string_patterns(quote: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     exact = rf"{quote}(?:[^{quote}\\]++|\\.)*+{quote}"
-    after = rf"""\s*+(?:[}}\]]|\Z|,\s*+(?:["'{{\[}}\]]|-?\d|\Z))|{_NEXT_KEY}"""
+    after = rf"""\s*+(?:[}}\]]|\Z|,\s*+(?:["'{{\[}}\]]|-?\d|\Z|//)|//)|{_NEXT_KEY}"""
     # A brace that closes one object before another opens ends the search: the quote was forgotten, not the rest quoted.
     mended = rf"""{quote}((?:[^{quote}\\}}]++|\\.|{quote}(?!{after})|\}}(?!\s*+,?\s*+\{{\s*+["']))*+)({quote})?+"""
     return re.compile(exact, re.DOTALL), re.compile(mended, re.DOTALL)
@@ -74,6 +87,30 @@ class Array(list[Any]):
         super().__init__()
         self.start, self.end = start, start
         self.problem: str | None = CUT_OFF
+
+
+class Repairs:
+    """Second tries at values that broke, by `json_repair`, as long as they are short and few.
+
+    Args:
+        longest (`int`): characters that a piece may have; the time grows with their square.
+        total (`int`): characters of all pieces together.
+    """
+
+    def __init__(self, *, longest: int, total: int) -> None:
+        self.longest = longest
+        self._left = total
+
+    def read(self, piece: str) -> Any:
+        """The object or list that a piece of broken JSON was meant to be; `None` if that cannot be said."""
+        if not piece or len(piece) > min(self.longest, self._left):
+            return None
+        self._left -= len(piece)
+        try:
+            value = json_repair.loads(piece)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict | list) else None
 
 
 @dataclass
@@ -144,7 +181,9 @@ def _read(text: str, position: int, stack: list[Object | Array], budget: _Budget
         if problem:
             return position, problem
         if isinstance(top, Object):
-            top[key or ""] = value
+            # Of two texts under one key the last counts, as in JSON; of two objects neither is lost.
+            again = key in top and isinstance(value, Object | Array)
+            top[f"{key} {len(top)}" if again else key or ""] = value
         else:
             top.append(value)
         if isinstance(value, Object | Array):
@@ -178,8 +217,10 @@ def _value(text: str, position: int, budget: _Budget) -> tuple[Any, int, str | N
             return _unescape(match[0][1:-1]), match.end(), None
         match = mended.match(text, position)
         if match and match[2]:
+            if _SWALLOWED.search(match[1]):
+                return None, position + 1, MALFORMED
             return _unescape(match[1]), match.end(), None
-        if match and match.end() < len(text):
+        if match and match.end() < len(text) - text.endswith("\\"):
             return None, match.end(), MALFORMED
         budget.runaways -= 1
         later = _RECORD.search(text, position)
@@ -187,7 +228,9 @@ def _value(text: str, position: int, budget: _Budget) -> tuple[Any, int, str | N
     match = _BARE.match(text, position)
     if match:
         return _bare(match[0].strip()), match.end(), None
-    return None, position, None if first in (",", "}", "]") else MALFORMED
+    if not first:
+        return None, position, CUT_OFF
+    return None, position, None if first in (",", "，", "}", "]") else MALFORMED
 
 
 def _bare(word: str) -> object:

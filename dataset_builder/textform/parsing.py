@@ -1,30 +1,32 @@
-"""The text forms of an answer, and the one parser that reads them.
+"""The one parser of answers: from any text to anomalies, and what was lost.
 
-Models are trained to write a JSON list of quadruplets (`write_answer`); the release's own models write labelled lines
-(`write_official_text`). `parse_answer` reads both, in every variant models are known to produce, and says what it could
-not read:
+Models are trained to write a JSON list of quadruplets; the release's own models write labelled lines; others write what
+they like. The way of an answer, a module each:
 
-- `dataset_builder.textform.loose_json` finds JSON: fenced, between prose, cut off, badly quoted;
-- `dataset_builder.textform.labelled_lines` finds labelled lines: bold or plain, bulleted, numbered, cut off;
-- this module turns what they found into anomalies, and tells "nothing is wrong" from "could not be read".
+1. `unwrapping` takes thoughts and encodings off;
+2. `loose_json`, `markup` and `labelled_lines` find lists of anomalies: JSON, XML and tables, labelled lines;
+3. `candidates` puts them in order and says which is the answer: the last complete one that is no example of the prompt's;
+4. `names` knows which field a key means, and this module turns records into anomalies;
+5. `denials` tells "nothing is wrong" from a text that could not be read.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from dataset_builder import severity
 from dataset_builder.errors import RecordError
-from dataset_builder.fields import OFFICIAL_KEYS, TEXT_FIELDS, Field, clean_name, field_of, repair
+from dataset_builder.fields import TEXT_FIELDS, Field, repair
 from dataset_builder.schema import Anomaly, Label
+from dataset_builder.textform.candidates import candidates, is_revised, stands_as_answer
 from dataset_builder.textform.denials import says_none
-from dataset_builder.textform.labelled_lines import read_blocks
-from dataset_builder.textform.loose_json import Array, Object, scan
+from dataset_builder.textform.loose_json import CUT_OFF
+from dataset_builder.textform.names import by_field
+from dataset_builder.textform.records import Found, Record, is_placeholder
+from dataset_builder.textform.unwrapping import LONGEST, readings
 
-__all__ = ["Dropped", "Parsed", "parse_answer", "parse_verdict", "write_answer", "write_official_text"]
+__all__ = ["Dropped", "Parsed", "identity", "parse_answer", "parse_verdict"]
 
 
 class Dropped(NamedTuple):
@@ -44,52 +46,6 @@ class Parsed(NamedTuple):
     status: Literal["anomalies", "none", "partial", "failed"]
     anomalies: list[Anomaly]
     dropped: list[Dropped]
-
-
-def write_answer(anomalies: Iterable[Anomaly], *, boxes: bool = False) -> str:
-    """The answer a model should give: a JSON list, one object an anomaly, `[]` when nothing is wrong.
-
-    Args:
-        anomalies (iterable of `Anomaly`): in the order they should be written.
-        boxes (`bool`, defaults to `False`): whether each carries its `bbox`, rounded to whole pixels (the task `grounded`).
-
-    >>> write_answer([Anomaly(name="Floating cup", phenomenon="It hovers.", reasoning="Cups fall.", severity=10)])
-    '[{"name": "Floating cup", "phenomenon": "It hovers.", "reasoning": "Cups fall.", "severity": 10}]'
-    """
-    records = []
-    for anomaly in anomalies:
-        record: dict[str, object] = {
-            "name": anomaly.name,
-            "phenomenon": anomaly.phenomenon,
-            "reasoning": anomaly.reasoning,
-            "severity": anomaly.severity,
-        }
-        if boxes and anomaly.bbox is not None:
-            record["bbox"] = [round(corner) for corner in anomaly.bbox]
-        records.append(record)
-    return json.dumps(records, ensure_ascii=False)
-
-
-def write_official_text(anomalies: Iterable[Anomaly]) -> str:
-    """The answer the release's models are trained to give: four labelled lines an anomaly, a blank line between two.
-
-    A field is one line here: runs of whitespace in it become one space. Nothing wrong is `No anomalies.`, which the
-    release cannot say. An unknown severity leaves its label without a value.
-
-    >>> print(write_official_text([Anomaly(name="Cup", phenomenon="It hovers.", reasoning="Cups fall.", severity=10)]))
-    @1. Name: Cup
-    Observed Phenomenon: It hovers.
-    Reasoning: Cups fall.
-    Severity Score: 10/100
-    """
-    blocks = []
-    for number, anomaly in enumerate(anomalies, 1):
-        level = "" if anomaly.severity is None else severity.format_official(anomaly.severity, anomaly.remark)
-        values = (anomaly.name, anomaly.phenomenon, anomaly.reasoning, level)
-        pairs = zip(OFFICIAL_KEYS.values(), values, strict=True)
-        lines = [f"{label}: {' '.join(value.split())}".rstrip() for label, value in pairs]
-        blocks.append(f"@{number}. " + "\n".join(lines))
-    return "\n\n".join(blocks) or "No anomalies."
 
 
 def parse_answer(text: str) -> Parsed:
@@ -112,109 +68,130 @@ def parse_answer(text: str) -> Parsed:
     >>> parse_answer('[{"name": "A", "phenomenon": "B", "reasoning": "C", "severity": 5}, {"name": "D", "pheno')[2][0].reason
     'cut off before it was complete'
     """
-    text = _answer_part(repair(text))
-    anomalies, dropped, empty = _from_json(text)
-    if not anomalies:
-        labelled, lost = _from_layout(text)
-        if labelled or not dropped:
-            anomalies, dropped = labelled, lost
-    if not anomalies and not dropped:
-        if empty or says_none(text):
+    parsed = Parsed("failed", [], [])
+    for reading in readings(text):
+        parsed = _parse(reading)
+        if parsed.status != "failed":
+            break
+    if len(text) > LONGEST and parsed.anomalies:
+        beginning = Dropped(_short(repair(text[:1_000])), f"more than {LONGEST:,} characters before the end; not read")
+        return Parsed("partial", parsed.anomalies, [beginning, *parsed.dropped])
+    return parsed
+
+
+class _Read(NamedTuple):
+    """A list that was found, as anomalies: what was lost, and whether it denies that there are any."""
+
+    found: Found
+    anomalies: list[Anomaly]
+    dropped: list[Dropped]
+    denies: bool
+
+
+def _parse(text: str) -> Parsed:
+    lists = [_read(found) for found in candidates(text)]
+    answer = _last(text, lists)
+    if answer is None:
+        dropped = [piece for one in lists for piece in one.dropped]
+        if not dropped and says_none(text):
             return Parsed("none", [], [])
-        dropped = [Dropped(_short(text), "neither a list of anomalies nor a statement that there are none")]
-    if not anomalies:
-        return Parsed("failed", [], dropped)
-    return Parsed("partial" if dropped else "anomalies", anomalies, dropped)
+        return Parsed("failed", [], dropped or [Dropped(_short(text), _NEITHER)])
+    dropped = [*_superseded(text, lists, answer), *answer.dropped]
+    if not answer.anomalies:
+        return Parsed("none", [], []) if not answer.dropped else Parsed("failed", [], answer.dropped)
+    return Parsed("partial" if dropped else "anomalies", answer.anomalies, dropped)
 
 
-def _from_json(text: str) -> tuple[list[Anomaly], list[Dropped], bool]:
-    """The anomalies in a text's JSON, what was lost, and whether an empty list is in it."""
+_NEITHER = "neither a list of anomalies nor a statement that there are none"
+
+
+def _last(text: str, lists: list[_Read]) -> _Read | None:
+    """The list that is the answer: the last complete one, else the last of which anything can be read."""
+    usable = [one for one in lists if one.anomalies]
+    if any(one.found.framed for one in usable):
+        # Remarks in labelled lines beside a list are no list of their own.
+        usable = [one for one in usable if one.found.framed or _is_full(one)]
+    if lists and lists[-1].denies and stands_as_answer(text, lists[-1].found, others=bool(usable)):
+        return lists[-1]
+    whole = [one for one in usable if one.found.problem is None and not any(r.problem for r in one.found.records)]
+    return whole[-1] if whole else usable[-1] if usable else None
+
+
+def _is_full(one: _Read) -> bool:
+    return all(anomaly.name and anomaly.phenomenon and anomaly.reasoning for anomaly in one.anomalies)
+
+
+def _superseded(text: str, lists: list[_Read], answer: _Read) -> list[Dropped]:
+    """What other lists hold besides the answer, unless the text itself takes it back."""
+    names = {_named(anomaly) for anomaly in answer.anomalies}
+    dropped: list[Dropped] = []
+    for one in lists:
+        if one is answer:
+            continue
+        later = one.found.start > answer.found.start
+        if later and one.found.problem == CUT_OFF:
+            dropped.append(Dropped(_short(text[one.found.start : one.found.end]), f"a later list, {CUT_OFF}"))
+        elif any(_named(anomaly) not in names for anomaly in one.anomalies) and not is_revised(
+            text, one.found, answer.found
+        ):
+            reason = "another list; the last complete one counts"
+            dropped.append(Dropped(_short(text[one.found.start : one.found.end]), reason))
+    return dropped
+
+
+def _named(anomaly: Anomaly) -> str:
+    return " ".join((anomaly.name or anomaly.phenomenon).casefold().split())
+
+
+def _read(found: Found) -> _Read:
     anomalies: list[Anomaly] = []
     dropped: list[Dropped] = []
-    empty = False
-    for root in scan(text):
-        broken, before = False, len(anomalies)
-        for record in _records(root):
-            if record.problem:
-                broken = True
-                dropped.append(Dropped(_short(text[record.start : record.end]), record.problem))
-            else:
-                anomaly, lost = _anomaly(_fields(record), text[record.start : record.end])
-                anomalies += [anomaly] if anomaly else []
-                dropped += lost
-        if root.problem and not broken and len(anomalies) > before:
-            dropped.append(Dropped(_short(text[root.start : root.end]), f"the list is not closed: {root.problem}"))
-        empty = empty or (not root.problem and _is_empty(root))
-    return anomalies, dropped, empty
+    seen: set[object] = set()
+    denies = found.empty
+    for record in found.records:
+        if record.problem:
+            dropped.append(Dropped(_short(record.text), record.problem))
+            continue
+        fields = by_field(record.pairs)
+        texts = [value for field in TEXT_FIELDS if isinstance(value := fields.get(field), str)]
+        if is_placeholder(texts):
+            continue
+        if _denies(fields, texts):
+            denies = True
+            continue
+        if fields.get("phenomenon") is None and str(fields.get("name")).casefold() in _VERDICTS:
+            dropped.append(Dropped(_short(record.text), "a verdict on the picture, not an anomaly"))
+            continue
+        anomaly, lost = _anomaly(fields, record)
+        if anomaly:
+            # A model in a loop writes the same again and again.
+            if identity(anomaly) in seen:
+                continue
+            seen.add(identity(anomaly))
+            anomalies.append(anomaly)
+        dropped += lost
+    if found.problem and anomalies and not any(record.problem for record in found.records):
+        dropped.append(Dropped(_short(found.records[-1].text), f"the list is not closed: {found.problem}"))
+    return _Read(found, anomalies, dropped, denies and not anomalies)
 
 
-def _from_layout(text: str) -> tuple[list[Anomaly], list[Dropped]]:
-    """The anomalies in a text's labelled lines, and what was lost."""
-    anomalies: list[Anomaly] = []
-    dropped: list[Dropped] = []
-    for block in read_blocks(text):
-        if block.problem:
-            dropped.append(Dropped(_short(block.text), block.problem))
-        else:
-            anomaly, lost = _anomaly(dict(block.fields), block.text)
-            anomalies += [anomaly] if anomaly else []
-            dropped += lost
-    return anomalies, dropped
+def identity(anomaly: Anomaly) -> object:
+    """What makes an anomaly of an answer another one than the next: its texts and its place. The same again counts once."""
+    texts = (anomaly.name, anomaly.phenomenon, anomaly.reasoning)
+    return (*(" ".join(text.casefold().split()) for text in texts), anomaly.bbox)
 
 
-def _answer_part(text: str) -> str:
-    """The text after a model's thinking, which may hold drafts that it took back."""
-    if text.lstrip()[:1] in ("[", "{") or ("<think" not in text and "</think>" not in text):
-        return text
-    return text.rpartition("</think>")[2] if "</think>" in text else text[: text.index("<think")]
-
-
-def _records(root: Object | Array) -> Iterator[Object]:
-    """The objects in a value that are anomalies, complete or not, in order."""
-    stack: list[Any] = [root]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, Object) and (_is_record(value) or (value.problem and not value and value is not root)):
-            yield value
-        elif isinstance(value, Object):
-            stack += reversed(value.values())
-        elif isinstance(value, Array):
-            stack += reversed(value)
-
-
-def _is_record(value: Object) -> bool:
-    fields = {field_of(key) for key in value}
-    if "phenomenon" in fields or "reasoning" in fields:
-        return True
-    holds_others = any(
-        isinstance(inner, Object) or (isinstance(inner, Array) and not _is_box(inner)) for inner in value.values()
+def _denies(fields: dict[Field, Any], texts: list[str]) -> bool:
+    """Whether a record is a denial in an anomaly's clothes: its name is "None", and nothing in it is wrong."""
+    name = fields.get("name")
+    if not isinstance(name, str) or not says_none(name):
+        return False
+    return all(
+        says_none(text) or not text.strip() for text in [fields.get("phenomenon") or ""] if isinstance(text, str)
     )
-    return not holds_others and ("name" in fields or "severity" in fields)
 
 
-def _is_box(value: Array) -> bool:
-    return bool(value) and all(isinstance(corner, int | float) for corner in value)
-
-
-def _is_empty(root: Object | Array) -> bool:
-    return root == [] or (isinstance(root, Object) and any(root.get(key) == [] for key in _LISTS))
-
-
-_LISTS = ("anomalies", "Anomalies", "anomaly", "items", "results", "issues", "findings", "answer", "quadruplets")
-
-
-def _fields(record: Object) -> dict[Field, Any]:
-    """The record by our names. Of two keys for one field, the field's own name or else the first counts."""
-    fields: dict[Field, Any] = {}
-    for key, value in record.items():
-        field = field_of(key)
-        if field and (field not in fields or key == field):
-            # Only the release's own key carries its numbering; our form is taken literally.
-            fields[field] = clean_name(value) if field == "name" and key != field and isinstance(value, str) else value
-    return fields
-
-
-def _anomaly(fields: dict[Field, Any], source: str) -> tuple[Anomaly | None, list[Dropped]]:
+def _anomaly(fields: dict[Field, Any], record: Record) -> tuple[Anomaly | None, list[Dropped]]:
     """Our fields as an anomaly, without the parts that cannot be read, which are listed."""
     lost: list[Dropped] = []
     values: dict[str, Any] = {}
@@ -227,15 +204,16 @@ def _anomaly(fields: dict[Field, Any], source: str) -> tuple[Anomaly | None, lis
             value = None
         values[field] = "" if value is None else str(value)
     if not any(field in fields for field in TEXT_FIELDS):
-        return None, [Dropped(_short(source), "has neither name nor phenomenon nor reasoning")]
-    level = fields.get("severity")
+        return None, [Dropped(_short(record.text), "has neither name nor phenomenon nor reasoning")]
+    level, remark = _level(fields.get("severity"))
     if level is not None and level != "":
         try:
-            values["severity"], values["remark"] = severity.parse(level)
+            values["severity"], values["remark"] = severity.find(level)
         except RecordError as error:
             lost.append(Dropped(_short(str(level)), f"severity {error.problem}"))
-    if isinstance(fields.get("remark"), str):
-        values["remark"] = fields["remark"]
+    remark = fields.get("remark", remark)
+    if isinstance(remark, str):
+        values["remark"] = remark
     for part in ("bbox", "score"):
         if fields.get(part) is not None:
             try:
@@ -245,6 +223,20 @@ def _anomaly(fields: dict[Field, Any], source: str) -> tuple[Anomaly | None, lis
             else:
                 values[part] = fields[part]
     return Anomaly.model_validate(values), lost
+
+
+def _level(value: Any) -> tuple[Any, Any]:
+    """The severity and the remark in an object such as `{"score": 10, "remark": "obvious"}`; else the value as it is."""
+    if not isinstance(value, dict):
+        return value, None
+    numbers = [part for key, part in value.items() if key.casefold() in _LEVELS and not isinstance(part, dict | list)]
+    remarks = [part for part in value.values() if isinstance(part, str) and part not in numbers]
+    return (numbers[0], remarks[0] if remarks else None) if numbers else (value, None)
+
+
+_LEVELS = frozenset(
+    {"score", "value", "level", "severity", "severity_score", "rating", "number", "分数", "评分", "スコア", "wert"}
+)
 
 
 def _short(text: str) -> str:
@@ -258,8 +250,9 @@ def parse_verdict(answer: str) -> Label | None:
     ('fake', 'real', None)
     """
     word = _WORD.search(answer)
-    return _VERDICTS.get(word[0].lower()) if word else None
+    return _ANSWERS.get(word[0].lower()) if word else None
 
 
 _WORD = re.compile(r"[^\W\d_]+")
-_VERDICTS: dict[str, Label] = {"yes": "fake", "no": "real"}
+_ANSWERS: dict[str, Label] = {"yes": "fake", "no": "real"}
+_VERDICTS = frozenset({"fake", "real", "yes", "no", "ai-generated", "generated", "true", "false"})

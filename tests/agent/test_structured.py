@@ -123,3 +123,51 @@ def test_the_release_writes_severities_in_words_and_is_understood() -> None:
 def test_every_stage_has_an_answer() -> None:
     """The stages of the contract and the answers are the same."""
     assert set(ANSWERS) == set(STAGES)
+
+
+FINDING = {"object": "hand", "name": "Six fingers", "phenomenon": "It has six.", "reasoning": "Hands have five."}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Draft: {"findings": []} Final answer: %s',
+        '<think>{"findings": []}</think>%s',
+        "```json\n%s\n```\n<think>Was that all? []</think>",
+        '{"name": "answer", "arguments": %s}',
+        "%s\n%s",
+    ],
+)
+def test_a_stage_reads_the_last_complete_list_and_no_thoughts(text: str) -> None:
+    """As the parser of answers does."""
+    answer = json.dumps({"findings": [FINDING]})
+    (item,), problem = read_answer("attributes_broad", text.replace("%s", answer))
+    assert (item.name, problem) == ("Six fingers", None)
+
+
+def test_a_stage_knows_fields_by_other_names_and_ids_that_are_numbers() -> None:
+    """What was asked for as a string may come as a number, and a phenomenon as a description."""
+    other = {"object": "hand", "title": "Six fingers", "description": "It has six.", "why": "Hands have five."}
+    (item,), problem = read_answer("attributes_broad", json.dumps({"findings": [other]}))
+    assert (item.model_dump(), problem) == (FINDING, None)
+    verdict = {"id": 1, "evidence": "Seen.", "holds": True, "severity": "very low (10/100)"}
+    (item,), problem = read_answer("attributes_verify", json.dumps({"verdicts": [verdict]}), ["1"])
+    assert (item.id, item.severity, problem) == ("1", 10, None)
+    assert read_answer("integrate", '{"groups": [{"ids": [1, 2]}]}', ["1", "2"]).items[0].ids == ["1", "2"]
+
+
+def test_a_stage_repairs_what_broke_before_giving_it_up() -> None:
+    """A missing comma costs nothing; a cut list is used up to the cut, and said to be cut."""
+    text = json.dumps({"findings": [FINDING, FINDING | {"name": "Third arm"}]})
+    items, problem = read_answer("attributes_broad", text.replace(', "phenomenon"', ' "phenomenon"'))
+    assert ([item.name for item in items], problem) == (["Six fingers", "Third arm"], None)
+    items, problem = read_answer("attributes_broad", text[:-30])
+    assert [item.name for item in items] == ["Six fingers"]
+    assert "cut off" in str(problem)
+
+
+def test_a_stage_takes_no_text_for_nothing_wrong_that_says_more() -> None:
+    """Nor a thought."""
+    assert read_answer("attributes_broad", "No anomalies.").problem is None
+    assert read_answer("attributes_broad", "No anomalies in the sky. The hand has six fingers.").problem
+    assert read_answer("attributes_broad", "<think>No anomalies.</think>").problem

@@ -17,7 +17,12 @@ import pytest
         "severity",
         "templates",
         "textform.denials",
+        "textform.names",
         "textform.parsing",
+        "textform.records",
+        "textform.unwrapping",
+        "textform.values",
+        "textform.writing",
     ],
 )
 def test_examples_in_docstrings_run(name: str) -> None:

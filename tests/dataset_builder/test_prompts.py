@@ -71,15 +71,19 @@ def test_ten_wordings_in_shuffled_rounds(pool: tuple[str, ...]) -> None:
 
 
 def test_official_format_asks_for_what_is_written_and_read() -> None:
-    """The format's own example reads as one anomaly, in the lines that `write_official_text` writes."""
-    (example,) = parse_answer(prompts.OFFICIAL_FORMAT.replace("0 (completely irrational) to 100", "25/100")).anomalies[
-        :1
-    ]
-    assert (example.name, example.phenomenon, example.reasoning) == (
-        "a short name",
-        "what is wrong",
-        "why it cannot be",
-    )
+    """The format, filled in, reads as one anomaly, in the lines that `write_official_text` writes; unfilled, it is none."""
+    filled = prompts.OFFICIAL_FORMAT
+    for blank, value in (
+        ("a short name", "Floating cup"),
+        ("what is wrong", "The cup hovers."),
+        ("why it cannot be", "Cups fall."),
+        ("0 (completely irrational) to 100 (completely realistic)", "25/100"),
+    ):
+        assert blank in filled
+        filled = filled.replace(blank, value)
+    (example,) = parse_answer(filled).anomalies
+    assert (example.name, example.phenomenon, example.reasoning) == ("Floating cup", "The cup hovers.", "Cups fall.")
+    assert parse_answer(prompts.OFFICIAL_FORMAT).status == "failed"
     labels = [line.split(":")[0] for line in write_official_text([example]).splitlines()]
     assert all(f"{label}: " in prompts.OFFICIAL_FORMAT for label in labels)
     assert write_official_text([]) in prompts.OFFICIAL_FORMAT

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder import Anomaly, parse_answer, write_answer, write_official_text
+from dataset_builder.textform import identity
 
 CUP = Anomaly(name="Floating cup", phenomenon="A cup hovers.", reasoning="Cups fall.", severity=10)
 HAND = Anomaly(
@@ -57,7 +58,7 @@ line_anomalies = st.builds(
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(anomalies, max_size=4))
+@given(st.lists(anomalies, max_size=4, unique_by=identity))
 def test_json_written_is_read_back(written: list[Anomaly]) -> None:
     """Whatever the texts hold, the written JSON form is read back as it was."""
     parsed = parse_answer(write_answer(written, boxes=True))
@@ -148,9 +149,9 @@ def test_spellings_of_the_keys(keys: tuple[str, ...]) -> None:
     [
         ("[{'name': 'The child's cup', 'phenomenon': 'b', 'reasoning': 'c', 'severity': None},]", ["The child's cup"], "anomalies"),
         ('[{"name": "A "stop" sign", "phenomenon": "It says "go", now", "severity": 5}]', ['A "stop" sign'], "anomalies"),
-        ('[{"name": "a", "phenomenon": "b, "severity": 5}, {"name": "d", "phenomenon": "e"}]', ["d"], "partial"),
+        ('[{"name": "a", "phenomenon": "b, "severity": 5}, {"name": "d", "phenomenon": "e"}]', ["a", "d"], "anomalies"),
         ('[{"name": "a", "phenomenon": "b"} {"name": "d", "phenomenon": "e"}]', ["a", "d"], "anomalies"),
-        ('[{"name": "a", "phenomenon": "b", "severity": 5, {"name": "d", "phenomenon": "e"}]', ["d"], "partial"),
+        ('[{"name": "a", "phenomenon": "b", "severity": 5, {"name": "d", "phenomenon": "e"}]', ["a", "d"], "anomalies"),
         ('[{name: "a", phenomenon: "b", severity: 25/100 (mild)}]', ["a"], "anomalies"),
         ('[{"name": "a\nb", "phenomenon": "c\\_d"}]', ["a\nb"], "anomalies"),
         ('[{"name": "a", "phenomenon": "b"}, null, {"severity": 3}, {"name": "d", "phenomenon": "e"}]', ["a",
@@ -278,7 +279,7 @@ def test_name_inside_a_reasoning_is_no_record() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(line_anomalies, max_size=4))
+@given(st.lists(line_anomalies, max_size=4, unique_by=identity))
 def test_labelled_lines_written_are_read_back(written: list[Anomaly]) -> None:
     """Anomalies whose fields are single lines of plain text survive the release's form unchanged."""
     parsed = parse_answer(write_official_text(written))
