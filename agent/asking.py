@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from agent.answers import Answer, is_refusal, read_answer
+from agent.boxes import DROPPED, Frame, Unit, boxes_of
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
 from agent.journal import Attempt, Journal
-from agent.pictures import Picture, image_tokens
+from agent.picture_tokens import picture_tokens
+from agent.pictures import CROP_SIDE, Picture
 from agent.prompts import Stance, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
@@ -61,6 +63,7 @@ class Question(NamedTuple):
         messages (`list`): as they are sent.
         parameters (mapping): of the request, without the limit of tokens.
         read (callable): says what is wrong with an answer, or `None`.
+        note (callable): says what must be known of an answer, or nothing.
     """
 
     stage: str
@@ -69,6 +72,7 @@ class Question(NamedTuple):
     messages: list[dict[str, Any]]
     parameters: Mapping[str, Any]
     read: Callable[[str], str | None]
+    note: Callable[[str], str] = lambda answer: ""
 
 
 @dataclass
@@ -77,6 +81,7 @@ class Asker:
 
     Attributes:
         rank (`int`): the picture's place in its run; earlier ones are served first.
+        boxes (`str`, *optional*): how the model gives boxes, if not as `agent.boxes` knows.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
@@ -86,6 +91,7 @@ class Asker:
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
+    boxes: Unit | None = None
     tell: Callable[[str, bool], None] | None = None
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -111,9 +117,10 @@ class Asker:
             temperature (`float`, defaults to 0.3): of sampling.
         """
         ids = [finding["id"] for finding in (given or {}).get("findings", ())]
+        frame = Frame(boxes_of(self.services.chat.model, "permille", self.boxes), self.picture.shown)
 
         def read(answer: str) -> Answer:
-            return read_answer(stage, answer, ids)
+            return read_answer(stage, answer, ids, frame)
 
         question = Question(
             stage,
@@ -127,6 +134,7 @@ class Asker:
                 "response_format": _form(stage),
             },
             lambda answer: read(answer).problem,
+            lambda answer: DROPPED if read(answer).lost_boxes else "",
         )
         attempts = await self.put(question)
         if attempts[-1].problem is None:
@@ -177,7 +185,7 @@ class Asker:
             completion_tokens=0,
             seconds=0.0,
         )
-        account = _Account(blank, _prompt_tokens(sent, self.picture), journal, budget)
+        account = _Account(blank, _prompt_tokens(sent, self.picture, chat.model), journal, budget)
         async with chat.slots.of(self.rank):
             journal.check()
             try:
@@ -188,7 +196,8 @@ class Asker:
                 return await account.gave_up(str(error))
             problem, final = _judge(reply, question, before, len(bad))
             # The slot is kept until the answer is on the disk: what a crash loses is at most what was in flight.
-            return await account.answered(reply, problem, final)
+            note = "; ".join(filter(None, (reply.note, question.note(reply.text))))
+            return await account.answered(reply._replace(note=note), problem, final)
 
 
 class _Account:
@@ -316,8 +325,8 @@ def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
     return [message["role"], *parts]
 
 
-def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture) -> int:
-    """An estimate on the high side: three characters a token, crops at their largest."""
+def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture, model: str) -> int:
+    """An estimate on the high side: three characters per token, crops at their largest, pictures as the model's family counts them."""
     tokens = 0
     for message in sent:
         content = message["content"]
@@ -326,9 +335,9 @@ def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture) -> int:
             if part["type"] == "text":
                 tokens += len(part["text"]) // 3 + 8
             elif part["image_url"]["url"] is picture.url:
-                tokens += image_tokens(*picture.shown)
+                tokens += picture_tokens(model, *picture.shown)
             else:
-                tokens += image_tokens(1024, 1024)
+                tokens += picture_tokens(model, CROP_SIDE, CROP_SIDE)
     return tokens
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 from dataset_builder.errors import InputError
 
-__all__ = ["DROPPED", "KNOWN", "Boxes", "Unit", "boxes_of", "check_unit", "told_by_probe"]
+__all__ = ["DROPPED", "KNOWN", "ON_GRID", "Boxes", "Frame", "Unit", "boxes_of", "check_unit", "told_by_probe"]
 
 Unit = Literal["pixels", "permille", "fraction"]
 
@@ -50,6 +50,21 @@ class Boxes(NamedTuple):
         left, top, right, bottom = (min(max(corner, 0.0), 1.0) for corner in found)
         return (left, top, right, bottom) if left < right and top < bottom else None
 
+
+class Frame(NamedTuple):
+    """How a model's boxes lie in a picture of `size`, as it was sent."""
+
+    boxes: Boxes
+    size: tuple[int, int]
+
+    def on_grid(self, box: Sequence[float]) -> list[int] | None:
+        """A box on the grid from 0 to 1000; `None` if it does not lie in the picture."""
+        found = self.boxes.shares(box, self.size)
+        return None if found is None else [round(1000 * share) for share in found]
+
+
+ON_GRID = Frame(Boxes("permille"), (1000, 1000))
+"""As the stages ask for boxes."""
 
 KNOWN: tuple[tuple[str, Boxes], ...] = (
     (r"qwen-?2\.?5-?-?vl|qwen2_5_vl", Boxes("pixels")),

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Price
-from agent.client import Chat
 from agent.connection import connect
 from agent.journal import Journal
 from agent.loops import LoopThread
@@ -138,13 +137,12 @@ async def _annotate_shard(row: dict[str, Any]) -> None:
     endpoint, settings = Endpoint(*json.loads(row["endpoint"])), Settings.model_validate_json(row["settings"])
     price = Price.model_validate_json(row["price"]) if row["price"] else None
     async with Journal(Path(shard.directory)) as journal:
-        server = connect(endpoint.model, endpoint.base_url)
+        chat = endpoint.chat()
         try:
-            chat = Chat(server, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
             services = Services(chat, journal, Budget(UNLIMITED, price, journal.totals()))
             await annotate_all(shard.listed, services, settings, window=endpoint.concurrency, progress=Progress())
         finally:
-            await server.close()
+            await chat.server.close()
 
 
 def _gather(journal: Journal, out: Path) -> None:

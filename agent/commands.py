@@ -46,6 +46,12 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Your quota in calls per minute, if you know it.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(help="How the model gives boxes: pixels, permille or fraction. Common families are known."),
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="Say what it would cost; make no call.")] = False,
     prices: Annotated[
         Path | None,
@@ -63,7 +69,7 @@ def annotate(
     from dataset_builder.contestants import Limits
     from dataset_builder.errors import InputError
 
-    settings = _settings(plan, stance, drafts, samples, max_objects, min_support)
+    settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
@@ -75,7 +81,7 @@ def annotate(
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
     with _server(source, simulate, base_url) as url:
-        endpoint = Endpoint(model, url, concurrency, timeout)
+        endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm)
         if engine == "ray":
             from agent.cluster import annotate as over_ray
 
@@ -88,7 +94,16 @@ def annotate(
         raise typer.Exit(3)
 
 
-def _settings(plan: str, stance: str, drafts: int, samples: int, max_objects: int | None, min_support: int) -> Any:
+def _settings(
+    plan: str,
+    stance: str,
+    drafts: int,
+    samples: int,
+    max_objects: int | None,
+    min_support: int,
+    boxes: str | None,
+) -> Any:
+    from agent.boxes import check_unit
     from agent.plans import PLANS, Settings
     from agent.prompts import STANCES
     from dataset_builder.errors import InputError
@@ -103,6 +118,7 @@ def _settings(plan: str, stance: str, drafts: int, samples: int, max_objects: in
         samples=samples,
         max_objects=max_objects,
         min_support=min_support,
+        boxes=check_unit(boxes),
     )
 
 

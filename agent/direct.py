@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 from agent import loops
 from agent.asking import Asker, Services, together
+from agent.boxes import DROPPED, boxes_of
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
-from agent.client import Chat
-from agent.connection import connect
 from agent.journal import Journal, Totals
 from agent.pictures import Picture
 from agent.plans import PLANS, Annotation, Settings
@@ -125,8 +124,7 @@ async def _answer(
     `None` stands for a picture that the budget does not suffice for; none is begun after it.
     """
     async with Journal(run) as journal:
-        server = connect(endpoint.model, endpoint.base_url)
-        chat = Chat(server, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        chat = endpoint.chat()
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
         waiting: deque[asyncio.Task[Prediction | None]] = deque()
         source = enumerate(pictures)
@@ -151,7 +149,7 @@ async def _answer(
             for one in waiting:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            await server.close()
+            await chat.server.close()
         return journal.totals()
 
 
@@ -162,7 +160,7 @@ async def _one(
         picture = await asyncio.to_thread(Picture.read, data, image_id)
     except PictureError as error:
         return _lost(image_id, str(error))
-    asker = Asker(picture, services, settings.stance, rank)
+    asker = Asker(picture, services, settings.stance, rank, settings.boxes)
     try:
         # A call each: the answer to one question must not depend on the other.
         answers = await together(*(_asked(asker, task, settings) for task in tasks))
@@ -189,7 +187,7 @@ async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
     elif task == "verdict":
         prediction = Prediction(image_id=image_id, status="none", raw=answer.answer)
     else:
-        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker.picture)
+        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker)
     return prediction.model_copy(
         update={
             "label": label,
@@ -204,18 +202,22 @@ def _lost(image_id: str, reason: str, answer: str = "") -> Prediction:
     return Prediction(image_id=image_id, status="failed", raw=answer or None, dropped=[Dropped(answer[:200], reason)])
 
 
-def _in_pixels(prediction: Prediction, picture: Picture) -> Prediction:
-    """A model gives boxes in the pixels it was shown; bring them to the picture's own."""
-    width, height = picture.image.size
-    across, down = width / picture.shown[0], height / picture.shown[1]
-    anomalies = []
+def _in_pixels(prediction: Prediction, asker: Asker) -> Prediction:
+    """A model gives boxes in its own way, or in the pixels it was shown; bring them to the picture's own. Others are dropped."""
+    picture, boxes = asker.picture, boxes_of(asker.services.chat.model, "pixels", asker.boxes)
+    anomalies, dropped = [], list(prediction.dropped)
     for anomaly in prediction.anomalies:
         if anomaly.bbox is not None:
-            x0, y0, x1, y1 = anomaly.bbox
-            box = (min(x0 * across, width), min(y0 * down, height), min(x1 * across, width), min(y1 * down, height))
-            anomaly = anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})
+            shares = boxes.shares(anomaly.bbox, picture.shown)
+            if shares is None:
+                dropped.append(Dropped(str(list(anomaly.bbox)), DROPPED))
+            scaled = shares and tuple(
+                round(share * side, 1) for share, side in zip(shares, picture.size * 2, strict=True)
+            )
+            anomaly = anomaly.model_copy(update={"bbox": scaled})
         anomalies.append(anomaly)
-    return prediction.model_copy(update={"anomalies": anomalies})
+    status = "partial" if len(dropped) > len(prediction.dropped) else prediction.status
+    return prediction.model_copy(update={"anomalies": anomalies, "dropped": dropped, "status": status})
 
 
 def _from_annotation(annotation: Annotation) -> Prediction:

@@ -69,7 +69,7 @@ def prune(run: Path) -> int:
     open_for_reading(run).close()
     content = read_json(run / "run.json")
     try:
-        settings = Settings(**{name: content[name] for name in Settings.model_fields})
+        settings = Settings(**{name: content[name] for name in Settings.model_fields if name in content})
         fingerprint = settings.fingerprint(content["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -22,7 +22,7 @@ from PIL import Image
 from dataset_builder.errors import PictureError
 from dataset_builder.pictures import MAX_PIXELS, upright
 
-__all__ = ["CROP_SIDE", "MAX_SIDE", "SUFFIXES", "Picture", "common_box", "image_tokens", "stamp"]
+__all__ = ["CROP_SIDE", "MAX_SIDE", "SUFFIXES", "Picture", "common_box", "stamp"]
 
 MAX_SIDE = 2048
 CROP_SIDE = 1024
@@ -179,11 +179,6 @@ def overlap(one: Sequence[int], other: Sequence[int]) -> float:
         return 0.0
     both = width * height
     return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
-
-
-def image_tokens(width: int, height: int) -> int:
-    """About what a picture costs: a token for 28 × 28 pixels (Qwen2.5-VL's and the later GPTs' order of magnitude)."""
-    return math.ceil(width / 28) * math.ceil(height / 28)
 
 
 def stamp(path: Path) -> str:

@@ -33,12 +33,30 @@ class Endpoint(NamedTuple):
         base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.connection.connect`.
         concurrency (`int`): calls in flight.
         timeout (`float`): seconds for one attempt.
+        rpm, tpm (`int`, *optional*): the quota in calls and tokens per minute, where it is known.
     """
 
     model: str
     base_url: str | None = None
     concurrency: int = 16
     timeout: float = 300.0
+    rpm: int | None = None
+    tpm: int | None = None
+
+    def chat(self) -> Chat:
+        """A new connection to it, to be closed with `chat.server.close()`.
+
+        Raises:
+            UnavailableError: see `agent.connection.connect`.
+        """
+        return Chat(
+            connect(self.model, self.base_url),
+            self.model,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            rpm=self.rpm,
+            tpm=self.tpm,
+        )
 
 
 def annotate(
@@ -87,7 +105,7 @@ async def _annotate(
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
-    server = connect(endpoint.model, endpoint.base_url)
+    chat = endpoint.chat()
     async with Journal(out) as journal:
         price = price or price_of(out)
         budget = Budget(limits, price, journal.totals())
@@ -100,7 +118,6 @@ async def _annotate(
             base_url=endpoint.base_url,
             price=price,
         )
-        chat = Chat(server, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
         ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
         ended: BaseException | None = None
         try:
@@ -115,7 +132,7 @@ async def _annotate(
             ended = error
         finally:
             ticking.cancel()
-            await server.close()
+            await chat.server.close()
         show(progress, budget, opened.total)
         return await _conclude(out, journal, settings, endpoint.model, progress, budget, ended)
 

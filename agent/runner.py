@@ -154,4 +154,4 @@ async def _annotate(item: Listed, services: Services, settings: Settings, rank: 
         picture = await asyncio.to_thread(Picture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
-    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank), settings)
+    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank, settings.boxes), settings)
