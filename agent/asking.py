@@ -84,6 +84,7 @@ class Asker:
         boxes (`str`, *optional*): how the model gives boxes, if not as `agent.boxes` knows.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
+        round (`str`, *optional*): asks what was asked before once more, with answers of its own under this name.
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
@@ -92,6 +93,7 @@ class Asker:
     stance: Stance = "neutral"
     rank: int = 0
     boxes: Unit | None = None
+    round: str = ""
     tell: Callable[[str, bool], None] | None = None
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -147,7 +149,7 @@ class Asker:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
         self._told(question.stage, False)
-        key = _key(question, self.picture, self.services.chat.model)
+        key = _key(question, self.picture, self.services.chat.model, self.round)
         async with self.services.journal.turn(key):
             attempts = self.services.journal.attempts(key)
             while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
@@ -176,6 +178,7 @@ class Asker:
             stage=question.stage,
             object=question.object,
             sample=question.sample,
+            round=self.round,
             request=text,
             answer="",
             problem=None,
@@ -301,7 +304,7 @@ def _substance(text: str) -> int:
     return len(zlib.compress(" ".join(text.split()).encode(), 1))
 
 
-def _key(question: Question, picture: Picture, model: str) -> str:
+def _key(question: Question, picture: Picture, model: str, round_: str) -> str:
     shaped = {
         "picture": picture.digest,
         "model": model,
@@ -310,6 +313,8 @@ def _key(question: Question, picture: Picture, model: str) -> str:
         "messages": [_without_pictures(message, picture.url) for message in question.messages],
         "parameters": dict(question.parameters),
     }
+    if round_:
+        shaped["round"] = round_
     return hashlib.sha256(json.dumps(shaped, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -83,7 +83,8 @@ def annotate(
             rows = [shard._asdict() | shared for shard in shards]
             answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
             _gather(journal, out)
-            progress = _progress(journal, listed, settings.fingerprint(endpoint.model))
+            order = [item.image_id for item in listed]
+            progress = Progress.of(order, journal, settings.fingerprint(endpoint.model))
             stopped = next((answer["stopped"] for answer in answers if answer["stopped"]), None)
             budget = Budget(limits, price, journal.totals())
             summary = write_outputs(out, journal, settings, endpoint.model, progress, budget, stopped)
@@ -149,15 +150,3 @@ def _gather(journal: Journal, out: Path) -> None:
     """All that workers have journalled, those of earlier and interrupted times included."""
     for path in sorted((out / "shards").glob("*/journal.sqlite")):
         journal.absorb(path)
-
-
-def _progress(journal: Journal, listed: Sequence[Listed], fingerprint: str) -> Progress:
-    """How the pictures ended."""
-    progress = Progress(order=[item.image_id for item in listed])
-    for image_id in progress.order:
-        kept = journal.result(image_id, fingerprint)
-        if kept is None:
-            progress.unfinished.append(image_id)
-        else:
-            progress.statuses[kept[1]] += 1
-    return progress

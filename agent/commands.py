@@ -60,6 +60,9 @@ def annotate(
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
     budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
+    canaries: Annotated[
+        int, typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted.")
+    ] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
@@ -73,11 +76,13 @@ def annotate(
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
+    if engine == "ray" and canaries:
+        raise InputError("--engine ray does not ask canaries; use --engine local for them")
     if engine not in ("local", "ray"):
         raise InputError(f"--engine {engine}: is not known; choose local or ray")
     price = read_prices(prices).get(model) if prices else None
     if plan_only:
-        _print_forecast(source, settings, limit, price, concurrency)
+        _print_forecast(source, settings, model, limit, price, concurrency)
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
     with _server(source, simulate, base_url) as url:
@@ -88,7 +93,17 @@ def annotate(
             summary = over_ray(source, out, endpoint, settings, limit=limit, limits=limits, price=price)
         else:
             with _showing(price is not None) as show:
-                summary = run(source, out, endpoint, settings, limit=limit, limits=limits, price=price, show=show)
+                summary = run(
+                    source,
+                    out,
+                    endpoint,
+                    settings,
+                    limit=limit,
+                    limits=limits,
+                    price=price,
+                    canaries=canaries,
+                    show=show,
+                )
     _print_summary(out, summary)
     if summary["partial"] or summary["failed"] or summary["unfinished"]:
         raise typer.Exit(3)
@@ -182,6 +197,8 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     )
     if summary["simulated"]:
         typer.echo("simulated: these answers come from the scenes' known truth, not from a model")
+    for told in filter(None, (summary["salvaged"], summary["canaries"] and summary["canaries"]["told"])):
+        typer.echo(printable(told), err=True)
     if summary["unfinished"]:
         typer.echo(
             f"{summary['unfinished']} pictures are not finished: the budget is used up; run again with more", err=True
@@ -189,10 +206,12 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     typer.echo(f"report: {printable(str(out / 'report.html'))}")
 
 
-def _print_forecast(source: str, settings: Any, limit: int | None, price: Any, concurrency: int) -> None:
+def _print_forecast(
+    source: str, settings: Any, model: str, limit: int | None, price: Any, concurrency: int
+) -> None:
     from agent.forecast import forecast
 
-    expected = forecast(source, settings, limit=limit, price=price, concurrency=concurrency)
+    expected = forecast(source, settings, model=model, limit=limit, price=price, concurrency=concurrency)
     money = "unknown (give --prices)" if expected.usd is None else f"${expected.usd:,.2f}"
     typer.echo(
         f"pictures  {expected.pictures:,}\ncalls     {expected.calls:,}\n"

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple, Protocol, Self
 from weakref import WeakValueDictionary
 
+from agent.salvage import Salvaged, is_damaged, salvage, set_aside
 from dataset_builder.errors import InputError, OutputError
 
 __all__ = ["SUMS", "Attempt", "Journal", "Totals", "journal_lock", "open_for_reading"]
@@ -34,7 +35,8 @@ class Priced(Protocol):
 
 
 class Attempt(NamedTuple):
-    """One attempt at a call: a row of `calls`; `model` and `fingerprint` are the server's words for who answered."""
+    """One attempt at a call: a row of `calls`; `model` and `fingerprint` are the server's words for who answered, `round` is the
+    name under which canaries are asked again."""
 
     key: str
     image_id: str
@@ -56,6 +58,7 @@ class Attempt(NamedTuple):
     model: str = ""
     fingerprint: str = ""
     note: str = ""
+    round: str = ""
 
 
 class Totals(NamedTuple):
@@ -103,7 +106,7 @@ def _m002_every_attempt(db: sqlite3.Connection) -> None:
     for name in ("cached_tokens", "estimated", "lost"):
         db.execute(f"ALTER TABLE calls ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
     db.execute("ALTER TABLE calls ADD COLUMN billed INTEGER NOT NULL DEFAULT 1")
-    for name in ("model", "fingerprint", "note"):
+    for name in ("model", "fingerprint", "note", "round"):
         db.execute(f"ALTER TABLE calls ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
     db.execute("ALTER TABLE calls DROP COLUMN cost")  # follows from the tokens and whatever price is known now
 
@@ -125,7 +128,12 @@ class Journal:
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
         InputError: if the file is no journal, or was written by a newer version.
+
+    Attributes:
+        salvaged (`Salvaged`, *optional*): what was saved of it, if it was found damaged.
     """
+
+    salvaged: Salvaged | None = None
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -139,6 +147,7 @@ class Journal:
         try:
             with ExitStack() as opened:
                 opened.enter_context(journal_lock(self.directory))
+                damaged = set_aside(self.path) if _is_damaged(self.path) else None
                 self._db, self._reader = (
                     opened.enter_context(
                         closing(sqlite3.connect(self.path, check_same_thread=False, isolation_level=None))
@@ -146,6 +155,8 @@ class Journal:
                     for _ in range(2)
                 )
                 _prepare(self._db, self.path)
+                if damaged is not None:
+                    self.salvaged = salvage(damaged, self._db)
                 self._reader.execute("PRAGMA busy_timeout = 10000")
                 self._opened = opened.pop_all()
         except sqlite3.OperationalError as error:
@@ -279,15 +290,20 @@ class Journal:
     def used_on(self, image_id: str) -> tuple[float, int]:
         """The seconds that a picture's calls took, one after the other, and the tokens of their answers."""
         query = """SELECT coalesce(sum(seconds), 0.0), coalesce(sum(completion_tokens), 0) FROM calls
-            WHERE image_id = ? AND NOT lost"""
+            WHERE image_id = ? AND NOT lost AND round = ''"""
         seconds, tokens = self._reader.execute(query, (image_id,)).fetchone()
         return round(seconds, 3), tokens
 
-    def answered_by(self) -> dict[str, int]:
-        """How many calls each model answered, by the servers' own names for them, with their fingerprints."""
+    def answered_by(self, round_: str = "") -> dict[str, int]:
+        """How many calls of a round each model answered, by the servers' own names for them, with their fingerprints."""
         query = """SELECT model || CASE fingerprint WHEN '' THEN '' ELSE ' ' || fingerprint END AS name, count(*) FROM calls
-            WHERE NOT lost AND model != '' GROUP BY name ORDER BY min(id)"""
-        return dict(self._reader.execute(query))
+            WHERE NOT lost AND model != '' AND round = ? GROUP BY name ORDER BY min(id)"""
+        return dict(self._reader.execute(query, (round_,)))
+
+    def rounds(self) -> int:
+        """How many times canaries were asked."""
+        found: int = self._reader.execute("SELECT count(DISTINCT round) FROM calls WHERE round != ''").fetchone()[0]
+        return found
 
     def notes(self) -> dict[str, int]:
         """What must be known of answers, and of how many."""
@@ -312,6 +328,17 @@ SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tok
 def _attempt(row: tuple[Any, ...]) -> Attempt:
     found = Attempt(*row)
     return found._replace(**{name: bool(getattr(found, name)) for name in _FLAGS})
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a journal's file is one that was a journal and is damaged."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            return False  # never was one: told where it is opened
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        return is_damaged(db)
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.budget import Budget, Price
+from agent.canaries import Drift
 from agent.journal import Journal
 from agent.plans import Annotation, Settings
 from agent.runner import Progress
@@ -72,11 +73,13 @@ def write_outputs(
     progress: Progress,
     budget: Budget,
     stopped: str | None = None,
+    drift: Drift | None = None,
 ) -> dict[str, Any]:
     """Write the results of the pictures that are finished, in the source's order, however the run ended.
 
     Args:
         stopped (`str`, *optional*): why it ended early, if it did.
+        drift (`Drift`, *optional*): what asking canaries came to.
 
     Returns:
         The content of `summary.json`.
@@ -94,6 +97,7 @@ def write_outputs(
     if stopped is None and progress.stopped:
         stopped = "the budget is used up; run again with more"
     summary = _summary(journal, settings, model, progress, budget, stopped)
+    summary["canaries"] = None if drift is None else drift._asdict()
     atomic.write(run / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -136,4 +140,5 @@ def _summary(
         "over_limits": budget.overshoot,
         "answered_by": journal.answered_by(),
         "notes": journal.notes(),
+        "salvaged": None if journal.salvaged is None else str(journal.salvaged),
     }

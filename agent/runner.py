@@ -7,12 +7,14 @@ was left half done takes up its committed answers from the journal.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Self
 
 from agent.asking import Asker, Services
 from agent.budget import Budget, BudgetReached
+from agent.journal import Journal
 from agent.pictures import Picture, stamp
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
@@ -42,6 +44,18 @@ class Progress:
     @property
     def done(self) -> int:
         return sum(self.statuses.values())
+
+    @classmethod
+    def of(cls, order: Sequence[str], journal: Journal, fingerprint: str) -> Self:
+        """How pictures stand in a journal, whoever finished them."""
+        progress = cls(list(order))
+        for image_id in order:
+            kept = journal.result(image_id, fingerprint)
+            if kept is None:
+                progress.unfinished.append(image_id)
+            else:
+                progress.statuses[kept[1]] += 1
+        return progress
 
 
 async def annotate_all(
