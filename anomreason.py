@@ -149,7 +149,9 @@ def predict(
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there.")
     ] = False,
     base_url: BaseUrl = None,
-    rpm: Annotated[int | None, typer.Option(min=1, help="A server's quota in calls per minute, if you know it.")] = None,
+    rpm: Annotated[
+        int | None, typer.Option(min=1, help="A server's quota in calls per minute, if you know it.")
+    ] = None,
     tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
     boxes: Annotated[
         str | None, typer.Option(help="How a server's model gives boxes: pixels, permille or fraction.")

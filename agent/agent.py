@@ -99,7 +99,9 @@ class AnomAgent:
             PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
         """
         picture = Picture.read(image, image_id)
-        return self._loop.begin(self._annotate(Asker(picture, self._services, self.settings.stance, boxes=self.settings.boxes, tell=tell)))
+        return self._loop.begin(
+            self._annotate(Asker(picture, self._services, self.settings.stance, boxes=self.settings.boxes, tell=tell))
+        )
 
     def close(self) -> None:
         """End what is under way; give back connections and the journal."""

@@ -105,7 +105,11 @@ def compared(before: list[Annotation], now: list[Annotation], models: list[str],
     drifted = p < SIGNIFICANT or bool(models and set(models_now) - set(models))
     numbers = (sum(len(one.anomalies) for one in before), sum(len(one.anomalies) for one in now))
     severity = statistics.fmean(severities) if severities else 0.0
-    who = "the same model" if set(models_now) <= set(models) else f"{', '.join(models_now)} instead of {', '.join(models)}"
+    who = (
+        "the same model"
+        if set(models_now) <= set(models)
+        else f"{', '.join(models_now)} instead of {', '.join(models)}"
+    )
     told = (
         f"canaries: {'the answers drifted' if drifted else 'no drift found'}: {same} of {len(now)} pictures ended as before, "
         f"{numbers[1]} anomalies after {numbers[0]}, mean severity {severity:+.1f}, p = {p:.3f}, answered by {who}"

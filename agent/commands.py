@@ -61,7 +61,8 @@ def annotate(
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
     budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
     canaries: Annotated[
-        int, typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted.")
+        int,
+        typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
     ] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
 ) -> None:
@@ -206,9 +207,7 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     typer.echo(f"report: {printable(str(out / 'report.html'))}")
 
 
-def _print_forecast(
-    source: str, settings: Any, model: str, limit: int | None, price: Any, concurrency: int
-) -> None:
+def _print_forecast(source: str, settings: Any, model: str, limit: int | None, price: Any, concurrency: int) -> None:
     from agent.forecast import forecast
 
     expected = forecast(source, settings, model=model, limit=limit, price=price, concurrency=concurrency)

@@ -160,7 +160,9 @@ def _items(stage: Stage, settings: Settings, held: _Held) -> tuple[int, int]:
         number = 2 * settings.samples * findings if one else findings
         return round(number * item[Finding]), round(findings * item[AnomalyItem])
     number = each if stage == "summary_object" else findings
-    return round(number * item[Finding]), round(number * item[LIST_OF[ANSWERS[stage]][1]]) if stage != "integrate" else 8
+    return round(number * item[Finding]), round(
+        number * item[LIST_OF[ANSWERS[stage]][1]]
+    ) if stage != "integrate" else 8
 
 
 def _text_tokens(stage: Stage, stance: Stance, *, schemas: bool) -> int:

@@ -42,6 +42,8 @@ TEXT = 6_000  # characters of a prompt or an answer that are shown
 FIELD = 1_500  # characters of a quadruplet's field, or of a reason
 
 STATUSES = ("anomalies", "none", "partial", "failed")
+_LATER: dict[str, Any] = {"stopped": None, "salvaged": None, "canaries": None, "answered_by": {}, "notes": {}}
+"""What summaries of version 0.1.0 do not have."""
 _SHOWN_FIRST = ("failed", "partial", "anomalies", "none")
 
 
@@ -96,7 +98,7 @@ def write_report(run: Path) -> Path:
         InputError: if the run cannot be read.
         OutputError: if a page cannot be written.
     """
-    about, summary = read_json(run / "run.json"), read_json(run / "summary.json")
+    about, summary = read_json(run / "run.json"), _LATER | read_json(run / "summary.json")
     chosen, total = _choose(run / "annotations.jsonl")
     paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
     templates = environment(Path(__file__).parent)

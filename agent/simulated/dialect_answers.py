@@ -51,9 +51,7 @@ thinks_kimi = _rewritten(lambda text: f"◁think▷{_thoughts(text)}◁/think▷
 corrects = _rewritten(
     lambda text: f"{_draft(text)}\n\nWait, I missed something. Here is the corrected answer:\n\n{text}"
 )
-two_blocks = _rewritten(
-    lambda text: f"First pass:\n```json\n{_draft(text)}\n```\nFinal answer:\n```json\n{text}\n```"
-)
+two_blocks = _rewritten(lambda text: f"First pass:\n```json\n{_draft(text)}\n```\nFinal answer:\n```json\n{text}\n```")
 flood = _rewritten(lambda text: "Let me think about it. " * (FLOOD // 23) + text)
 
 

@@ -46,9 +46,7 @@ def resets(completion: Completion, request: "Request") -> Response:
         yield whole[: len(whole) // 2]
         raise ConnectionAbortedError("cut, as it was told to")
 
-    return StreamingResponse(
-        half(), headers={"Content-Length": str(len(whole)), "Content-Type": "application/json"}
-    )
+    return StreamingResponse(half(), headers={"Content-Length": str(len(whole)), "Content-Type": "application/json"})
 
 
 def trickle(completion: Completion, request: "Request") -> Response:

@@ -103,14 +103,18 @@ DIALECTS: dict[str, Dialect] = {
     "wrong-key-list": Dialect(7, "refuses the key in a JSON list (400)", refusals.wrong_key_list),
     "error-in-200": _passing(8, "sends an error with status 200", refusals.error_in_200),
     "no-choices": _passing(8, "sends no choices, or `content: null`", refusals.no_choices),
-    "refusal-field": Dialect(8, "declines some pictures in `refusal`", write=answers.declined, per="picture", share=0.3),
+    "refusal-field": Dialect(
+        8, "declines some pictures in `refusal`", write=answers.declined, per="picture", share=0.3
+    ),
     "credit-in-200": Dialect(8, "says with status 200 that the credit is used up", refusals.credit_in_200),
     "parts": Dialect(9, "writes the content as a list of parts", write=answers.parts),
     "thinks": Dialect(10, "thinks in `<think>…</think>`, drafts included", write=answers.thinks),
     "thinks-late": Dialect(10, "thinks without an opening tag", write=answers.thinks_late),
     "thinks-kimi": Dialect(10, "thinks in `◁think▷…◁/think▷`", write=answers.thinks_kimi),
     "reasoning-field": Dialect(10, "thinks in `reasoning_content`, drafts included", write=answers.reasoning_field),
-    "only-reasoning": Dialect(10, "leaves the content empty; the answer is in `reasoning`", write=answers.only_reasoning),
+    "only-reasoning": Dialect(
+        10, "leaves the content empty; the answer is in `reasoning`", write=answers.only_reasoning
+    ),
     "corrects": Dialect(11, "writes a draft, then corrects it", write=answers.corrects),
     "two-blocks": Dialect(11, "writes two fenced blocks; the last one counts", write=answers.two_blocks),
     "schema-echo": Dialect(11, "repeats the schema before the answer", write=answers.schema_echo),

@@ -56,7 +56,9 @@ OUTCOMES: dict[str, Outcome] = {
     "thinks-late": _THOUGHT,
     "thinks-kimi": _THOUGHT,
     "reasoning-field": Outcome("whole", "reads the content; thoughts are never the answer"),
-    "only-reasoning": Outcome("whole", "reads the last complete answer among the thoughts, and tells so in the summary"),
+    "only-reasoning": Outcome(
+        "whole", "reads the last complete answer among the thoughts, and tells so in the summary"
+    ),
     "corrects": _LAST,
     "two-blocks": _LAST,
     "schema-echo": _LAST,
