@@ -331,7 +331,7 @@ def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
 
 
 def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture, model: str) -> int:
-    """An estimate on the high side: three characters per token, crops at their largest, pictures as the model's family counts them."""
+    """An estimate on the high side: three characters per token, crops at their largest, pictures as the model's family does."""
     tokens = 0
     for message in sent:
         content = message["content"]

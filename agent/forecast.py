@@ -26,6 +26,7 @@ from agent.simulated.world import contents
 from agent.sources import open_source
 from agent.stages import ANSWERS, LIST_OF, AnomalyItem, Finding, ObjectItem, Stage, Verdict, schema
 from dataset_builder.prompts import PROMPTS
+from dataset_builder.schema import Anomaly
 
 __all__ = ["Forecast", "forecast"]
 
@@ -34,9 +35,9 @@ OBJECTS, FINDINGS = 6, 2
 SAMPLE = 200
 """Pictures that are looked at."""
 CHARACTERS = 4
-ITEM_TOKENS = {ObjectItem: 38, Finding: 62, Verdict: 32, AnomalyItem: 96}
-"""Of one item of an answer of the simulated model; measured."""
-LIST_TOKENS = 6
+ITEM_TOKENS = {ObjectItem: 31, Finding: 51, Verdict: 22, AnomalyItem: 68, Anomaly: 49}
+"""Of one item of an answer of the simulated model; measured. `Anomaly` is the item of the plan `direct`."""
+LIST_TOKENS = 4
 LONGER = 2
 """How many times longer the answers of real models are taken to be."""
 CLOSE = 768
@@ -119,7 +120,7 @@ def _of_picture(settings: Settings, model: str, held: _Held, width: int, height:
     """Calls and tokens for one picture."""
     picture = picture_tokens(model, width, height)
     if settings.plan == "direct":
-        answer = LIST_TOKENS + held.findings * ITEM_TOKENS[AnomalyItem] * held.longer
+        answer = 1 + held.findings * ITEM_TOKENS[Anomaly] * held.longer
         return {"calls": 1, "prompt": picture + len(PROMPTS["anomalies"]) // CHARACTERS, "completion": answer}
     if settings.plan == "paper":
         stages = paper_calls(settings, held.objects)

