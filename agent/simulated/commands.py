@@ -38,20 +38,23 @@ def simulate_vlm(
     clock: Annotated[
         float, typer.Option(min=1.0, help="How many times faster than the wall's clock the dialects' quotas run.")
     ] = 1.0,
+    quota: Annotated[int, typer.Option(min=1, help="Requests per minute of the dialects that have a quota.")] = 60,
 ) -> None:
     """Serve a simulated vision-language model that answers from scenes of known truth (OpenAI's chat completions).
 
     Faults: malformed, truncated, refused and hostile answers; busy (429), broken (500, 503), hanging and cut connections.
     The dialects are listed in docs/agent.md.
     """
-    rates = {name: value for name, value in locals().items() if name not in ("scenes", "port", "dialect", "clock")}
+    rates = {
+        name: value for name, value in locals().items() if name not in ("scenes", "port", "dialect", "clock", "quota")
+    }
     import uvicorn
 
     from agent.simulated.dialects import Spoken
     from agent.simulated.rates import Rates
     from agent.simulated.server import MODEL, SimulatedVLM, configure, listen
 
-    model = SimulatedVLM(scenes, Rates(**rates), Spoken(dialect or (), seed, clock))
+    model = SimulatedVLM(scenes, Rates(**rates), Spoken(dialect or (), seed, clock, quota))
     with listen(port) as taken:
         typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C ends it")
         uvicorn.Server(configure(model)).run(sockets=[taken])

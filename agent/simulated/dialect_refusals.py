@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from agent.simulated.dialects import Request
 
 CONTEXT = 4096
-SMALL = 48_000
-"""Bytes of a request that a server of small files takes."""
+SMALL = 4_500
+"""Characters of pictures' URLs that a server of small files takes: scenes are small."""
 FIRST_REFUSED = 31
 
 
@@ -83,8 +83,9 @@ def jpeg_only(request: "Request") -> Response | None:
 
 
 def small_files(request: "Request") -> Response | None:
-    size = len(json.dumps(request.body))
-    return None if size <= SMALL else Response("<html>413 Request Entity Too Large</html>", 413, media_type="text/html")
+    if sum(map(len, request.urls)) <= SMALL * len(request.urls):
+        return None
+    return Response("<html>413 Request Entity Too Large</html>", 413, media_type="text/html")
 
 
 def error_list(request: "Request") -> Response:

@@ -98,7 +98,7 @@ DIALECTS: dict[str, Dialect] = {
     "grammar": Dialect(5, "cannot compile the schema's grammar (400)", refusals.grammar),
     "no-structured-outputs": Dialect(5, "does not support structured outputs (400)", refusals.no_structured_outputs),
     "jpeg-only": Dialect(6, "takes only JPEG (400)", refusals.jpeg_only),
-    "small-files": Dialect(6, "takes only small requests (413)", refusals.small_files),
+    "small-files": Dialect(6, "takes only small pictures (413)", refusals.small_files),
     "error-lists": _passing(7, "writes errors as a JSON list (503)", refusals.error_list),
     "wrong-key-list": Dialect(7, "refuses the key in a JSON list (400)", refusals.wrong_key_list),
     "error-in-200": _passing(8, "sends an error with status 200", refusals.error_in_200),
@@ -122,7 +122,9 @@ DIALECTS: dict[str, Dialect] = {
     "blank-loop": Dialect(13, "writes blanks up to the limit for some questions", write=answers.blank_loop, share=0.1),
     "repeats": Dialect(13, "repeats itself up to the limit for some questions", write=answers.repeats, share=0.1),
     "flood": Dialect(14, "writes 2 MB of text before some answers", write=answers.flood, share=0.1),
-    "quota-seconds": Dialect(15, "takes 60 requests a minute; `Retry-After` in seconds (429)", refusals.quota_seconds),
+    "quota-seconds": Dialect(
+        15, "takes 60 requests per minute; `Retry-After` in seconds (429)", refusals.quota_seconds
+    ),
     "quota-date": Dialect(15, "the same; `Retry-After` as a date", refusals.quota_date),
     "quota-ms": Dialect(15, "the same; `retry-after-ms`", refusals.quota_ms),
     "quota-reset": Dialect(15, "the same; `x-ratelimit-reset-requests: 1m2s`", refusals.quota_reset),
@@ -165,15 +167,16 @@ class Spoken:
         names (iterable of `str`): each a name of `DIALECTS`, or `NAME=SHARE` with a share from 0 to 1.
         seed (`int`): of the draws.
         clock (`float`): how many times faster than the wall's clock the server's runs: quotas end sooner.
+        quota (`int`): requests per minute of the dialects that have a quota.
 
     Raises:
         InputError: for what is not a dialect, or not a share.
     """
 
-    def __init__(self, names: Iterable[str] = (), seed: int = 0, clock: float = 1.0) -> None:
+    def __init__(self, names: Iterable[str] = (), seed: int = 0, clock: float = 1.0, quota: int = 60) -> None:
         self._shares = dict(_share(name) for name in names)
         self._seed, self.clock = seed, clock
-        self.quota = Quota(60, 60.0 / clock)
+        self.quota = Quota(quota, 60.0 / clock)
         self.shown: Counter[str] = Counter()
 
     def refuse(self, request: Request) -> Response | None:

@@ -282,7 +282,13 @@ class SimulatedVLM:
 
 @contextlib.contextmanager
 def serve(
-    scenes: Path, port: int = 0, *, dialects: Sequence[str] = (), clock: float = 1.0, **rates: float | bool
+    scenes: Path,
+    port: int = 0,
+    *,
+    dialects: Sequence[str] = (),
+    clock: float = 1.0,
+    quota: int = 60,
+    **rates: float | bool,
 ) -> Iterator[str]:
     """Serve the simulated model from a thread while the block runs.
 
@@ -291,6 +297,7 @@ def serve(
         port (`int`, defaults to 0): on 127.0.0.1; 0 takes a free one.
         dialects (sequence of `str`, *optional*): see `agent.simulated.dialects`.
         clock (`float`, defaults to 1): how many times faster than the wall's clock the dialects' quotas run.
+        quota (`int`, defaults to 60): requests per minute of those quotas.
         rates: see `agent.simulated.Rates`.
 
     Yields:
@@ -301,7 +308,7 @@ def serve(
         UnavailableError: if the port is taken.
     """
     known = Rates.named(**rates)
-    model = SimulatedVLM(Path(scenes), known, Spoken(dialects, known.seed, clock))
+    model = SimulatedVLM(Path(scenes), known, Spoken(dialects, known.seed, clock, quota))
     taken = listen(port)
     server = uvicorn.Server(configure(model))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, name="simulated VLM", daemon=True)
