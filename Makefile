@@ -1,9 +1,13 @@
 # Two commands do everything: `make demo` and `make test`. Both make .venv on the way.
 PYTHON ?= python3
 BIN := .venv/bin
+# What must work on the oldest versions: public names, every extra alone, the base's commands, a build, scores, two training steps of
+# every recipe.
+LOWEST_TESTS := tests/test_bounds.py tests/test_extras.py tests/test_public_names.py tests/dataset_builder/test_build.py \
+	tests/metric_semap/test_semap.py tests/metric_semap/test_evaluation.py tests/trainer/test_sft.py
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test lint soak tiny release clean
+.PHONY: demo test lint soak lowest tiny release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -13,10 +17,19 @@ demo: .venv/.installed-demo ## install, then the whole loop with embedded defaul
 test: .venv/.installed-test ## all tests, offline
 	$(BIN)/python tests/install_browser.py
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-		$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not soak"
+		$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not soak" --durations 25 $(PYTEST_OPTIONS)
 
-soak: .venv/.installed-test ## the long figures
+# The figures are taken without coverage, which would slow them; what the tests run through is measured on the suite of `make test`.
+soak: .venv/.installed-test lowest ## the long figures, the oldest versions, and what the tests run through
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 $(BIN)/pytest -m soak -s
+	$(MAKE) test PYTEST_OPTIONS="--cov --cov-report term:skip-covered --cov-report html"
+
+# From nothing, in an environment of its own, on the oldest Python that the project takes. Half of what uv downloads is PyTorch.
+lowest: .venv/.installed-test ## the versions that the lower bounds name, and the tests of what must work on them
+	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[test]'
+	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false LOWEST=1 \
+		.venv-lowest/bin/pytest -m "not soak and not browser" $(LOWEST_TESTS)
 
 lint: .venv/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -35,7 +48,7 @@ release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; 
 	$(BIN)/python docs/release.py $(ORG) $(if $(PUSH),--push)
 
 clean: ## remove what the commands above made
-	rm -rf .venv build dist *.egg-info anomreason demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-lowest build dist *.egg-info anomreason demo runs htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/.installed-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12")'

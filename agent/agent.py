@@ -17,7 +17,7 @@ from agent.client import Chat
 from agent.connection import Server, connect
 from agent.journal import Journal
 from agent.loops import LoopThread, wait_for
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from dataset_builder.contestants import Limits
 
@@ -98,7 +98,7 @@ class AnomAgent:
         Raises:
             PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
         """
-        picture = Picture.read(image, image_id)
+        picture = SentPicture.read(image, image_id)
         return self._loop.begin(
             self._annotate(Asker(picture, self._services, self.settings.stance, boxes=self.settings.boxes, tell=tell))
         )

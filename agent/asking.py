@@ -22,7 +22,7 @@ from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
 from agent.journal import Attempt, Journal
 from agent.picture_tokens import picture_tokens
-from agent.pictures import CROP_SIDE, Picture
+from agent.pictures import CROP_SIDE, SentPicture
 from agent.prompts import Stance, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
@@ -88,7 +88,7 @@ class Asker:
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
-    picture: Picture
+    picture: SentPicture
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
@@ -304,7 +304,7 @@ def _substance(text: str) -> int:
     return len(zlib.compress(" ".join(text.split()).encode(), 1))
 
 
-def _key(question: Question, picture: Picture, model: str, round_: str) -> str:
+def _key(question: Question, picture: SentPicture, model: str, round_: str) -> str:
     shaped = {
         "picture": picture.digest,
         "model": model,
@@ -330,7 +330,7 @@ def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
     return [message["role"], *parts]
 
 
-def _prompt_tokens(sent: list[dict[str, Any]], picture: Picture, model: str) -> int:
+def _prompt_tokens(sent: list[dict[str, Any]], picture: SentPicture, model: str) -> int:
     """An estimate on the high side: three characters per token, crops at their largest, pictures as the model's family does."""
     tokens = 0
     for message in sent:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
+from dataset_builder.boxes import iou
 from dataset_builder.errors import InputError
 
 __all__ = ["DROPPED", "KNOWN", "ON_GRID", "Boxes", "Frame", "Unit", "boxes_of", "check_unit", "told_by_probe"]
@@ -116,14 +117,6 @@ def told_by_probe(box: Sequence[float], place: Sequence[float], size: tuple[int,
         for swapped in (False, True):
             tried = Boxes(unit, swapped)
             shares = tried.shares(box, size)
-            if shares and true and (close := _overlap(shares, true)) >= best:
+            if shares and true and (close := iou(shares, true)) >= best:
                 best, found = close + 1e-9, tried
     return found
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union."""
-    width, height = (min(one[at + 2], other[at + 2]) - max(one[at], other[at]) for at in (0, 1))
-    both = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return both / (areas - both)

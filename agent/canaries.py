@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from agent.asking import Asker, Services
 from agent.journal import Journal
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
 from dataset_builder.errors import PictureError
@@ -77,7 +77,7 @@ async def ask_again(
     round_ = f"canary {services.journal.rounds() + 1}"
     for rank, (item, earlier) in enumerate(canaries):
         try:
-            picture = Picture.read(item.path, item.image_id)
+            picture = SentPicture.read(item.path, item.image_id)
         except PictureError:
             continue
         asker = Asker(picture, services, settings.stance, rank, settings.boxes, round=round_)

@@ -26,6 +26,7 @@ from agent.runner import Progress, annotate_all
 from agent.sources import Listed, open_source
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
+from dataset_builder.extras import require
 
 __all__ = ["annotate"]
 
@@ -54,10 +55,8 @@ def annotate(
         raise InputError(
             "--engine ray: takes no budget, because no worker knows what the others spend; use --engine local"
         )
-    try:
-        import ray.data
-    except ImportError:
-        raise UnavailableError("--engine ray: Ray is not installed; pip install 'anomreason[ray]'") from None
+    require("--engine ray", "ray")
+    import ray.data
 
     check_is_ours(out)
     opened = open_source(source, out, limit)

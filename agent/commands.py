@@ -1,24 +1,23 @@
 """The commands of the agent: annotate, runs, simulate-vlm."""
 
-import time
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import agent.simulated.commands
-from dataset_builder.terminal import printable
+from dataset_builder.commands import AsJson
+from dataset_builder.terminal import printable, progress_bar, tell
 
 app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
 runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
-
-LOG_EVERY = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 @app.command()
@@ -52,10 +51,12 @@ def annotate(
         str | None,
         typer.Option(help="How the model gives boxes: pixels, permille or fraction. Common families are known."),
     ] = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Say what it would cost; make no call.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
+    ] = False,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, dollars a million tokens."),
+        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
     ] = None,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
@@ -68,10 +69,14 @@ def annotate(
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
     from agent.budget import read_prices
+    from agent.outputs import check_is_ours
+    from agent.reach import ROOM, check_endpoint
     from agent.run import Endpoint
     from agent.run import annotate as run
+    from agent.sources import open_source
     from dataset_builder.contestants import Limits
     from dataset_builder.errors import InputError
+    from dataset_builder.preflight import check_room, look
 
     settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
     model = "simulated" if simulate else model
@@ -81,11 +86,19 @@ def annotate(
         raise InputError("--engine ray does not ask canaries; use --engine local for them")
     if engine not in ("local", "ray"):
         raise InputError(f"--engine {engine}: is not known; choose local or ray")
-    price = read_prices(prices).get(model) if prices else None
-    if plan_only:
+    if dry_run:
+        price = read_prices(prices).get(model) if prices else None
         _print_forecast(source, settings, model, limit, price, concurrency)
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
+    look(
+        lambda: check_is_ours(out),
+        lambda: check_room(out, ROOM),
+        *(() if simulate else (partial(check_endpoint, model, base_url),)),
+        lambda: open_source(source, out, limit),
+        lambda: prices and read_prices(prices),
+    )
+    price = read_prices(prices).get(model) if prices else None
     with _server(source, simulate, base_url) as url:
         endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm)
         if engine == "ray":
@@ -153,38 +166,22 @@ def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContex
 
 @contextmanager
 def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
-    """What is known of a run on stderr: pictures, calls, tokens, money, losses, time left.
+    """What is known of a run: pictures, calls, tokens, money, losses, time left; a bar on a terminal, lines in a log."""
+    from rich.progress import TextColumn
 
-    A bar on a terminal; elsewhere, as in a log, a line every half minute.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    with progress_bar(TextColumn("{task.fields[spent]}")) as bar:
+        task = bar.add_task("pictures", total=None, spent="")
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("pictures"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[spent]}"),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("pictures", total=None, spent="")
-    last = time.monotonic()
-
-    def show(progress: Any, budget: Any, total: int | None) -> None:
-        nonlocal last
-        money = f" · ${budget.usd:.2f}" if priced else ""
-        lost = progress.statuses["partial"] + progress.statuses["failed"]
-        spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
-        bar.update(task, completed=progress.done, total=total, spent=spent)
-        if bar.disable and time.monotonic() - last >= LOG_EVERY:
-            last, left = time.monotonic(), bar.tasks[0].time_remaining
+        def show(progress: Any, budget: Any, total: int | None) -> None:
+            money = f" · ${budget.usd:.2f}" if priced else ""
+            lost = progress.statuses["partial"] + progress.statuses["failed"]
+            spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
+            bar.update(task, completed=progress.done, total=total, spent=spent)
+            left = bar.tasks[0].time_remaining
             of = "" if total is None else f" of {total:,}"
             more = "" if left is None else f" · about {timedelta(seconds=round(left))} left"
-            typer.echo(f"{progress.done:,}{of} pictures · {spent}{more}", err=True)
+            tell(f"{progress.done:,}{of} pictures · {spent}{more}")
 
-    with bar:
         yield show
 
 
@@ -220,15 +217,18 @@ def _print_forecast(source: str, settings: Any, model: str, limit: int | None, p
 
 
 @runs.command("show")
-def show_run(run: Annotated[Path, typer.Argument(show_default=False)]) -> None:
-    """What a run's calls were and what they cost, by stage."""
+def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
+    """Show what a run's calls were and what they cost, by stage."""
     from rich.console import Console
     from rich.table import Table
 
     from agent.ledger import by_stage
 
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in by_stage(run)], indent=2, ensure_ascii=False))
+        return
     table = Table(box=None, pad_edge=False)
-    for column in ("stage", "calls", "without use", "tokens in", "tokens out", "USD", "s a call"):
+    for column in ("stage", "calls", "unusable", "tokens in", "tokens out", "USD", "s a call"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in by_stage(run):
         usd = "–" if row.usd is None else f"{row.usd:.4f}"

@@ -15,7 +15,7 @@ import httpx2
 
 from dataset_builder.errors import UnavailableError, shorten
 
-__all__ = ["MAX_BODY", "Came", "Server", "api_key", "connect"]
+__all__ = ["MAX_BODY", "OPENAI", "Came", "Server", "api_key", "connect"]
 
 OPENAI = "https://api.openai.com/v1"
 ROUTER = "https://router.huggingface.co/v1"

@@ -7,7 +7,7 @@ those of an undisturbed run. `examine` keeps nothing.
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,21 +17,20 @@ from agent.asking import Asker, Services, together
 from agent.boxes import DROPPED, boxes_of
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.journal import Journal, Totals
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
 from dataset_builder.contestants import Limits
-from dataset_builder.errors import AnomReasonError, InputError, PictureError
+from dataset_builder.errors import AnomReasonError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import TASKS, Asked, Task
+from dataset_builder.stored import StoredPictures
 from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["Predicted", "dataset_pictures", "examine", "predict"]
+__all__ = ["Predicted", "examine", "predict"]
 
 DIRECT = Settings(plan="direct")
-
-Pictures = Iterable[tuple[str, bytes]]
 
 
 class Predicted(NamedTuple):
@@ -52,7 +51,7 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    pictures: Pictures,
+    pictures: StoredPictures,
     endpoint: Endpoint,
     out: Path,
     done: Callable[[int], None] = lambda number: None,
@@ -66,7 +65,7 @@ def predict(
     """Predict pictures into prediction files, in their order: with one call each and task, or by another plan.
 
     Args:
-        pictures (iterable of `(image_id, bytes)`): read as they are needed.
+        pictures (`StoredPictures`): read as they are needed; one that cannot be read is a failed row.
         endpoint (`Endpoint`): the model.
         out (`Path`): the predictions; rows go beside it as `.jsonl`.
         done (callable, *optional*): called with the number of pictures that have an answer.
@@ -101,7 +100,7 @@ def predict(
     return Predicted(failed, unfinished, spent.calls, spent.tokens, spent.cost(price))
 
 
-def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
+def examine(pictures: StoredPictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
     """What a model behind a server says of some pictures; see `predict`."""
     found: list[Prediction | None] = []
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
@@ -110,7 +109,7 @@ def examine(pictures: Pictures, endpoint: Endpoint, task: Asked = "anomalies") -
 
 
 async def _answer(
-    pictures: Pictures,
+    pictures: StoredPictures,
     endpoint: Endpoint,
     run: Path,
     tasks: tuple[Task, ...],
@@ -127,13 +126,14 @@ async def _answer(
         chat = endpoint.chat()
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
         waiting: deque[asyncio.Task[Prediction | None]] = deque()
-        source = enumerate(pictures)
+        source = enumerate(pictures.ids)
         ended = False
         try:
             while True:
                 room = 0 if ended else 2 * endpoint.concurrency - len(waiting)
-                for rank, (image_id, data) in islice(source, room):
-                    waiting.append(asyncio.create_task(_one(image_id, data, services, tasks, settings, rank)))
+                for rank, image_id in islice(source, room):
+                    asked = _one(image_id, pictures.content, services, tasks, settings, rank)
+                    waiting.append(asyncio.create_task(asked))
                 if not waiting:
                     break
                 prediction = await waiting.popleft()
@@ -154,10 +154,15 @@ async def _answer(
 
 
 async def _one(
-    image_id: str, data: bytes, services: Services, tasks: tuple[Task, ...], settings: Settings, rank: int
+    image_id: str,
+    content: Callable[[str], bytes],
+    services: Services,
+    tasks: tuple[Task, ...],
+    settings: Settings,
+    rank: int,
 ) -> Prediction | None:
     try:
-        picture = await asyncio.to_thread(Picture.read, data, image_id)
+        picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
     except PictureError as error:
         return _lost(image_id, str(error))
     asker = Asker(picture, services, settings.stance, rank, settings.boxes)
@@ -228,33 +233,3 @@ def _from_annotation(annotation: Annotation) -> Prediction:
         anomalies=[candidate.model_dump(include=fields) for candidate in annotation.anomalies],  # type: ignore[misc]
         dropped=[Dropped("", f"{failure.stage}: {failure.reason}") for failure in annotation.failures],
     )
-
-
-def dataset_pictures(
-    dataset: str,
-    split: str,
-    limit: int | None,
-    config: str | None = None,
-    images: Container[str] | None = None,
-) -> tuple[int, Iterator[tuple[str, bytes]]]:
-    """The pictures of a dataset's split, or those with names in `images`, still encoded, and how many they are.
-
-    Raises:
-        InputError: if it cannot be loaded or lacks a column.
-    """
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(dataset, config, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{dataset} [{split}]: cannot be loaded ({reason}); give a built dataset's directory or a Hub id in reach"
-        ) from None
-    if missing := {"image", "image_id"} - set(rows.column_names):
-        raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
-    rows = rows.select_columns(["image", "image_id"]).cast_column("image", datasets.Image(decode=False))
-    if images is not None:
-        rows = rows.select([at for at, name in enumerate(rows["image_id"]) if name in images])
-    count = len(rows) if limit is None else min(limit, len(rows))
-    return count, ((row["image_id"], row["image"]["bytes"]) for row in rows.select(range(count)))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from agent.budget import Price
 from agent.picture_tokens import picture_tokens
-from agent.pictures import CROP_SIDE, MAX_SIDE
+from agent.pictures import CROP_SIDE
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
@@ -25,6 +25,7 @@ from agent.simulated import MODEL
 from agent.simulated.world import contents
 from agent.sources import open_source
 from agent.stages import ANSWERS, LIST_OF, AnomalyItem, Finding, ObjectItem, Stage, Verdict, schema
+from dataset_builder.pictures import FORMATS, MAX_SIDE
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 
@@ -175,7 +176,7 @@ def _text_tokens(stage: Stage, stance: Stance, *, schemas: bool) -> int:
 
 def _shown(path: Path) -> tuple[int, int]:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             scale = min(1.0, MAX_SIDE / max(picture.size))
             return round(picture.width * scale), round(picture.height * scale)
     except Exception:  # a picture that cannot be read costs next to nothing; the run will say which

@@ -14,16 +14,17 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 from weakref import WeakValueDictionary
 
 from agent.salvage import Salvaged, is_damaged, salvage, set_aside
 from dataset_builder.errors import InputError, OutputError
+from dataset_builder.files.locks import hold
 
 __all__ = ["SUMS", "Attempt", "Journal", "Totals", "journal_lock", "open_for_reading"]
 
@@ -360,33 +361,25 @@ def _migrate(db: sqlite3.Connection) -> None:
         db.execute("COMMIT")
 
 
-def journal_lock(directory: Path) -> IO[str]:
-    """A lock on a run, held until the file is closed; the system takes it back when the process ends, however it ends.
+@contextmanager
+def journal_lock(directory: Path) -> Iterator[None]:
+    """Hold a run, so that no other process writes it.
 
     Raises:
         OutputError: if another process holds it, or the directory cannot be written.
     """
-    import fcntl
-
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = open(directory / "run.lock", "w")  # noqa: SIM115 - closing it gives the lock back
     except OSError as error:
         raise OutputError(
             f"{directory}: cannot be written ({error.strerror or error}); give another place with --out"
         ) from None
+    busy = f"{directory}: another process is annotating into it; wait for it or choose another --out"
+    lock = hold(directory / "run.lock", busy)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        if isinstance(error, BlockingIOError):
-            raise OutputError(
-                f"{directory}: another process is annotating into it; wait for it or choose another --out"
-            ) from None
-        raise OutputError(
-            f"{directory}: cannot be locked ({error.strerror or error}); choose an --out on another file system"
-        ) from None
-    return file
+        yield
+    finally:
+        lock.release()
 
 
 def open_for_reading(directory: Path) -> sqlite3.Connection:

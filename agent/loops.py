@@ -14,7 +14,11 @@ _T = TypeVar("_T")
 
 
 class LoopThread:
-    """An event loop in a thread of its own; several threads may wait for it."""
+    """An event loop in a thread of its own; several threads may wait for it.
+
+    anyio's blocking portal would be this in fewer lines, but its cancellation comes again at every `await` until a task has ended:
+    closing a client or waiting for the journal's last flush while a run is cancelled would be cancelled too.
+    """
 
     def __init__(self) -> None:
         ready = threading.Event()

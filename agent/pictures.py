@@ -1,44 +1,37 @@
-"""A picture as models are shown it: encoded once, and crops of it in full resolution.
+"""A picture as models behind a server are shown it: prepared and encoded once, and crops of it in full resolution.
 
-A PNG, JPEG or WebP file that is upright and no larger than `MAX_SIDE` is sent as it is. Anything else is turned as its EXIF
-orientation says, scaled down and encoded again.
+A PNG, JPEG or WebP file that is upright and no larger than `MAX_SIDE` is sent as it is: decoded, it is what
+`dataset_builder.pictures.prepare` gives. Of anything else that is encoded again.
 """
 
-import base64
-import functools
 import hashlib
 import io
 import math
 import os
-import threading
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from PIL import Image
 
+from dataset_builder.boxes import iou, scaled
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
-from dataset_builder.pictures import MAX_PIXELS, upright
+from dataset_builder.files.regular import read_regular
+from dataset_builder.files.tree import MAX_PICTURE
+from dataset_builder.pictures import FORMATS, LARGE, MAX_SIDE, encode, open_picture, upright, within
+from dataset_builder.schema import Box
 
-__all__ = ["CROP_SIDE", "MAX_SIDE", "SUFFIXES", "Picture", "common_box", "stamp"]
+__all__ = ["CROP_SIDE", "SentPicture", "common_box", "stamp"]
 
-MAX_SIDE = 2048
 CROP_SIDE = 1024
-MAX_BYTES = 256 * 2**20
-KEPT_PIXELS = 24_000_000
-"""Up to here a picture stays decoded while it is under way (72 MB)."""
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif"))
 
 _AS_IS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _ORIENTATION = 0x0112
-_ONE_LARGE = threading.Lock()
-
-Box = tuple[float, float, float, float]
 
 
-class Picture(NamedTuple):
+class SentPicture(NamedTuple):
     """A picture that was read.
 
     Attributes:
@@ -46,8 +39,8 @@ class Picture(NamedTuple):
         digest (`str`): SHA-256 of the file's bytes, in hexadecimal.
         url (`str`): what is sent, as a data URL.
         size (`tuple[int, int]`): width and height of the upright picture in full resolution.
-        full (`PIL.Image.Image` or `bytes`): that picture, RGB; of one larger than `KEPT_PIXELS` the file's bytes, decoded again
-            for each close view.
+        full (`PIL.Image.Image` or `bytes`): that picture, RGB; of one larger than `LARGE` the file's bytes, decoded again for each
+            close view.
         shown (`tuple[int, int]`): width and height of what is sent.
     """
 
@@ -63,70 +56,39 @@ class Picture(NamedTuple):
         """Read a file, the bytes of one, or a picture in memory.
 
         Raises:
-            PictureError: if it is missing, empty, damaged, no picture, or has more than `MAX_PIXELS`.
+            PictureError: if it is missing, empty, damaged, not a picture, or larger than `MAX_PIXELS` or `MAX_PICTURE`.
         """
         if isinstance(source, Image.Image):
-            buffer = io.BytesIO()
-            upright(source, image_id or "picture").save(buffer, "PNG")
-            return cls._decode(buffer.getvalue(), image_id or "picture.png")
+            return cls._decode(
+                encode(upright(source, image_id or "picture"), lossless=True)[0], image_id or "picture.png"
+            )
         if isinstance(source, bytes):
+            if len(source) > MAX_PICTURE:
+                raise PictureError(f"{image_id or 'picture'}: has more than {MAX_PICTURE:,} bytes; make it smaller")
             return cls._decode(source, image_id or "picture")
         path = Path(source)
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise PictureError(f"{path.name}: is larger than {MAX_BYTES:,} bytes; make it smaller")
-            data = path.read_bytes()
-        except PictureError:
-            raise
+            data = read_regular(path, MAX_PICTURE)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise PictureError(f"{path.name}: cannot be read ({reason}); give an existing picture") from None
+            raise PictureError(
+                f"{path.name}: cannot be read ({reason}); give an existing picture of at most {MAX_PICTURE // 2**20} MiB"
+            ) from None
         return cls._decode(data, image_id or path.name)
 
     @classmethod
     def _decode(cls, data: bytes, image_id: str) -> Self:
-        if not data:
-            raise PictureError(f"{image_id}: is empty; fetch it again")
-        _read_heif()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # MAX_PIXELS is the limit; a damaged EXIF block is no damage to the picture
-                with Image.open(io.BytesIO(data)) as opened:
-                    size, form = opened.size, opened.format
-                    if size[0] * size[1] > MAX_PIXELS:
-                        raise PictureError(
-                            f"{image_id}: {size[0]} × {size[1]} pixels are more than {MAX_PIXELS:,}; make it smaller"
-                        )
-                    turned = opened.getexif().get(_ORIENTATION, 1) not in (0, 1)
-                    still = getattr(opened, "n_frames", 1) == 1
-                    plain = opened.mode in ("RGB", "L") and "transparency" not in opened.info
-                    large = size[0] * size[1] > KEPT_PIXELS
-                    as_is = form in _AS_IS and not turned and still and plain and max(size) <= MAX_SIDE
-                    # Many large ones may be under way; one at a time is as much as memory should be asked for.
-                    with _ONE_LARGE if large else nullcontext():
-                        image = upright(opened, image_id)
-                        small = image if as_is else _within(image, MAX_SIDE)
-        except PictureError:
-            raise
-        # A decoder that is handed rubbish can raise nearly anything.
-        except Exception as error:
-            raise PictureError(
-                f"{image_id}: cannot be decoded ({type(error).__name__}); give an undamaged picture"
-            ) from None
-        url = _data_url(data, _AS_IS[form]) if as_is and form else _encode(small, lossless=form == "PNG")
-        digest = hashlib.sha256(data).hexdigest()
-        return cls(image_id, digest, url, image.size, data if large else image, small.size)
+        image = open_picture(image_id, data)
+        kind, lossless = _form(data)
+        shown = within(image, MAX_SIDE)
+        url = data_url(data, kind) if kind else data_url(*encode(shown, lossless=lossless))
+        large = image.width * image.height > LARGE
+        return cls(image_id, hashlib.sha256(data).hexdigest(), url, image.size, data if large else image, shown.size)
 
     @property
     def image(self) -> Image.Image:
-        """The upright RGB picture in full resolution; decoded anew where it was too large to keep."""
-        if isinstance(self.full, Image.Image):
-            return self.full
-        with warnings.catch_warnings(), Image.open(io.BytesIO(self.full)) as opened:
-            warnings.simplefilter("ignore")
-            return upright(opened, self.image_id)
+        """The upright RGB picture in full resolution; decoded again where it was too large to keep."""
+        return self.full if isinstance(self.full, Image.Image) else open_picture(self.image_id, self.full)
 
     def crop(self, box: Sequence[int]) -> str | None:
         """A close view of a box on the grid from 0 to 1000, as a data URL.
@@ -149,36 +111,21 @@ class Picture(NamedTuple):
         )
         if (view[2] - view[0]) * (view[3] - view[1]) > 0.85 * width * height:
             return None
-        return _encode(_within(self.image.crop(view), CROP_SIDE), lossless=False)
+        return data_url(*encode(within(self.image.crop(view), CROP_SIDE)))
 
     def in_pixels(self, box: Sequence[int] | None) -> Box | None:
         """A box on the grid as [x0, y0, x1, y1] in pixels of the upright picture."""
-        if box is None:
-            return None
-        width, height = self.size
-        scale = (width, height, width, height)
-        x0, y0, x1, y1 = (round(corner * side / 1000, 1) for corner, side in zip(box, scale, strict=True))
-        return x0, y0, x1, y1
+        return None if box is None else scaled(box, (1000, 1000), self.size)
 
 
 def common_box(boxes: Sequence[Sequence[int]]) -> list[int] | None:
     """The median of boxes of one object; `None` if there is none or they disagree (mean pairwise IoU below 0.3)."""
     if not boxes:
         return None
-    pairs = [overlap(one, other) for index, one in enumerate(boxes) for other in boxes[index + 1 :]]
+    pairs = [iou(one, other) for index, one in enumerate(boxes) for other in boxes[index + 1 :]]
     if pairs and sum(pairs) / len(pairs) < 0.3:
         return None
     return [sorted(box[side] for box in boxes)[len(boxes) // 2] for side in range(4)]
-
-
-def overlap(one: Sequence[int], other: Sequence[int]) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
 
 
 def stamp(path: Path) -> str:
@@ -190,33 +137,12 @@ def stamp(path: Path) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _within(image: Image.Image, side: int) -> Image.Image:
-    scale = side / max(image.size)
-    if scale >= 1:
-        return image
-    return image.resize(
-        (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
-        Image.Resampling.LANCZOS,
-        reducing_gap=3.0,  # as good to the eye, and a fraction of the time where much is left out
-    )
-
-
-def _encode(image: Image.Image, *, lossless: bool) -> str:
-    buffer = io.BytesIO()
-    if lossless:
-        image.save(buffer, "PNG")
-        return _data_url(buffer.getvalue(), "image/png")
-    image.save(buffer, "JPEG", quality=92)
-    return _data_url(buffer.getvalue(), "image/jpeg")
-
-
-def _data_url(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-@functools.cache
-def _read_heif() -> None:
-    """What telephones photograph."""
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
+def _form(data: bytes) -> tuple[str | None, bool]:
+    """Of a picture that can be decoded: the media type to send the file itself under, if it can be, and whether it is a PNG."""
+    with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        warnings.simplefilter("ignore")
+        turned = opened.getexif().get(_ORIENTATION, 1) not in (0, 1)
+        still = getattr(opened, "n_frames", 1) == 1
+        plain = opened.mode in ("RGB", "L") and "transparency" not in opened.info
+        as_is = not turned and still and plain and max(opened.size) <= MAX_SIDE
+        return _AS_IS.get(opened.format or "") if as_is else None, opened.format == "PNG"

@@ -4,8 +4,6 @@ A page runs no script and loads nothing: everything is inside it, texts from mod
 style sheets. Its size is bounded whatever the run's, and so is the number of pages; what had to be left out is told at the top.
 """
 
-import base64
-import io
 import os
 import re
 import sqlite3
@@ -15,16 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from agent.journal import open_for_reading
 from agent.stages import ANSWERS
 from agent.timeline import lanes
 from dataset_builder import atomic, severity
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
 from dataset_builder.files.strict_json import read_json, read_rows
-from dataset_builder.pictures import open_picture
+from dataset_builder.pictures import encode, open_picture, within
 from dataset_builder.schema import Candidate
 from dataset_builder.templates import environment
 
@@ -203,11 +201,7 @@ def _shown(path: Path | None) -> _Shown | None:
         picture = open_picture(path)
     except PictureError:
         return None
-    width, height = picture.size
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=82)
-    return _Shown("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), width, height)
+    return _Shown(data_url(*encode(within(picture, SIDE), quality=82)), *picture.size)
 
 
 def _visible(value: Any) -> Any:

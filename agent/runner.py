@@ -15,7 +15,7 @@ from typing import Self
 from agent.asking import Asker, Services
 from agent.budget import Budget, BudgetReached
 from agent.journal import Journal
-from agent.pictures import Picture, stamp
+from agent.pictures import SentPicture, stamp
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
 from dataset_builder.errors import PictureError
@@ -165,7 +165,7 @@ async def _ahead(listed: Iterable[Listed], count: int) -> AsyncIterator[tuple[Li
 
 async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:
     try:
-        picture = await asyncio.to_thread(Picture.read, item.path, item.image_id)
+        picture = await asyncio.to_thread(SentPicture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
     return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank, settings.boxes), settings)

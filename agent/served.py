@@ -3,23 +3,27 @@
 Thin calls of `agent.direct`: they check what was typed, read the pictures, show progress, and say what an outcome means.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from pathlib import Path
 
 from agent.boxes import check_unit
 from agent.budget import read_prices
-from agent.direct import dataset_pictures, examine, predict
+from agent.direct import examine, predict
 from agent.plans import Settings
+from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
 from agent.simulated import MODEL
+from dataset_builder import owned
 from dataset_builder.contestants import Contestant, Limits, Outcome
 from dataset_builder.errors import InputError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction
+from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
+from dataset_builder.stored import StoredPictures, open_split
 from dataset_builder.terminal import Steps
 
-__all__ = ["answer", "answer_split", "examine_files", "predict_split"]
+__all__ = ["answer", "answer_split", "check_served", "contestant_checks", "examine_files", "predict_split"]
 
 
 def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
@@ -33,7 +37,23 @@ def examine_files(paths: list[Path], model: str | None, adapter: str | None, bas
     endpoint = _endpoint(model, adapter, base_url)
     for path in paths:
         open_picture(path)
-    return examine([(str(path), path.read_bytes()) for path in paths], endpoint, "both")
+    return examine(
+        StoredPictures([str(path) for path in paths], lambda path: Path(path).read_bytes()), endpoint, "both"
+    )
+
+
+def check_served(dataset: str, split: str, model: str | None, adapter: str | None, base_url: str, out: Path) -> None:
+    """Look at what predicting a split through a server needs.
+
+    Raises:
+        InputError: listing everything that is not ready.
+    """
+    look(
+        lambda: owned.check(out.parent, "predict", ()),
+        lambda: check_room(out.parent, ROOM),
+        lambda: check_endpoint(_endpoint(model, adapter, base_url).model, base_url),
+        lambda: open_split(dataset, split),
+    )
 
 
 def predict_split(
@@ -65,8 +85,8 @@ def predict_split(
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     endpoint = _endpoint(model, adapter, base_url)._replace(concurrency=concurrency, rpm=rpm, tpm=tpm)
     settings = Settings(plan="direct", boxes=check_unit(boxes))
-    count, pictures = dataset_pictures(dataset, split, limit)
-    with steps.bar("pictures", count) as done:
+    pictures = open_split(dataset, split).first(limit)
+    with steps.bar("pictures", len(pictures)) as done:
         return predict(pictures, endpoint, out, done, task, restart=restart, settings=settings).failed
 
 
@@ -84,14 +104,13 @@ def answer_split(
     verdict: bool,
 ) -> Outcome:
     """The same for a contestant of a benchmark: the pictures `images` of a split, within limits."""
-    count, pictures = dataset_pictures(dataset, split, None, config, images)
-    return answer(contestant, pictures, count, path, steps, limits, prices, verdict=verdict)
+    pictures = open_split(dataset, split, config).among(images)
+    return answer(contestant, pictures, path, steps, limits, prices, verdict=verdict)
 
 
 def answer(
     contestant: Contestant,
-    pictures: Iterable[tuple[str, bytes]],
-    count: int,
+    pictures: StoredPictures,
     path: Path,
     steps: Steps,
     limits: Limits,
@@ -101,7 +120,7 @@ def answer(
 ) -> Outcome:
     """Ask an endpoint about pictures, by its plan, through the agent's journal, within limits."""
     price = read_prices(prices).get(str(contestant.model)) if prices else None
-    with steps.bar("pictures", count) as done:
+    with steps.bar("pictures", len(pictures)) as done:
         predicted = predict(
             pictures,
             Endpoint(str(contestant.model), contestant.base_url, rpm=contestant.rpm, tpm=contestant.tpm),
@@ -115,7 +134,7 @@ def answer(
     unfinished = ""
     if predicted.unfinished:
         unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
-    elif predicted.failed == count:
+    elif predicted.failed == len(pictures):
         unfinished = (
             f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
         )

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from agent.pictures import SUFFIXES
 from dataset_builder import atomic
-from dataset_builder.building.read_back import is_dataset, stored_pictures
-from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
+from dataset_builder.building.read_back import is_dataset
+from dataset_builder.errors import InputError, OutputError, shorten
 from dataset_builder.files.records import Place, as_image_id
+from dataset_builder.pictures import SUFFIXES, is_picture
+from dataset_builder.stored import stream
 
 __all__ = ["Listed", "Source", "open_source"]
 
@@ -56,7 +57,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     """
     path = Path(source)
     if path.is_dir() and is_dataset(path):
-        return _stored(source, stored_pictures(path), run / "images", limit)
+        return _stored(source, stream(source), run / "images", limit)
     if path.is_dir():
         return Source(path.absolute(), *_files(path, _below(str(path)), limit))
     if path.is_file():
@@ -64,7 +65,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
         total, pictures = _files(path, files, limit)
         return Source(None, total, (_placed(listed, run / "images") for listed in pictures))
     if _HUB_ID.fullmatch(source) and not source.startswith("."):
-        return _stored(source, _hub(source), run / "images", limit)
+        return _stored(source, stream(source), run / "images", limit)
     raise InputError(f"{shorten(source)}: does not exist; give a folder, a list of files, a dataset or a Hub id")
 
 
@@ -84,7 +85,7 @@ def _files(source: Path, files: Iterator[tuple[str, str]], limit: int | None) ->
                 f"{shorten(place, 200)} and {shorten(os.path.join(other, name), 200)} have the same file name; rename one"
             )
     if not known:
-        kinds = ", ".join(sorted(SUFFIXES))
+        kinds = ", ".join(SUFFIXES)
         raise InputError(f"{source}: holds no pictures; give a folder or a list of files ({kinds})")
     listed = (Listed(name, Path(directory, name)) for name, directory in known.items())
     return len(known) if limit is None else min(limit, len(known)), islice(listed, limit)
@@ -124,7 +125,7 @@ def _below(directory: str) -> Iterator[tuple[str, str]]:
     for name in found:
         if name.endswith("/"):
             yield from _below(os.path.join(directory, name[:-1]))
-        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+        elif is_picture(name):
             yield directory, name
 
 
@@ -143,9 +144,9 @@ def _stored(source: str, pictures: Iterator[tuple[str, bytes]], images: Path, li
         known: set[str] = set()
         for name, data in islice(pictures, limit):
             if Path(name).name != name or name in (".", ".."):
-                raise InputError(f"{source}: {shorten(name)} is no file name; mend the dataset's image_id")
+                raise InputError(f"{source}: {shorten(name)} is not a file name; correct the dataset's image_id")
             if name in known:
-                raise InputError(f"{source}: {shorten(name)} stands more than once; mend the dataset's image_id")
+                raise InputError(f"{source}: {shorten(name)} appears more than once; correct the dataset's image_id")
             known.add(name)
             path = images / name
             if not path.is_file() or path.read_bytes() != data:
@@ -153,46 +154,3 @@ def _stored(source: str, pictures: Iterator[tuple[str, bytes]], images: Path, li
             yield Listed(name, path)
 
     return Source(None, None, copied())
-
-
-def _hub(dataset: str) -> Iterator[tuple[str, bytes]]:
-    import datasets
-
-    try:
-        splits: Any = datasets.load_dataset(dataset, streaming=True)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(
-            f"{dataset}: is no directory, and no dataset of that name is in reach ({_reason(error)})"
-        ) from None
-    return _streamed(dataset, splits)
-
-
-def _streamed(dataset: str, splits: Any) -> Iterator[tuple[str, bytes]]:
-    import datasets
-
-    for split, rows in splits.items():
-        if "image" not in (rows.column_names or []):
-            raise InputError(f"{dataset}: has no column image; choose a dataset of pictures")
-        undecoded = rows.cast_column("image", datasets.Image(decode=False))
-        for number, row in enumerate(_read(dataset, iter(undecoded))):
-            image = row["image"] or {}
-            name = row.get("image_id") or os.path.basename(image.get("path") or "") or f"{split}_{number:06d}.png"
-            data = image.get("bytes")
-            if data is None:
-                raise InputError(f"{dataset}: {shorten(name)} is stored as a path; embed the pictures")
-            yield str(name), data
-
-
-def _read(dataset: str, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except Exception as error:  # whatever a network, a file format and three libraries make of it
-            raise UnavailableError(f"{dataset}: cannot be read on ({_reason(error)}); run again to go on") from None
-        yield row
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

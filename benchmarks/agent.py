@@ -33,7 +33,7 @@ from agent.budget import Budget
 from agent.client import Chat
 from agent.connection import connect
 from agent.journal import Journal, open_for_reading
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.plans import Annotation, Settings
 from agent.prompts import messages
 from agent.run import Endpoint, annotate
@@ -171,7 +171,7 @@ class Speed(NamedTuple):
 class Load(NamedTuple):
     """The calls of the client's benchmark: pictures, and how often each is asked about."""
 
-    pictures: list[Picture]
+    pictures: list[SentPicture]
     calls: int
 
 
@@ -183,7 +183,7 @@ def client() -> None:
         for path in (scenes / "images").iterdir():
             large = Image.open(path).convert("RGB").resize((400, 400), Image.Resampling.LANCZOS)
             Image.blend(large, Image.effect_noise(large.size, 60).convert("RGB"), 0.1).save(path)
-        pictures = [Picture.read(path) for path in sorted((scenes / "images").iterdir())]
+        pictures = [SentPicture.read(path) for path in sorted((scenes / "images").iterdir())]
         size = sum(len(picture.url) for picture in pictures) / len(pictures) / 1000
         with server(scenes) as url:
             for name, load in (
@@ -286,8 +286,8 @@ async def _serial(url: str, run: Path, scenes: Path) -> tuple[float, int]:
     stages: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         stages.setdefault((row["image_id"], row["stage"]), []).append(row)
-    inference, workers = AsyncInferenceClient(base_url=url, api_key="none"), asyncio.Semaphore(8)
-    pictures = {row["image_id"]: Picture.read(scenes / "images" / row["image_id"]).url for row in rows}
+    inference, workers = connect("simulated", url), asyncio.Semaphore(8)
+    pictures = {row["image_id"]: SentPicture.read(scenes / "images" / row["image_id"]).url for row in rows}
 
     async def one(row: Any) -> None:
         content = [

@@ -30,7 +30,7 @@ from trainer.examples import DataArguments, evaluation_sample, training_rows
 from trainer.loading import load
 from trainer.predict import predict
 
-REWARDS = ("semf1_full", "parseable", "verdict")
+REWARDS = ("explained", "readable", "verdict")
 
 
 class Log(TrainerCallback):  # type: ignore[misc]

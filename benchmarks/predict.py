@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.predict                         # the tiny model on rendered scenes
     python -m benchmarks.predict --model Qwen/Qwen2.5-VL-3B-Instruct --batch-size 16 --pictures 64
+    python -m benchmarks.predict --model Qwen/Qwen2.5-VL-7B-Instruct --decode 1 16 64      # on a GPU, in bf16
 
 (Started as a module: beside it lies a script that would hide the package `agent`.)
 
@@ -10,6 +11,9 @@ each picture. "Batched" is `trainer.predict.predict`. Both run in fp32, greedily
 whatever else the machine does meets both; ratios are medians over the rounds. Where two texts differ, the logits are computed
 again without a cache, and the lead of the chosen token over the other is told: below about 1e-4 the two are a tie that rounding
 decides.
+
+With `--decode`, only token steps are measured, at these batch sizes and in the type the model is used in: milliseconds per step and
+tokens per second, ours and `generate`'s, beside the time of reading the weights once (`benchmarks.decoding`).
 
 Last, the same pictures through the client for endpoints (`predict --base-url`) to a server on loopback that knows the answers: what
 that path costs without a model.
@@ -36,6 +40,7 @@ from transformers import AutoModelForImageTextToText
 from agent.direct import predict as predict_served
 from agent.run import Endpoint
 from agent.simulated import MODEL, serve
+from benchmarks.decoding import decoding
 from dataset_builder.prompts import chat
 from dataset_builder.scenes import read_scenes, write_scenes
 from trainer.answers import MAX_NEW_TOKENS
@@ -94,7 +99,18 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3, help="the pictures are divided among them")
     parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument(
+        "--decode", type=int, nargs="+", metavar="BATCH", help="measure token steps at these batch sizes"
+    )
     arguments = parser.parse_args()
+    if arguments.decode:
+        with tempfile.TemporaryDirectory() as directory:
+            scenes = write_scenes(Path(directory), 16, arguments.seed)
+            images = [Image.open(scenes / "images" / row.image_id).convert("RGB") for row in read_scenes(scenes)]
+            found = {"model": arguments.model} | decoding(*load(arguments.model), images, arguments.decode)
+        json.dump(found, sys.stdout, indent=1)
+        print()
+        return
     with tempfile.TemporaryDirectory() as directory:
         scenes = write_scenes(Path(directory) / "scenes", arguments.pictures, arguments.seed)
         names = [row.image_id for row in read_scenes(scenes)]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import datasets
 
 from dataset_builder.building.features import DESCRIPTIONS, FEATURES, example
-from dataset_builder.building.sft import Turns, sft_example, sft_turns
+from dataset_builder.building.sft import Turns, conversation_row, sft_turns
 from dataset_builder.errors import InputError
 from dataset_builder.files.hashing import content_hash
 from dataset_builder.sources.opening import open_source
@@ -73,4 +73,7 @@ class AnomReason(datasets.GeneratorBasedBuilder):
             row = item.row if isinstance(item, Turns) else item
             assert row.picture is not None
             data = row.picture.read()
-            yield index, sft_example(item, data) if isinstance(item, Turns) else example(row, self.config.name, data)
+            yield (
+                index,
+                conversation_row(item, data) if isinstance(item, Turns) else example(row, self.config.name, data),
+            )

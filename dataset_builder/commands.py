@@ -1,13 +1,23 @@
 """The commands on datasets: scenes, build, sft, validate, install."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dataset_builder import owned
 from dataset_builder.terminal import pictures_done, printable
 
 app = typer.Typer()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace files there that anomreason did not write or somebody changed. Others stay."
+    ),
+]
 
 
 @app.command()
@@ -16,12 +26,13 @@ def scenes(
     n: Annotated[int, typer.Option("--n", help="Number of pictures, clean twins included.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     families: Annotated[str | None, typer.Option(help="Comma-separated; the trained ones by default.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Render procedural pictures with known truth."""
     from dataset_builder.scenes import TRAINED, write_scenes
 
     chosen = TRAINED if families is None else tuple(name.strip() for name in families.split(",") if name.strip())
-    write_scenes(directory, n, seed, chosen)
+    write_scenes(directory, n, seed, chosen, overwrite=overwrite)
     typer.echo(f"{directory}: {n} pictures of seed {seed}")
 
 
@@ -33,7 +44,7 @@ def _label(label: str | None) -> Any:
     from dataset_builder.errors import InputError
 
     if label not in (None, "real", "fake"):
-        raise InputError(f"--label {label}: is no label; choose real or fake")
+        raise InputError(f"--label {label}: is not a label; choose real or fake")
     return label
 
 
@@ -51,17 +62,20 @@ def build(
         bool, typer.Option("--skip-invalid", help="Leave out what has errors, into skipped.jsonl; exit code 3.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="Of the configuration sft: anomaly_only, authenticity_reasoning or none.")
+        str, typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning or none.")
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of sft: which pictures of the larger class stay, and wordings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed for class balancing and prompt wording of the sft configuration.")
+    ] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Build the dataset repository: Parquet with embedded pictures, and a card."""
     from dataset_builder.building.build import build as run
     from dataset_builder.errors import InputError
 
     if split not in (None, "train", "test"):
-        raise InputError(f"--split {split}: is no split; choose train or test")
+        raise InputError(f"--split {split}: is not a split; choose train or test")
     with pictures_done() as progress:
         result = run(
             source,
@@ -74,6 +88,7 @@ def build(
             recipe=None if recipe == "none" else recipe,  # type: ignore[arg-type]
             copies=copies,
             seed=seed,
+            overwrite=overwrite,
             progress=progress,
         )
     typer.echo(f"{out}: {result}")
@@ -97,11 +112,15 @@ def sft(
     shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
     shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
     image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
-    answer_style: Annotated[str, typer.Option(help="Of verdicts: label or sentence.")] = "label",
+    answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
     image_extension: Annotated[str | None, typer.Option(help="In place of each picture's own.")] = None,
     allowlist: Annotated[Path | None, typer.Option(help="Pictures to take: a JSON list or object, or lines.")] = None,
-    fake_allowlist: Annotated[Path | None, typer.Option(help="Of generated ones, in place of --allowlist.")] = None,
-    real_allowlist: Annotated[Path | None, typer.Option(help="Of real ones, in place of --allowlist.")] = None,
+    fake_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for generated pictures, in place of --allowlist.")
+    ] = None,
+    real_allowlist: Annotated[
+        Path | None, typer.Option(help="The same for real pictures, in place of --allowlist.")
+    ] = None,
     split_file: Annotated[Path | None, typer.Option(help="Splits of your own, in place of --split.")] = None,
     split_name: Annotated[str | None, typer.Option(help="Which of them.")] = None,
     metadata_output: Annotated[Path | None, typer.Option(help="What was taken; OUT_metadata.json by default.")] = None,
@@ -175,6 +194,7 @@ def validate(
     ] = None,
     label: Label = None,
     images: Images = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
     from dataset_builder.building.card_validation import write_validation
@@ -182,12 +202,21 @@ def validate(
 
     with pictures_done() as progress:
         report = run(path, label=_label(label), images=images, progress=progress)
-    _print_report(report)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print_report(report)
     built = report.kind == "dataset"
-    typer.echo(f"all of it: {report.write(out or (path if built else Path()) / 'validation.json')}")
+    if built and out is None:
+        with owned.changing(path, "validation.json"):
+            written = report.write(path / "validation.json")
+    else:
+        written = report.write(out or Path("validation.json"))
+    typer.echo(f"all of it: {written}", err=as_json)
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
-        typer.echo(f"{path / 'README.md'}: " + ("tells it" if told else "has no place for it; build again to have one"))
+        where = "results written to it" if told else "has no validation section; rebuild to add one"
+        typer.echo(f"{path / 'README.md'}: {where}", err=as_json)
     raise typer.Exit(1 if report.has_errors else 0)
 
 
@@ -207,7 +236,7 @@ def _print_report(report: Any) -> None:
     if report.findings:
         console.print(table)
     else:
-        typer.echo("nothing wrong and nothing odd")
+        typer.echo("No problems found.")
     for split, numbers in report.diversity.items():
         known = f", {len(numbers['families'])} families" if "families" in numbers else ""
         typer.echo(
@@ -215,7 +244,7 @@ def _print_report(report: Any) -> None:
             f"{numbers['different_names']:,} different names{known}"
         )
     if report.overlap is not None:
-        typer.echo(f"texts of test that stand in train too: {report.overlap:.1%}")
+        typer.echo(f"test texts that also occur in train: {report.overlap:.1%}")
 
 
 @app.command()
@@ -225,6 +254,8 @@ def install(
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
     from dataset_builder.building import install as names
+    from dataset_builder.errors import UnavailableError
+    from dataset_builder.extras import require
 
     if uninstall:
         removed = names.uninstall()
@@ -234,3 +265,7 @@ def install(
     metric = names.install_metric("metric_semap.semap", "SemAP")
     typer.echo(f'load_dataset("anomreason") now means {path.absolute()}, prepared in {copy}')
     typer.echo(f'evaluate.load("semap") now means the metric of this package, through {metric}')
+    try:
+        require('evaluate.load("semap")', "metric")
+    except UnavailableError as missing:  # the dataset's name is of use without the metric's
+        typer.echo(str(missing), err=True)

@@ -12,15 +12,12 @@ from PIL import Image
 
 from dataset_builder.errors import PictureError
 from dataset_builder.files.tree import File
-from dataset_builder.pictures import MAX_PIXELS
+from dataset_builder.pictures import FORMATS, MAX_PIXELS
 
-__all__ = ["FORMATS", "Header", "check_structure", "is_picture"]
+__all__ = ["Header", "check_structure"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""The formats taken. Pillow reads many more, with parsers nobody has looked at for years."""
-
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _HEAD, _TAIL = 4_096, 1_024
+_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -30,11 +27,6 @@ class Header(NamedTuple):
     format: str
     width: int
     height: int
-
-
-def is_picture(path: str) -> bool:
-    """Whether a file's name is that of a picture."""
-    return path.lower().endswith(_EXTENSIONS)
 
 
 def check_structure(file: File, data: bytes | None = None) -> Header:
@@ -106,10 +98,27 @@ def _other(file: File) -> Header:
         if isinstance(error, Image.DecompressionBombError):
             raise PictureError(f"{file.path}: {error}; make the picture smaller") from None
         raise PictureError(
-            f"{file.path}: is no picture that can be read; give a JPEG, PNG, WebP, GIF, BMP or TIFF file"
+            f"{file.path}: is not a picture that can be read; give a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file"
         ) from None
     if header.format == "WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise _truncated(file, "full RIFF chunk")
     if header.format == "GIF" and b"\x3b" not in data[-16:]:
         raise _truncated(file, "trailer")
+    if header.format in ("HEIF", "AVIF") and _breaks_off(data):
+        raise _truncated(file, "full box")
     return header
+
+
+def _breaks_off(data: bytes) -> bool:
+    """Whether a file of boxes (ISO 14496-12, section 4.2), as HEIC and AVIF are, ends within one of those that a picture needs."""
+    at = 0
+    while at + 16 <= len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        if size == 1:  # a size of 64 bits follows
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if (
+            kind not in _BOXES or size < 8
+        ):  # what a camera appends is its own affair; size 0 goes to the end of the file
+            return False
+        at += size
+    return at > len(data)

@@ -5,7 +5,6 @@ predicting and flushed to the disk, so that what was computed survives a crash; 
 and nothing else, written at the end by rename. Every consumer reads either through `read_predictions`.
 """
 
-import fcntl
 import os
 import stat
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from dataset_builder.errors import AnomReasonError, OutputError
 from dataset_builder.fields import repair
+from dataset_builder.files.locks import hold
 from dataset_builder.files.records import Place, as_object, read_records
 from dataset_builder.files.strict_json import read_rows
 from dataset_builder.official import ImageNames, read_merged, write_annotations
@@ -144,7 +144,13 @@ class PredictionWriter:
         except OSError as error:
             raise self._cannot(error) from error
         self._refuse_devices()
-        self._lock()
+        # Two writers would mix their rows. A file of its own, because not every system lets a locked file be written.
+        try:
+            busy = f"{self.rows_path}: another process is writing it; wait for that one, or give another name"
+            self._lock = hold(self.rows_path.with_name(f".{self.rows_path.name}.lock"), busy)
+        except OutputError:
+            self._file.close()
+            raise
         try:
             if self.resume:
                 _cut_torn_line(self.rows_path)
@@ -153,28 +159,22 @@ class PredictionWriter:
                 self._file.truncate(0)
                 self.path.unlink(missing_ok=True)
         except AnomReasonError:
-            self._file.close()
+            self._close()
             raise
         except OSError as error:
-            self._file.close()
+            self._close()
             raise self._cannot(error) from error
         return self
+
+    def _close(self) -> None:
+        self._file.close()
+        self._lock.release()
 
     def _refuse_devices(self) -> None:
         """A pipe or a device may be read for ever, and keeps nothing."""
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             self._file.close()
             raise OutputError(f"{self.rows_path}: cannot be written (it is no regular file); give another name")
-
-    def _lock(self) -> None:
-        """Two writers would mix their rows; the lock goes with the process, however it ends."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise OutputError(
-                f"{self.rows_path}: another process is writing it; wait for that one, or give another name"
-            ) from None
 
     def append(self, *predictions: Prediction) -> None:
         """Append rows; they are on the disk when this returns. Several at once cost one flush.
@@ -194,10 +194,12 @@ class PredictionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._file:  # the lock is kept until both files are written
+        try:  # the lock is kept until both files are written
             if kind is None:
                 rows = _read_rows(self.rows_path) if self.done else {}
                 write_annotations(self.path, {image_id: row.anomalies for image_id, row in rows.items()})
+        finally:
+            self._close()
 
     def _cannot(self, error: OSError) -> OutputError:
         return OutputError(f"{self.rows_path}: cannot be written ({error.strerror}); make room there, then resume")

@@ -3,7 +3,6 @@
 The pictures are the first test scenes of three families, with the tuned model's answers as they are in demo/preds_tuned.jsonl.
 """
 
-import base64
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from chromium import LAUNCH, find_chromium  # noqa: E402
 
 from dataset_builder import severity  # noqa: E402
+from dataset_builder.data_url import data_url  # noqa: E402
 from dataset_builder.predictions import read_predictions  # noqa: E402
 from dataset_builder.scenes import read_scenes  # noqa: E402
 
@@ -45,7 +45,7 @@ def main() -> None:
             if row.image_id in predictions and [anomaly.family for anomaly in row.anomalies] == [family]
         )
         picture = (ROOT / "demo" / "scenes" / "images" / row.image_id).read_bytes()
-        source = "data:image/png;base64," + base64.b64encode(picture).decode()
+        source = data_url(picture, "image/png")
         cards.append((source, predictions[row.image_id].anomalies))
     page = jinja2.Environment(autoescape=True).from_string(_PAGE).render(cards=cards, severity=severity)
     with sync_playwright() as playwright:

@@ -1,7 +1,9 @@
 """The command that scores: `score`."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -11,9 +13,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+RESULTS = ("metrics.json", "matched_results.json", "report.html")
+"""The files that scoring writes; each further predictor has a `matched_results_NAME.json`."""
+
+
+class Handed(Protocol):
+    """What the `anomreason` command hands in as the context's object, because the metric imports nothing of its packages."""
+
+    owned: Any
+    """`dataset_builder.owned`: only files that were written by a command are replaced."""
+    require: Callable[..., None]
+    """`dataset_builder.extras.require`."""
+
 
 @app.command()
 def score(
+    context: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
@@ -38,11 +53,19 @@ def score(
     ] = "zero",
     rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Bootstrap seed.")] = 0,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace results there that anomreason did not write or somebody changed."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    handed: Handed = context.obj
+    handed.require("score", "metric")
     from .errors import OptionError
     from .evaluation import score_files, write_results
+    from .results import metrics
 
     if len(files) < 2:
         raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
@@ -50,8 +73,9 @@ def score(
         limits = [float(limit) for limit in thresholds.split(",")]
     except ValueError:
         raise OptionError(
-            f"--thresholds {thresholds!r}: is no list of numbers; write for example 0.7,0.8,0.9"
+            f"--thresholds {thresholds!r}: is not a list of numbers; write for example 0.7,0.8,0.9"
         ) from None
+    handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
     board = score_files(
         files[:-1],
         files[-1],
@@ -68,9 +92,14 @@ def score(
         bootstrap=bootstrap,
         seed=seed,
     )
-    _print_board(board)
-    for path in write_results(board, out):
-        typer.echo(path)
+    if as_json:
+        typer.echo(json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        _print_board(board)
+    with handed.owned.added(out, "score", overwrite=overwrite) as work:
+        names = [path.name for path in write_results(board, work)]
+    for name in names:
+        typer.echo(out / name, err=as_json)
 
 
 def _print_board(board: "Leaderboard") -> None:

@@ -47,10 +47,13 @@ over pictures. The configuration `deepfake` counts a picture's predictions only 
 """
 
 _CITATION = """
-@inproceedings{anomreason2026,
-  title  = {AnomReason},
-  note   = {arXiv:2510.10231},
-  year   = {2026},
+@inproceedings{tan2026semantic,
+  title     = {Semantic Visual Anomaly Detection and Reasoning in {AI}-Generated Images},
+  author    = {Tan, Chuangchuang and Ming, Xiang and Wang, Jinglu and Tao, Renshuai and Li, Bin and Wei, Yunchao and Zhao, Yao
+               and Lu, Yan},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2026},
+  url       = {https://arxiv.org/abs/2510.10231}
 }
 """
 

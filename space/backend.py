@@ -6,17 +6,15 @@ Closing the iterator stops the model: that is what Cancel does, and what happens
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
+from dataset_builder.boxes import rescaled
 from dataset_builder.schema import Anomaly
-from space.examination import Examination, Verdict
+from space.examination import Examination, VerdictAnswer
 from space.reading import Reading
-from space.uploads import Picture
+from space.uploads import Upload
 
-__all__ = ["SENT", "SILENT", "TIMEOUT", "Backend", "examine_text", "placed"]
-
-SENT = 1568
-"""Pixels of the longer side of a picture that is sent to a server."""
+__all__ = ["SILENT", "TIMEOUT", "Backend", "examine_text", "placed"]
 
 TIMEOUT = 120.0
 """Seconds without a word after which a server's model counts as dead."""
@@ -40,7 +38,7 @@ class Backend(Protocol):
     knows_scenes_alone: bool
     at_once: int
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
+    def examine(self, picture: Upload) -> Iterator[Examination]:
         """Looks at a picture; the last examination given is the answer. Raises nothing for a model that fails.
 
         The same examination is given again while nothing is new, so that whoever iterates can stop the model soon.
@@ -49,13 +47,13 @@ class Backend(Protocol):
 
 
 def examine_text(
-    picture: Picture, pieces: Iterator[str | Verdict], shown: tuple[int, int] | None = None
+    picture: Upload, pieces: Iterator[str | VerdictAnswer], shown: tuple[int, int] | None = None
 ) -> Iterator[Examination]:
     """An examination from the text that a model writes piece by piece.
 
     Args:
-        picture (`Picture`): what it looks at.
-        pieces (iterator of `str` or `Verdict`): the answer, and the verdict once it is known; one that ends without an error
+        picture (`Upload`): what it looks at.
+        pieces (iterator of `str` or `VerdictAnswer`): the answer, and the verdict once it is known; one that ends without an error
             is complete. `ConnectionError` says that the model died.
         shown (`tuple`, *optional*): width and height of the picture as the model saw it, in whose pixels its boxes are. Boxes
             without it are left out: nobody knows where they are.
@@ -91,15 +89,8 @@ def examine_text(
     yield replace(ended, anomalies=anomalies, seconds=seconds)
 
 
-def placed(anomaly: Anomaly, picture: Picture, shown: tuple[int, int] | None) -> Anomaly:
+def placed(anomaly: Anomaly, picture: Upload, shown: tuple[int, int] | None) -> Anomaly:
     """The anomaly with its box in pixels of the upright picture, or without a box."""
-    if anomaly.bbox is None:
-        return anomaly
     if shown is None:
         return anomaly.model_copy(update={"bbox": None})
-    ends: Any = picture.size
-    corners = [
-        round(min(max(corner, 0) * ends[at % 2] / shown[at % 2], ends[at % 2]), 1)
-        for at, corner in enumerate(anomaly.bbox)
-    ]
-    return anomaly.model_copy(update={"bbox": tuple(corners)})
+    return rescaled(anomaly, shown, picture.size)

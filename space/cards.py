@@ -1,6 +1,5 @@
 """An examination as HTML. Whatever a model or a visitor wrote appears as text, whatever it is."""
 
-import base64
 import json
 import re
 from pathlib import Path
@@ -9,10 +8,11 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from dataset_builder import severity
+from dataset_builder.data_url import data_url
 from dataset_builder.official import dump_annotations
 from dataset_builder.templates import environment
 from space.examination import Examination
-from space.uploads import Picture
+from space.uploads import Upload
 
 __all__ = ["boxes", "notice", "results", "share_card", "shown"]
 
@@ -53,13 +53,13 @@ def notice(problem: str, owner: str, retry: bool = True) -> str:
     return _PAGES.get_template("notice.html.jinja").render(problem=problem, owner=owner, retry=retry)
 
 
-def results(found: Examination, owner: str, picture: Picture | None = None, model: str = "") -> str:
+def results(found: Examination, owner: str, picture: Upload | None = None, model: str = "") -> str:
     """The cards of an examination, under way or ended.
 
     Args:
         found (`Examination`): what there is so far.
         owner (`str`): the element id of the picture that it belongs to, for its buttons.
-        picture (`Picture`, *optional*): makes downloads of an examination that has ended.
+        picture (`Upload`, *optional*): makes downloads of an examination that has ended.
         model (`str`): the model's name.
     """
     downloads = (
@@ -68,7 +68,7 @@ def results(found: Examination, owner: str, picture: Picture | None = None, mode
     return _PAGES.get_template("results.html.jinja").render(found=found, owner=owner, downloads=downloads, model=model)
 
 
-def boxes(found: Examination, picture: Picture) -> list[dict[str, Any]]:
+def boxes(found: Examination, picture: Upload) -> list[dict[str, Any]]:
     """Where the anomalies are, as numbers alone: left, top, width, height in per cent, and the card's number and colour."""
     width, height = picture.size
     placed = []
@@ -81,14 +81,14 @@ def boxes(found: Examination, picture: Picture) -> list[dict[str, Any]]:
     return placed
 
 
-def share_card(found: Examination, picture: Picture, model: str) -> str:
+def share_card(found: Examination, picture: Upload, model: str) -> str:
     """A page that stands alone: the picture, its boxes and the cards. It holds no script and fetches nothing."""
     return _PAGES.get_template("share.html.jinja").render(
         found=found, picture=picture.jpeg().uri, boxes=boxes(found, picture), model=model
     )
 
 
-def _downloads(found: Examination, picture: Picture, model: str) -> list[dict[str, str]]:
+def _downloads(found: Examination, picture: Upload, model: str) -> list[dict[str, str]]:
     stem = Path(found.image_id).stem or "picture"
     files = [
         ("Card", "A page to send to others", "html", "text/html", share_card(found, picture, model)),
@@ -106,7 +106,7 @@ def _downloads(found: Examination, picture: Picture, model: str) -> list[dict[st
             "label": label,
             "about": about,
             "name": f"{stem}.{ending}",
-            "address": f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode('utf-8', 'replace')).decode()}",
+            "address": data_url(text.encode("utf-8", "replace"), f"{kind};charset=utf-8"),
         }
         for label, about, ending, kind, text in files
     ]

@@ -9,10 +9,11 @@ from typing import Any
 from agent.client import Chat
 from agent.connection import connect
 from dataset_builder.prompts import PROMPTS, Task
-from space.backend import SENT, TIMEOUT, examine_text
-from space.examination import Examination, Verdict
+from dataset_builder.textform import parse_verdict
+from space.backend import TIMEOUT, examine_text
+from space.examination import Examination, VerdictAnswer
 from space.settings import Settings
-from space.uploads import Picture
+from space.uploads import Upload
 
 __all__ = ["Endpoint"]
 
@@ -34,11 +35,11 @@ class Endpoint:
         self._task: Task = "grounded" if boxes else "anomalies"
         self._base_url, self._model = base_url, model
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
-        sent = picture.jpeg(SENT)
+    def examine(self, picture: Upload) -> Iterator[Examination]:
+        sent = picture.sent()
         yield from examine_text(picture, self._pieces(sent.uri), sent.size)
 
-    def _pieces(self, image: str) -> Iterator[str | Verdict]:
+    def _pieces(self, image: str) -> Iterator[str | VerdictAnswer]:
         # A connection per picture, closed at its end: that hangs up on a model that is still writing.
         with asyncio.Runner() as runner:
             server = connect(self._model, self._base_url, Settings.key(self._base_url))
@@ -61,18 +62,20 @@ class Endpoint:
         finally:
             runner.run(pieces.aclose())
 
-    def _verdict(self, chat: Chat, runner: asyncio.Runner, image: str) -> Verdict | None:
+    def _verdict(self, chat: Chat, runner: asyncio.Runner, image: str) -> VerdictAnswer | None:
         """Whether it takes the picture for generated; with a probability if the endpoint tells probabilities."""
         body = {"model": self._model, "messages": _messages("verdict", image), "max_tokens": 2, "temperature": 0}
         asked = chat.server.complete({**body, "logprobs": True, "top_logprobs": 10})
         try:
             choice = json.loads(runner.run(asked).text)["choices"][0]
-            said = (choice["message"]["content"] or "").strip().lower()
+            label = parse_verdict(choice["message"]["content"] or "")
         except Exception:
             return None
-        if not said.startswith(("yes", "no")):
+        if label is None:
             return None
-        return {"label": "fake" if said.startswith("yes") else "real", "p_fake": _probability(choice)}
+        p_fake = _probability(choice)
+        # Where there is a probability the label follows from it, as `trainer.verdict` has it.
+        return {"label": label if p_fake is None else "fake" if p_fake >= 0.5 else "real", "p_fake": p_fake}
 
 
 def _messages(task: Task, image: str) -> list[dict[str, Any]]:
@@ -94,6 +97,6 @@ def _probability(choice: dict[str, Any]) -> float | None:
             if word in masses:
                 masses[word] += math.exp(token["logprob"])
         total = masses["yes"] + masses["no"]
-        return round(masses["yes"] / total, 3) if total > 0 else None
+        return round(masses["yes"] / total, 6) if total > 0 else None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None

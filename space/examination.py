@@ -5,12 +5,12 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from dataset_builder.schema import Anomaly
 
-__all__ = ["Answer", "Examination", "Step", "Verdict"]
+__all__ = ["Answer", "Examination", "Step", "VerdictAnswer"]
 
 Status = Literal["waiting", "looking", "anomalies", "none", "partial", "failed"]
 
 
-class Verdict(TypedDict):
+class VerdictAnswer(TypedDict):
     """Whether a picture was generated. `p_fake` is the model's probability, 0..1, or `None` where it gives none."""
 
     label: Literal["real", "fake"]
@@ -22,7 +22,7 @@ class Answer(TypedDict):
 
     image_id: str
     status: str
-    verdict: Verdict | None
+    verdict: VerdictAnswer | None
     anomalies: list[dict[str, Any]]
 
 
@@ -42,7 +42,7 @@ class Examination:
         image_id (`str`): the picture's file name.
         status (`str`): `waiting`, `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost) or `failed`.
         anomalies (`list[Anomaly]`): complete so far; boxes in pixels of the upright picture.
-        verdict (`Verdict`, *optional*): where the model can give one.
+        verdict (`VerdictAnswer`, *optional*): where the model can give one.
         before (`int`): how many others are served first, while `waiting`.
         steps (`tuple[Step]`): how far it is, for models that ask themselves many questions.
         problem (`str`): one sentence for a person: what was lost, or why there is no answer.
@@ -52,7 +52,7 @@ class Examination:
     image_id: str
     status: Status = "looking"
     anomalies: list[Anomaly] = field(default_factory=list)
-    verdict: Verdict | None = None
+    verdict: VerdictAnswer | None = None
     before: int = 0
     steps: tuple[Step, ...] = ()
     problem: str = ""

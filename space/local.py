@@ -18,9 +18,10 @@ import torch
 
 from dataset_builder.prompts import Task, chat
 from space.backend import examine_text
-from space.examination import Examination, Verdict
-from space.uploads import Picture
+from space.examination import Examination, VerdictAnswer
+from space.uploads import Upload
 from trainer.loading import TINY, first_line, load, resolve
+from trainer.verdict import judge
 
 __all__ = ["Local", "Weights", "open_local"]
 
@@ -106,7 +107,7 @@ class Local:
         self._processor = weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
+    def examine(self, picture: Upload) -> Iterator[Examination]:
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)
             shown = next(pieces)
@@ -149,20 +150,16 @@ class Local:
             finally:
                 stop.set()
                 thread.join()
-            if not self.knows_scenes_alone:
-                yield self._verdict(model, image)
+            if not self.knows_scenes_alone and (verdict := self._verdict(model, image)):
+                yield verdict
 
     def _inputs(self, task: Task, image: Any) -> Any:
         prompt = self._processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
         return self._processor(images=[image], text=[prompt], return_tensors="pt").to(self._weights.model.device)
 
-    @torch.inference_mode()
-    def _verdict(self, model: Any, image: Any) -> Verdict:
-        """The probability of Yes against No as the first token of the answer to the verdict's question."""
-        logits = model(**self._inputs("verdict", image)).logits[0, -1].float()
-        yes, no = (self._processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No"))
-        p_fake = torch.softmax(logits[[yes, no]], dim=0)[0].item()
-        return {"label": "fake" if p_fake >= 0.5 else "real", "p_fake": round(p_fake, 3)}
+    def _verdict(self, model: Any, image: Any) -> VerdictAnswer | None:
+        (judgement,) = judge(model, self._processor, self._inputs("verdict", image))
+        return None if judgement.label is None else {"label": judgement.label, "p_fake": judgement.p_fake}
 
 
 class _Pieces:

@@ -1,7 +1,6 @@
 """The page: Examine, Compare and Review, and the API and MCP tool behind it."""
 
 import asyncio
-import base64
 import contextvars
 import threading
 from collections.abc import AsyncIterator
@@ -10,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from dataset_builder import severity
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
+from dataset_builder.pictures import FORMATS, SUFFIXES
 from dataset_builder.templates import environment
 from space.backend import SILENT, Backend
 from space.backends import Backends
@@ -20,7 +22,7 @@ from space.cards import boxes, notice, results
 from space.door import Page
 from space.examination import Examination
 from space.line import BEAT, Full, Line
-from space.uploads import MAX_BYTES, Picture, take_upload
+from space.uploads import MAX_BYTES, Upload, take_upload
 
 __all__ = ["build_page"]
 
@@ -208,14 +210,18 @@ def _api(backends: Backends, uploads: Path, line: Line) -> None:
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 
 
-_IMAGE = f"The picture as a data: address (data:image/png;base64,…): PNG, JPEG, WebP or HEIC, at most {MAX_BYTES // 2**20} MB."
+_IMAGE = (
+    "The picture as a data: address (data:image/png;base64,…): PNG, JPEG, WebP, HEIC or AVIF, "
+    f"at most {MAX_BYTES // 2**20} MB."
+)
+_ACCEPTED = ",".join([*(Image.MIME[form] for form in FORMATS), *SUFFIXES])
 _ANSWER = (
     "image_id, status (anomalies, none or partial), verdict (label and p_fake, or null) and anomalies, a list of name, phenomenon, "
     "reasoning, severity (0 completely irrational to 100 completely realistic: low is severe) and bbox (x0, y0, x1, y1, or null)"
 )
 
 
-async def _take(file: Any, uploads: Path) -> Picture:
+async def _take(file: Any, uploads: Path) -> Upload:
     return await asyncio.to_thread(take_upload, file, uploads)
 
 
@@ -223,7 +229,7 @@ def _why(refused: PictureError | Full) -> str:
     return str(refused) if isinstance(refused, PictureError) else CROWDED
 
 
-async def _steps(backend: Backend, picture: Picture) -> AsyncIterator[Examination]:
+async def _steps(backend: Backend, picture: Upload) -> AsyncIterator[Examination]:
     """An examination's steps from a thread of its own, the last again every `BEAT`. Leaving the loop soon stops the model."""
     loop, steps = asyncio.get_running_loop(), asyncio.Queue[Examination | None]()
     left = threading.Event()
@@ -266,13 +272,13 @@ def _picture(owner: str, verb: str, thorough: bool) -> Any:
         {
             "name": path.name,
             "about": about,
-            "source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}",
+            "source": data_url(path.read_bytes(), "image/png"),
         }
         for name, about in _SCENES.items()
         if (path := _HERE / "examples" / f"{name}.png").is_file()
     ]
     template = _TEMPLATES.get_template("picture.html.jinja").render(
-        owner=owner, verb=verb, thorough=thorough, scenes=scenes, limit=MAX_BYTES
+        owner=owner, verb=verb, thorough=thorough, scenes=scenes, limit=MAX_BYTES, accepted=_ACCEPTED
     )
     script = (_HERE / "picture.js").read_text(encoding="utf-8")
     return gr.HTML(
@@ -288,7 +294,7 @@ def _picture(owner: str, verb: str, thorough: bool) -> Any:
     )
 
 
-def _state(state: str, picture: Picture | None = None, placed: list[dict[str, Any]] | None = None) -> Any:
+def _state(state: str, picture: Upload | None = None, placed: list[dict[str, Any]] | None = None) -> Any:
     preview = picture.jpeg().uri if picture is not None and not picture.browsers_show else ""
     return gr.update(state=state, boxes=placed or [], preview=preview)
 
@@ -299,7 +305,7 @@ def _refused(refused: PictureError | Full, owner: str, panes: int) -> list[Any]:
     return [_state("ended" if retry else "refused"), *([notice(_why(refused), owner, retry)] * panes)]
 
 
-def _seen(found: Examination, picture: Picture) -> Any:
+def _seen(found: Examination, picture: Upload) -> Any:
     return _state("ended" if found.ended else "looking", picture, boxes(found, picture))
 
 

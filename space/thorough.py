@@ -11,10 +11,10 @@ from agent.connection import connect
 from agent.plans import Annotation
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.schema import Anomaly
-from space.backend import SENT, SILENT, TIMEOUT, placed
+from space.backend import SILENT, TIMEOUT, placed
 from space.examination import Examination, Step
 from space.settings import Settings
-from space.uploads import Picture
+from space.uploads import Upload
 
 __all__ = ["Thorough"]
 
@@ -46,13 +46,13 @@ class Thorough:
         self.name = f"{model.rsplit('/', 1)[-1]}, thorough"
         self._base_url, self._model = base_url, model
 
-    def examine(self, picture: Picture) -> Iterator[Examination]:
+    def examine(self, picture: Upload) -> Iterator[Examination]:
         started = time.monotonic()
         told: queue.Queue[tuple[str, bool] | None] = queue.Queue()
         progress = _Progress()
         yield Examination(picture.image_id, steps=progress.steps())
         server = connect(self._model, self._base_url, Settings.key(self._base_url))
-        sent = picture.jpeg(SENT)
+        sent = picture.sent()
         with AnomAgent(server=server, model=self._model, concurrency=8, timeout=TIMEOUT) as agent:
             annotating = agent.begin(sent.data, picture.image_id, lambda stage, ended: told.put((stage, ended)))
             annotating.add_done_callback(lambda _: told.put(None))
@@ -90,7 +90,7 @@ class _Progress:
         return tuple(Step(label, self._answered[label], self._asked[label]) for label in _STEPS)
 
 
-def _ended(annotation: Annotation, picture: Picture, shown: tuple[int, int], seconds: float) -> Examination:
+def _ended(annotation: Annotation, picture: Upload, shown: tuple[int, int], seconds: float) -> Examination:
     fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
     anomalies = [
         placed(Anomaly(**candidate.model_dump(include=fields)), picture, shown) for candidate in annotation.anomalies

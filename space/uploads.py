@@ -3,7 +3,6 @@
 A file is deleted as soon as it has been read; what goes on from here are pixels.
 """
 
-import base64
 import io
 import os
 import warnings
@@ -14,55 +13,61 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
-from dataset_builder.picture_header import FORMATS
-from dataset_builder.pictures import upright
+from dataset_builder.pictures import FORMATS, MAX_PIXELS, SHOWN_BY_BROWSERS, encode, prepare
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Encoded", "Picture", "read_picture", "take_upload"]
+__all__ = ["MAX_BYTES", "Encoded", "Upload", "read_picture", "take_upload"]
 
 MAX_BYTES = 20 * 2**20
-MAX_PIXELS = 50_000_000
-_SHOWN = 2048  # pixels of the longer side that models and readers get; more only costs time
 
 
 class Encoded(NamedTuple):
-    """A JPEG file, and its width and height."""
+    """A picture file, its media type, and its width and height."""
 
     data: bytes
+    kind: str
     size: tuple[int, int]
 
     @property
     def uri(self) -> str:
         """The file as a data URI."""
-        return "data:image/jpeg;base64," + base64.b64encode(self.data).decode()
+        return data_url(self.data, self.kind)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture taken in.
+class Upload:
+    """A picture taken in, as `dataset_builder.pictures.prepare` gives it.
 
     Attributes:
         image_id (`str`): the file's name, without its folders.
-        image (`PIL.Image.Image`): upright, RGB, its longer side at most 2,048 pixels.
+        image (`PIL.Image.Image`): upright, RGB, its longer side at most 2,048 pixels; what a model is shown.
         size (`tuple`): width and height of the upright picture as it came; boxes are in its pixels.
-        browsers_show (`bool`): whether a browser can show the file itself.
+        form (`str`): the file's format, by Pillow's name.
     """
 
     image_id: str
     image: Image.Image
     size: tuple[int, int]
-    browsers_show: bool = True
+    form: str
 
-    def jpeg(self, longest: int = 1024) -> "Encoded":
-        """The picture with a longer side of at most so many pixels: pixels alone, no EXIF, no colour profile, no comment."""
+    @property
+    def browsers_show(self) -> bool:
+        """Whether a browser can show the file itself."""
+        return self.form in SHOWN_BY_BROWSERS
+
+    def sent(self) -> Encoded:
+        """The picture as a model behind a server is sent it: pixels alone, no EXIF, no colour profile, no comment."""
+        return Encoded(*encode(self.image, lossless=self.form == "PNG"), self.image.size)
+
+    def jpeg(self, longest: int = 1024) -> Encoded:
+        """The picture for a page, its longer side at most so many pixels; pixels alone too."""
         small = self.image.copy()
         small.thumbnail((longest, longest))
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=88)
-        return Encoded(out.getvalue(), small.size)
+        return Encoded(*encode(small, quality=88), small.size)
 
 
-def take_upload(file: Any, folder: Path) -> Picture:
+def take_upload(file: Any, folder: Path) -> Upload:
     """The picture of an upload; its file is deleted, readable or not.
 
     Args:
@@ -90,7 +95,7 @@ def take_upload(file: Any, folder: Path) -> Picture:
     return read_picture(data, given if isinstance(given, str) and given else place.name)
 
 
-def read_picture(data: bytes, name: str) -> Picture:
+def read_picture(data: bytes, name: str) -> Upload:
     """Decode a picture file within the limits.
 
     Raises:
@@ -102,11 +107,11 @@ def read_picture(data: bytes, name: str) -> Picture:
     if not data:
         raise PictureError("This file is empty; please send it again.")
     if b"<svg" in data[:1000].lower():
-        raise PictureError("This is an SVG drawing; please send a PNG, JPEG, WebP or HEIC picture.")
+        raise PictureError("This is an SVG drawing; please send a PNG, JPEG, WebP, HEIC or AVIF picture.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MAX_PIXELS is the limit; a damaged EXIF block is no damage to the picture
-            with Image.open(io.BytesIO(data), formats=[*FORMATS, "HEIF"]) as opened:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
                 width, height = opened.size
                 if width * height > MAX_PIXELS:
                     raise PictureError(
@@ -115,16 +120,14 @@ def read_picture(data: bytes, name: str) -> Picture:
                     )
                 if min(width, height) < 16:
                     raise PictureError("This picture is too small to show anything; please send a larger one.")
-                if opened.format == "JPEG" and max(opened.size) > 2 * _SHOWN:
-                    opened.draft(
-                        "RGB", (_SHOWN, _SHOWN)
-                    )  # decodes at half or a quarter of the size, in that much less time
-                shown = opened.format in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-                image = upright(opened, image_id)
+                image, size = prepare(opened, image_id)
+                return Upload(image_id, image, size, opened.format or "")
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError("This is no picture that can be read; please send a PNG, JPEG, WebP or HEIC file.") from None
+        raise PictureError(
+            "This is not a picture that can be read; please send a PNG, JPEG, WebP, HEIC or AVIF file."
+        ) from None
     except Image.DecompressionBombError:
         limit = f"{MAX_PIXELS // 10**6} million pixels"
         raise PictureError(
@@ -133,9 +136,3 @@ def read_picture(data: bytes, name: str) -> Picture:
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception:
         raise PictureError("This picture is damaged or cut off; please send it again.") from None
-    turned = (image.width > image.height) != (width > height) and image.width != image.height
-    size = (height, width) if turned else (width, height)
-    image.thumbnail((_SHOWN, _SHOWN))
-    clean = Image.new("RGB", image.size)  # pixels alone: Pillow would hand the file's EXIF on
-    clean.paste(image)
-    return Picture(image_id, clean, size, shown)

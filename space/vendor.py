@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataset_builder import atomic
+from dataset_builder import owned
 
 __all__ = ["vendor"]
 
@@ -17,7 +17,7 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
     weights.
 
     Args:
-        out (`Path`): the folder; whole or not there at all, and replaced if it is there.
+        out (`Path`): the folder; new, or written by this before.
         repo_id (`str`, *optional*): takes the place of `ORG/anomreason-demo` in the card, its organisation that of `ORG`.
 
     Returns:
@@ -26,7 +26,7 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
     Raises:
         OutputError: if it cannot be written.
     """
-    with atomic.new_directory(out) as work:
+    with owned.replaced(out, "publish") as work:
         for name in _ROOT_FILES:
             text = (_HERE / name).read_text(encoding="utf-8")
             if repo_id and name == "README.md":

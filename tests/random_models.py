@@ -10,17 +10,22 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
 )
 
 from trainer.loading import TINY
 
-__all__ = ["RANDOM"]
+__all__ = ["RANDOM", "qwen3_vl_moe"]
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 TEXT = {
@@ -69,6 +74,31 @@ def qwen2_5_vl(out: Path) -> Path:
     return out
 
 
+def qwen2_vl(out: Path) -> Path:
+    """Qwen2-VL: no windows in the vision tower, whose layers have other names."""
+    tokenizer, inner, outer = _tokens()
+    rope = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
+    vision = {"depth": 2, "embed_dim": 32, "mlp_ratio": 2, "num_heads": 2, "hidden_size": 64, "patch_size": 14}
+    torch.manual_seed(0)
+    model = Qwen2VLForConditionalGeneration(
+        Qwen2VLConfig(
+            text_config=TEXT | inner | {"rope_parameters": rope},
+            vision_config=vision,
+            tie_word_embeddings=False,
+            **outer,
+        )
+    )
+    processor = Qwen2VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=14),
+        video_processor=Qwen2VLVideoProcessor(patch_size=14),
+        tokenizer=tokenizer,
+        chat_template=(TEMPLATES / "qwen2_5_vl.jinja").read_text(),
+    )
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    return out
+
+
 def qwen3_vl(out: Path) -> Path:
     """Qwen3-VL: patches of 16 pixels, and features of several vision layers fed to the language model."""
     tokenizer, inner, outer = _tokens()
@@ -95,4 +125,36 @@ def qwen3_vl(out: Path) -> Path:
     return out
 
 
-RANDOM: dict[str, Callable[[Path], Path]] = {"qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl}
+def qwen3_vl_moe(out: Path) -> Path:
+    """Qwen3-VL-MoE: as Qwen3-VL, but each layer has four experts, which are tensors of their own."""
+    tokenizer, inner, outer = _tokens()
+    rope = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True}
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48}
+    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64}
+    vision |= {"patch_size": 16, "deepstack_visual_indexes": [0], "num_position_embeddings": 64}
+    torch.manual_seed(0)
+    model = Qwen3VLMoeForConditionalGeneration(
+        Qwen3VLMoeConfig(
+            text_config=TEXT | inner | experts | {"rope_parameters": rope},
+            vision_config=vision,
+            tie_word_embeddings=False,
+            **outer,
+        )
+    )
+    processor = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=16),
+        video_processor=Qwen3VLVideoProcessor(patch_size=16),
+        tokenizer=tokenizer,
+        chat_template=(TEMPLATES / "qwen3_vl.jinja").read_text(),
+    )
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    return out
+
+
+RANDOM: dict[str, Callable[[Path], Path]] = {
+    "qwen2_vl": qwen2_vl,
+    "qwen2_5_vl": qwen2_5_vl,
+    "qwen3_vl": qwen3_vl,
+}
+"""The families that are trained."""

@@ -17,10 +17,12 @@ from dataset_builder.contestants import Contestant, Limits
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import pair, read_scenes, write_scenes
+from dataset_builder.stored import StoredPictures
 from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
 from trainer.evaluation.audit_answers import Shown, local_reviewer, review
 from trainer.evaluation.audit_plan import read_plan
+from trainer.loading import TINY
 
 COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
 
@@ -147,7 +149,7 @@ def test_an_audit_that_was_stopped_shows_nothing_again(tmp_path: Path) -> None:
             raise Killed
         return pair(0, int(image_id[:2]))[0].png()
 
-    source = Shown("odd", names, content, tmp_path / "odd.json", Limits())
+    source = Shown("odd", StoredPictures(names, content), tmp_path / "odd.json", Limits())
     with pytest.raises(Killed):
         local_reviewer(Contestant(model="tiny"), Steps(1))(source)
     with (tmp_path / "odd.jsonl").open("a") as rows:
@@ -246,7 +248,7 @@ def test_rows_of_a_dataset_are_generators(dataset: Path, tmp_path: Path) -> None
     audit = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert {row["name"]: row["pictures"] for row in audit["generators"]} == counts
     assert audit["ranking"][0][0] == "real"
-    path.write_text(json.dumps(plan | {"reviewer": {"model": "another"}}))
+    path.write_text(json.dumps(plan | {"reviewer": {"model": str(TINY)}}))
     done = run(path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "answers of another model" in done.stderr
@@ -270,7 +272,7 @@ def read_and_review(path: Path) -> None:
         ("generators: {a: {annotations: {x: [1]}}}", "generators.a.annotations.x: [1]: is no text"),
         ("generators: {a: 3}", "generators.a: 3: is no mapping"),
         ("generators: {a: {annotations: missing.json}}", "missing.json"),
-        ("generators: {a: {images: missing}}", "missing: is no directory"),
+        ("generators: {a: {images: missing}}", "missing: is not a directory"),
         ("generators: {a: {images: x}}\nreviewer: {plan: hasty}", "reviewer.plan: \"hasty\": input should be 'direct'"),
         ("generators: {a: {images: x}}\nreviewer: {plan: paper}", "reviewer: an endpoint needs model"),
         ("generators: {a: {images: x}}\nreviewer: {predictions: p.json}", "give them as annotations of each generator"),

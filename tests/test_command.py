@@ -54,7 +54,8 @@ def test_a_missing_or_broken_picture_is_one_sentence_and_exit_code_2(tmp_path: P
         (tmp_path / name).write_bytes(content)
         assert_refused(run("examine", tmp_path / name), name, "give")
     assert_refused(run("examine", tmp_path / "missing.png"), "missing.png", "no such file")
-    assert_refused(run("examine", tmp_path), "is a directory")
+    (tmp_path / "folder").mkdir()
+    assert_refused(run("examine", tmp_path / "folder"), "folder", "holds no pictures")
 
 
 def test_examine_tells_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The README's snippets run as they stand."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -9,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.scenes import pair
+from anomreason import app
+from dataset_builder.command_line import run
+from dataset_builder.official import write_annotations
+from dataset_builder.scenes import pair, read_scenes
+from dataset_builder.sources.opening import split_of
+from metric_semap.errors import SemapError
+from tests.adapters import make_adapter
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -63,3 +71,62 @@ def test_every_command_it_shows_exists() -> None:
     shown = set(re.findall(r"^anomreason ([a-z]+)", README, re.MULTILINE))
     assert shown
     assert shown <= set(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def demo(dataset: Path, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the files that `make demo` leaves and the README's YAML files name."""
+    place = tmp_path_factory.mktemp("demo")
+    (place / "anomreason").symlink_to(dataset)
+    shutil.copytree(scenes, place / "demo" / "scenes")
+    make_adapter(place / "demo" / "adapter")
+    truth = {row.image_id: row.anomalies for row in read_scenes(scenes) if split_of(row) == "test"}
+    for name in ("truth.json", "preds_base.json", "preds_tuned.json"):
+        write_annotations(place / "demo" / name, truth)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [("benchmark", ["leaderboard.json", "leaderboard.html"]), ("audit", ["audit.json", "audit.html"])],
+)
+def test_its_yaml_files_run_as_printed(
+    command: str, files: list[str], demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench.yaml` and `generators.yaml`, offline, beside what `make demo` leaves; the result as JSON on stdout."""
+    name = {"benchmark": "bench.yaml", "audit": "generators.yaml"}[command]
+    (text,) = re.findall(rf"```yaml\n(# {name}.*?)```", README, re.DOTALL)
+    (demo / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(demo)
+    assert run(app, [command, name, "--json"], (SemapError,)) == 0
+    captured = capsys.readouterr()
+    assert isinstance(json.loads(captured.out), dict)
+    assert all((demo / command / file).is_file() for file in files)
+    # Again, over its own files; and not over one that somebody changed.
+    assert run(app, [command, name], (SemapError,)) == 0
+    (demo / command / files[0]).write_text("{}")
+    assert run(app, [command, name], (SemapError,)) == 2
+    assert "was changed since anomreason wrote it" in capsys.readouterr().err
+
+
+def test_a_benchmark_lists_all_that_is_missing_before_it_begins(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dataset, an adapter, a prediction file, an encoder and an endpoint that are not there: one message, nothing predicted."""
+    lines = [
+        "dataset: nowhere",
+        "encoder: no-such-encoder",
+        "models:",
+        "  tiny: {model: tiny}",
+        "  adapted: {model: tiny, adapter: demo/nothing}",
+        "  theirs: {predictions: nothing.json}",
+        "  served: {model: gone, base_url: 'http://127.0.0.1:9/v1'}",
+    ]
+    (demo / "missing.yaml").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(demo)
+    assert run(app, ["benchmark", "missing.yaml", "--out", "never"], (SemapError,)) == 2
+    said = capsys.readouterr().err
+    assert "because of 5 problems" in said
+    for word in ("nowhere", "no-such-encoder", "demo/nothing", "nothing.json", "127.0.0.1:9"):
+        assert word in said
+    assert not (demo / "never").exists()

@@ -9,17 +9,18 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from PIL import Image
 
+from dataset_builder.boxes import rescaled
 from dataset_builder.errors import UnavailableError
-from dataset_builder.pictures import upright
+from dataset_builder.pictures import Prepared, prepare
 from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
-from dataset_builder.schema import Anomaly
-from trainer.decoding import ends, generate
-from trainer.verdict import Verdict, judge
+from trainer.decoding import decoder, ends
+from trainer.verdict import Judgement, judge
 
-__all__ = ["MAX_NEW_TOKENS", "predict"]
+__all__ = ["MAX_NEW_TOKENS", "Predictor", "predict"]
 
 MAX_NEW_TOKENS = 1024
+"""The longest answer, in tokens, unless told otherwise. A list of ten anomalies takes about 900."""
 
 
 def predict(
@@ -28,43 +29,65 @@ def predict(
     processor: Any,
     task: Asked = "anomalies",
     batch_size: int = 16,
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> Iterator[Prediction]:
     """Predict the anomalies of each picture, greedily.
 
     Args:
         pictures (iterable of `(image_id, PIL.Image.Image)`): read as they are needed, a batch at a time.
-        model, processor: as `trainer.loading.load` returns them; the processor pads on the left.
-        task (`str`, defaults to `"anomalies"`): `grounded` asks for a box to each anomaly as well; `verdict` asks whether the
-            picture was generated, and for no anomalies; `both` asks for the verdict and then the anomalies.
+        model, processor, task, max_new_tokens: as in `Predictor`.
         batch_size (`int`, defaults to 16): pictures answered at once.
 
     Yields:
-        A `Prediction` a picture, in order; one whose answer cannot be read has the status `failed`. `seconds` is the batch's time
-        divided by its pictures.
+        A `Prediction` per picture, in order.
 
     Raises:
         UnavailableError: if memory does not suffice for a batch.
     """
     pending = iter(pictures)
-    while batch := [(image_id, upright(image, image_id)) for image_id, image in islice(pending, batch_size)]:
+    answer = Predictor(model, processor, task, max_new_tokens)
+    while batch := list(islice(pending, batch_size)):
+        yield from answer(batch)
+
+
+class Predictor:
+    """Answers batches of pictures. One that is used for many batches keeps what it prepared for the first.
+
+    Args:
+        model, processor: as `trainer.loading.load` returns them; the processor pads on the left.
+        task (`str`, defaults to `"anomalies"`): `grounded` asks for a box to each anomaly as well; `verdict` asks whether the
+            picture was generated, and for no anomalies; `both` asks for the verdict and then the anomalies.
+        max_new_tokens (`int`, defaults to 1,024): the longest answer; a longer one is cut and has `finish_reason` "length".
+    """
+
+    def __init__(
+        self, model: Any, processor: Any, task: Asked = "anomalies", max_new_tokens: int = MAX_NEW_TOKENS
+    ) -> None:
+        self.model, self.processor, self.task, self.max_new_tokens = model, processor, task, max_new_tokens
+        self._decode = decoder(model)
+
+    def __call__(self, pictures: Sequence[tuple[str, Image.Image]]) -> list[Prediction]:
+        """The predictions for one batch; one whose answer cannot be read has the status `failed`.
+
+        `seconds` is the batch's time divided by its pictures.
+
+        Raises:
+            UnavailableError: if memory does not suffice for the batch.
+        """
+        batch = [(image_id, prepare(image, image_id)) for image_id, image in pictures]
+        if not batch:
+            return []
         try:
-            yield from _predict_batch(batch, model, processor, task)
+            return self._verdicts(batch) if self.task == "verdict" else self._anomalies(batch)
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, RuntimeError) and not should_reduce_batch_size(error):
                 raise
-            mend = "give a smaller one" if len(batch) > 1 else "give a smaller model or fewer pixels"
-            raise UnavailableError(f"--batch-size {len(batch)}: out of memory; {mend}") from None
+            fix = "give a smaller one" if len(batch) > 1 else "give a smaller model or fewer pixels"
+            raise UnavailableError(f"--batch-size {len(batch)}: out of memory; {fix}") from None
 
-
-def _predict_batch(
-    batch: Sequence[tuple[str, Image.Image]], model: Any, processor: Any, task: Asked
-) -> list[Prediction]:
-    started = time.monotonic()
-    images = [image for _, image in batch]
-    verdicts = [Verdict(None, None, "")] * len(batch)
-    if "verdict" in TASKS[task]:
-        verdicts = judge(model, processor, _inputs(images, model, processor, "verdict"))
-    if task == "verdict":
+    def _verdicts(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
+        started = time.monotonic()
+        verdicts = self._judge([picture.image for _, picture in batch])
         seconds = round((time.monotonic() - started) / len(batch), 3)
         return [
             Prediction(
@@ -77,42 +100,38 @@ def _predict_batch(
             )
             for (image_id, _), verdict in zip(batch, verdicts, strict=True)
         ]
-    inputs = _inputs(images, model, processor, "grounded" if task == "grounded" else "anomalies")
-    with torch.inference_mode():
-        answers = generate(model, inputs, MAX_NEW_TOKENS)
-    seconds, stops = round((time.monotonic() - started) / len(batch), 3), set(ends(model))
-    side = processor.image_processor.patch_size
-    shown = [(grid[2] * side, grid[1] * side) for grid in inputs["image_grid_thw"].tolist()]
-    predictions = []
-    for (image_id, image), tokens, verdict, size in zip(batch, answers, verdicts, shown, strict=True):
-        ended = bool(tokens) and tokens[-1] in stops
-        prediction = Prediction.from_answer(
-            image_id,
-            processor.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True),
-            label=verdict.label,
-            p_fake=verdict.p_fake,
-            finish_reason="stop" if ended else "length",
-            seconds=seconds,
-            tokens=len(tokens),
-        )
-        if any(anomaly.bbox for anomaly in prediction.anomalies):
-            anomalies = [_to_picture(anomaly, image, *size) for anomaly in prediction.anomalies]
-            prediction = prediction.model_copy(update={"anomalies": anomalies})
-        predictions.append(prediction)
-    return predictions
 
+    def _judge(self, images: list[Image.Image]) -> list[Judgement]:
+        return judge(self.model, self.processor, self._inputs(images, "verdict"))
 
-def _inputs(images: list[Image.Image], model: Any, processor: Any, task: Task) -> Any:
-    prompt = processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
-    inputs = processor(images=images, text=[prompt] * len(images), padding=True, return_tensors="pt")
-    return inputs.to(model.device)
+    def _anomalies(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
+        started = time.monotonic()
+        images = [picture.image for _, picture in batch]
+        asked = self._judge(images) if "verdict" in TASKS[self.task] else [Judgement(None, None, "")] * len(batch)
+        inputs = self._inputs(images, "grounded" if self.task == "grounded" else "anomalies")
+        with torch.inference_mode():
+            answers = self._decode(inputs, self.max_new_tokens)
+        seconds, stops = round((time.monotonic() - started) / len(batch), 3), set(ends(self.model))
+        side = self.processor.image_processor.patch_size
+        shown = [(grid[2] * side, grid[1] * side) for grid in inputs["image_grid_thw"].tolist()]
+        predictions = []
+        for (image_id, picture), tokens, verdict, shown_size in zip(batch, answers, asked, shown, strict=True):
+            ended = bool(tokens) and tokens[-1] in stops
+            prediction = Prediction.from_answer(
+                image_id,
+                self.processor.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True),
+                label=verdict.label,
+                p_fake=verdict.p_fake,
+                finish_reason="stop" if ended else "length",
+                seconds=seconds,
+                tokens=len(tokens),
+            )
+            # The model gives boxes in the pixels it was shown.
+            anomalies = [rescaled(anomaly, shown_size, picture.size) for anomaly in prediction.anomalies]
+            predictions.append(prediction.model_copy(update={"anomalies": anomalies}))
+        return predictions
 
-
-def _to_picture(anomaly: Anomaly, image: Image.Image, width: int, height: int) -> Anomaly:
-    """The model gives boxes in the pixels it was shown, `width` × `height`; bring them to the picture's own."""
-    if anomaly.bbox is None:
-        return anomaly
-    x, y = image.width / width, image.height / height
-    x0, y0, x1, y1 = anomaly.bbox
-    box = (min(x0 * x, image.width), min(y0 * y, image.height), min(x1 * x, image.width), min(y1 * y, image.height))
-    return anomaly.model_copy(update={"bbox": tuple(round(corner, 1) for corner in box)})
+    def _inputs(self, images: list[Image.Image], task: Task) -> Any:
+        prompt = self.processor.apply_chat_template(chat(task), tokenize=False, add_generation_prompt=True)
+        inputs = self.processor(images=images, text=[prompt] * len(images), padding=True, return_tensors="pt")
+        return inputs.to(self.model.device)

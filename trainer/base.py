@@ -11,8 +11,9 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 from dataset_builder.errors import InputError, UnavailableError
 from trainer import loading
 from trainer.examples import DataArguments
+from trainer.tower import prepare_tower
 
-__all__ = ["LORA_MODULES", "load_base", "lora_config", "refuse_stray_parameters"]
+__all__ = ["LORA_MODULES", "budgeted_processor", "load_base", "lora_config", "refuse_stray_parameters"]
 
 LORA_MODULES = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """A full-match regex: bare names such as `gate_proj` would also hit the vision tower."""
@@ -21,19 +22,28 @@ KEPT_WHOLE = ["model.visual", "lm_head"]
 """What is not quantized: the vision tower stays as it is, and TRL's loss reads the head's weights directly."""
 
 
-def load_base(model_config: ModelConfig, script: DataArguments) -> tuple[Any, Any]:
-    """The base model and its processor, whose pixel budget is `min_pixels` to `max_pixels` where these are set.
+def budgeted_processor(base: str, script: DataArguments) -> Any:
+    """A base's processor, whose pixel budget is `min_pixels` to `max_pixels` where these are set.
 
     Raises:
         InputError: for a pixel budget that cannot be.
-        UnavailableError: if a part is out of reach, or quantization is asked for where it cannot run.
+        UnavailableError: if it is out of reach.
+    """
+    processor = loading.load_processor(base)
+    _set_pixels(processor.image_processor, script)
+    return processor
+
+
+def load_base(model_config: ModelConfig) -> Any:
+    """The base model, its tower prepared.
+
+    Raises:
+        UnavailableError: if it is out of reach, or quantization is asked for where it cannot run.
     """
     base = str(model_config.model_name_or_path)
     quantized = model_config.load_in_4bit or model_config.load_in_8bit
     if quantized:
         _check_quantization("load_in_4bit" if model_config.load_in_4bit else "load_in_8bit")
-    processor = loading.load_processor(base)
-    _set_pixels(processor.image_processor, script)
     dtype = model_config.dtype if model_config.dtype in (None, "auto") else getattr(torch, model_config.dtype)
     options: dict[str, Any] = {"dtype": dtype, "revision": model_config.model_revision}
     if model_config.attn_implementation:
@@ -46,7 +56,8 @@ def load_base(model_config: ModelConfig, script: DataArguments) -> tuple[Any, An
         model = AutoModelForImageTextToText.from_pretrained(loading.resolve(base), **options)
     except (OSError, ValueError, ImportError) as error:
         raise UnavailableError(loading.unreachable(base, error)) from None
-    return model, processor
+    prepare_tower(model, attention=not model_config.attn_implementation)
+    return model
 
 
 def lora_config(model_config: ModelConfig) -> Any:
@@ -65,9 +76,7 @@ def refuse_stray_parameters(model: Any) -> None:
     if seen := [name for name in trained if ".visual." in name or name.startswith("visual.")]:
         raise InputError(f"lora_target_modules: also train the vision tower ({seen[0]}); use a regex on language_model")
     if whole := [name for name in trained if ".lora_" not in name]:
-        raise InputError(
-            f"{whole[0]}: would be trained whole; leave out lora_modules_to_save, use_dora and chat_template_path"
-        )
+        raise InputError(f"{whole[0]}: would be trained whole; leave out lora_modules_to_save and chat_template_path")
 
 
 def _set_pixels(image_processor: Any, script: DataArguments) -> None:

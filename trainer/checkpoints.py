@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
-from dataset_builder import atomic
+from dataset_builder import atomic, owned
 from dataset_builder.errors import InputError, OutputError
 from trainer import loading
 
@@ -80,6 +80,7 @@ class WholeCheckpoints:
         if final.exists():
             final.rename(written.parent / "replaced")
         written.rename(final)
+        owned.record(final.parent, "train", (file for file in final.rglob("*") if file.is_file()))
 
 
 def name_base(adapter: Path, base: str) -> None:
@@ -91,23 +92,28 @@ def name_base(adapter: Path, base: str) -> None:
         atomic.write(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def resume_point(training: Any, base: str, rank: int) -> str | None:
+def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False) -> str | None:
     """The checkpoint to go on from, if `resume_from_checkpoint` is set: a path, or `true` for the run's last one.
 
     Args:
         base (`str`), rank (`int`): what is to be trained now.
+        overwrite (`bool`): train into a directory that holds another run, an adapter or something else.
 
     Raises:
         InputError: if there is no such checkpoint, if it belongs to another base or rank, or if the run's directory holds
-            checkpoints and nothing is to be resumed.
+            checkpoints or an adapter and nothing is to be resumed.
+        OutputError: if it holds something that no training wrote, or files of a training that were changed.
     """
     run, given = Path(str(training.output_dir)), training.resume_from_checkpoint
     last = get_last_checkpoint(str(run)) if run.is_dir() else None
     if given in (None, False) or str(given).lower() == "false":
-        if last:
+        held = "the checkpoints of a run" if last else "an adapter" if (run / "adapter_config.json").is_file() else ""
+        if held and not overwrite:
             raise InputError(
-                f"output_dir: {run} holds the checkpoints of a run; go on with --resume_from_checkpoint true, or give another"
+                f"output_dir: {run} holds {held}; continue with --resume_from_checkpoint true, give another directory, "
+                "or replace it with --overwrite"
             )
+        owned.check(run, "train", overwrite=overwrite)
         return None
     if str(given).lower() == "true":
         if last is None:
@@ -126,6 +132,7 @@ def resume_point(training: Any, base: str, rank: int) -> str | None:
     same_base(place, trained_on, base)
     if of != rank:
         raise InputError(f"lora_r: {rank}, but {place} holds an adapter of rank {of}; set lora_r to that")
+    owned.check(run, "train", overwrite=overwrite)
     return str(place)
 
 

@@ -7,6 +7,7 @@ turns before it as its prompt, so that no loss falls on the user's questions.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any
@@ -17,6 +18,7 @@ import trl
 
 from dataset_builder.building.sft import sft_row
 from dataset_builder.errors import InputError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
@@ -28,10 +30,15 @@ __all__ = [
     "evaluation_sample",
     "evenly",
     "indexed",
+    "named_samples",
+    "picture_names",
     "questions",
     "sft_example",
     "training_examples",
     "training_rows",
+    "truths",
+    "turns",
+    "without_pictures",
 ]
 
 SHUFFLED = 256  # rows of a stream that wait to be drawn from; they hold their pictures
@@ -51,6 +58,8 @@ class DataArguments(trl.ScriptArguments):
             training split. An adapter that was chosen by the test split has no test split left.
         base_id (`str`, *optional*): the base's id on the Hub, if the model is a place on this machine and the adapter is to be
             pushed.
+        overwrite (`bool`, defaults to `False`): train into a directory that holds another run, an adapter or something else;
+            only files that a training wrote are replaced.
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
@@ -61,6 +70,7 @@ class DataArguments(trl.ScriptArguments):
     )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace what an earlier training wrote there."})
     base_id: str | None = field(default=None, metadata={"help": "The base's id on the Hub, for push_to_hub."})
 
 
@@ -141,7 +151,7 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
         sample = Sample(read, [_truth(row) or [] for row in read])
     else:
         others = _load(script, script.dataset_test_split)
-        if shared := set(_names(others)) & set(_names(rows)):
+        if shared := set(picture_names(others)) & set(picture_names(rows)):
             raise InputError(
                 f"{place}: {len(shared)} of its pictures are trained on as well, {min(shared)} among them; "
                 "leave it out, and others are held out of the training split"
@@ -152,12 +162,39 @@ def evaluation_sample(script: DataArguments, pictures: int, rows: Any) -> tuple[
     return rows, sample
 
 
+def named_samples(script: DataArguments, sets: Sequence[str], pictures: int) -> dict[str, Sample]:
+    """Up to `pictures` pictures of each of other datasets, by the names given to them.
+
+    Args:
+        sets (sequence of `str`): NAME=DATASET, NAME=DATASET:CONFIG or NAME=DATASET:CONFIG:SPLIT; the training's configuration and
+            the split `test` unless given.
+
+    Raises:
+        InputError: if one cannot be used, if no picture in it has an anomaly, or if it is what is trained on.
+    """
+    samples = {}
+    for given in sets:
+        name, _, place = given.partition("=")
+        dataset, *rest = place.split(":")
+        config, split = [*rest, *[""] * 2][:2]
+        other = copy(script)
+        other.dataset_name, other.dataset_config = dataset, config or script.dataset_config
+        other.dataset_streaming = False
+        split = split or "test"
+        if (dataset, split) == (script.dataset_name, script.dataset_train_split):
+            raise InputError(f"eval_sets: {given}: is what is trained on; give another split or dataset")
+        _, samples[name] = _held_out(_load(other, split), pictures)
+        if not any(samples[name].references):
+            raise InputError(f"eval_sets: {given}: no picture of [{split}] has an anomaly to find; give another split")
+    return samples
+
+
 def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     """Rows are sorted by class in a build, so a slice would not do; of a picture that comes several times all rows are held out."""
-    names = _names(rows)
+    names = picture_names(rows)
     truths = {
         name: truth
-        for name, row in zip(names, _without_pictures(rows), strict=True)
+        for name, row in zip(names, without_pictures(rows), strict=True)
         if (truth := _truth(row)) is not None
     }
     place = {name: index for index, name in enumerate(names)}
@@ -165,6 +202,12 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     held = set(drawn)
     left = rows.select([index for index, name in enumerate(names) if name not in held])
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
+
+
+def truths(rows: Any, count: int) -> list[list[Anomaly]]:
+    """The anomalies of up to `count` pictures that have some, evenly spaced over a dataset's rows."""
+    odd = [truth for row in without_pictures(rows) if (truth := _truth(row))]
+    return [odd[index * len(odd) // count] for index in range(count)] if count < len(odd) else odd
 
 
 def evenly(rows: Any, count: int) -> Any:
@@ -178,10 +221,15 @@ def indexed(
 ) -> datasets.Dataset:
     """A dataset of (row, question) pairs that are made into examples when they are read.
 
-    A written copy would hold every picture once more for each question.
+    A written copy would hold every picture once more for each question. Without its transform (`with_format(None)`) the dataset
+    has the columns `row`, `question` and `length`, the letters of the text.
     """
-    light = source if isinstance(source, list) else _without_pictures(source)
-    pairs = [(index, question) for index, row in enumerate(light) for question in questions(row, tasks)]
+    light = source if isinstance(source, list) else without_pictures(source)
+    pairs = [
+        (index, question, _letters(row, question))
+        for index, row in enumerate(light)
+        for question in questions(row, tasks)
+    ]
     if not pairs:
         raise InputError(
             f"tasks: {', '.join(tasks)}: no row has an answer to these; choose others or another configuration"
@@ -191,8 +239,18 @@ def indexed(
         made = [make(source[row], question) for row, question in zip(batch["row"], batch["question"], strict=True)]
         return {key: [one[key] for one in made] for key in made[0]}
 
-    rows, asked = zip(*pairs, strict=True)
-    return datasets.Dataset.from_dict({"row": list(rows), "question": list(asked)}).with_transform(transform)
+    rows, asked, letters = zip(*pairs, strict=True)
+    columns = {"row": list(rows), "question": list(asked), "length": list(letters)}
+    return datasets.Dataset.from_dict(columns).with_transform(transform)
+
+
+def _letters(row: Mapping[str, Any], question: Any) -> int:
+    """How long an example's text is beside the others', in letters: enough to tell long answers from short ones."""
+    if "prompt" in row:
+        return sum(len(turn["content"]) for turn in [*row["prompt"], *row["completion"]][: question + 1])
+    if question == "verdict":
+        return 0
+    return sum(len(str(value)) for anomaly in row["anomalies"] or [] for value in anomaly.values())
 
 
 def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
@@ -204,12 +262,23 @@ def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
     return [task for task in tasks if not (unknown and task == "anomalies")]
 
 
+def turns(row: Mapping[str, Any], question: Any) -> list[dict[str, str]]:
+    """The turns of an example, its answer last; the row may come without its picture."""
+    if "prompt" in row:
+        return [*row["prompt"], *row["completion"]][: question + 1]
+    example = sft_row({**row, "image": None}, question)
+    return [*example["prompt"], *example["completion"]]
+
+
 def sft_example(row: Mapping[str, Any], question: Any) -> dict[str, Any]:
-    """A row and one of its `questions` as an SFT example."""
-    if "prompt" not in row:
-        return sft_row(row, question)
-    turns = [*row["prompt"], *row["completion"]]
-    return {"images": row["images"], "prompt": turns[:question], "completion": [turns[question]]}
+    """A row and one of its `questions` as an SFT example, with the very pixels that the model is shown when it predicts."""
+    said = turns(row, question)
+    pictures = row["images"] if "prompt" in row else [row["image"]]
+    return {
+        "images": [prepare(picture).image for picture in pictures],
+        "prompt": said[:-1],
+        "completion": said[-1:],
+    }
 
 
 def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:
@@ -242,12 +311,13 @@ def _columns(rows: Any) -> list[str]:
     return list(rows.column_names or next(iter(rows), {}))
 
 
-def _without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
+def without_pictures(rows: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows, but only what they say of their pictures: decoding pictures takes time."""
     kept = {"prompt", "completion"} if "prompt" in rows.column_names else {"label", "anomalies"}
     return iter(rows.select_columns(sorted(kept)))
 
 
-def _names(rows: Any) -> list[str]:
+def picture_names(rows: Any) -> list[str]:
     """A name for each row, its picture's file; pictures themselves are not read."""
     if "image_id" in rows.column_names:
         return list(rows["image_id"])

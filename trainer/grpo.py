@@ -2,9 +2,9 @@
 
     anomreason grpo --config anomreasonor_7b --adapter runs/anomreasonor-7b --output_dir runs/anomreasonor-7b-grpo
 
-A picture is asked several times (`num_generations`), each answer gets three rewards (`trainer.rewards`), and answers better
-than their group's mean become likelier. Every option of `trl.GRPOConfig` and `trl.ModelConfig` works in the recipe and on
-the command line.
+A picture is asked several times (`num_generations`), each answer is rewarded (`trainer.rewards`), and answers better than their
+group's mean become likelier. With `eval_strategy`, pictures held out are examined, and the best adapter by them can be kept. Every
+option of `trl.GRPOConfig` and `trl.ModelConfig` works in the recipe and on the command line.
 """
 
 import sys
@@ -13,40 +13,54 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from peft import PeftConfig, PeftModel
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, ModelConfig
 
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from trainer import loading
-from trainer.base import load_base, refuse_stray_parameters
+from trainer.base import budgeted_processor, load_base, refuse_stray_parameters
+from trainer.beforehand import check_precision
+from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
-from trainer.examples import DataArguments, indexed, training_rows
+from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.examples import indexed, truths
+from trainer.families import check_coverage, check_family
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
-from trainer.rewards import Rewards
+from trainer.rewards import POOL, Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
+from trainer.survey import refuse_failing, survey
 
 __all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
 
 
 @dataclass
-class ScriptArguments(DataArguments):
-    """What data to train on, and from which adapter.
+class ScriptArguments(ExaminationArguments, DecoderArguments):
+    """What data to train on, how the layers are run, how an adapter is examined, and from which one training goes on.
 
     Args:
         adapter (`str`): the SFT adapter to go on from, a directory or a Hub id.
-        encoder (`str`, defaults to `"minilm"`): the encoder of the reward SemF1_Full; minilm needs no Hub.
+        encoder (`str`, defaults to `"minilm"`): the encoder of the reward `explained`; minilm needs no Hub.
     """
 
     adapter: str | None = field(default=None, metadata={"help": "The SFT adapter to go on from."})
-    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward SemF1_Full."})
+    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward for explaining."})
 
 
 class Trainer(WholeCheckpoints, GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole."""
+    """TRL's trainer, whose checkpoints are whole, and whose evaluation is the examination of pictures held out."""
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """TRL would sample answers and reward them, as every step does; greedy answers are examined instead."""
+        metrics: dict[str, float] = {}
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 def train(
@@ -63,26 +77,39 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    check_data_arguments(script, training, model_config)
-    if not script.adapter:
-        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
-    if script.dataset_streaming:
-        raise InputError(
-            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
-        )
-    if training.eval_strategy != "no":
-        raise InputError("eval_strategy: the rewards are logged at every step; set it to no")
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.encoder,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: (
+            script.adapter and resume_point(training, base, _rank(script.adapter, base), overwrite=script.overwrite)
+        ),
+    )
     push = take_push(script, training, base)
+    assert script.adapter is not None
+    check_precision(training)
     rank = _rank(script.adapter, base)
-    checkpoint = resume_point(training, base, rank)
-    rows = training_rows(script)
+    check_family(base, loading.read_config(base, model_config.model_revision), training=True)
+    checkpoint = resume_point(training, base, rank, overwrite=script.overwrite)
+    take_checkpointing(script, training)
+    rows, samples = samples_of(script, training)
     if "prompt" in rows.column_names:
         raise InputError(f"dataset_config: {script.dataset_config} holds conversations; choose default or deepfake")
-    examples = indexed(rows, script.tasks or ["anomalies"], _example)
-    rewards = Rewards(script.encoder)
+    tasks, processor = script.tasks or ["anomalies"], budgeted_processor(base, script)
+    if PartialState().is_main_process:
+        looked = [
+            survey(rows, tasks, processor),
+            *(survey(one.rows, ["anomalies"], processor) for one in samples.values()),
+        ]
+        refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", *looked)
+    rewards = Rewards(script.encoder, truths(rows, POOL))
     with memory_told(script, training):
-        model, processor = load_base(model_config, script)
+        model = load_base(model_config)
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             model = PeftModel.from_pretrained(model, script.adapter, is_trainable=True)
             # PEFT looks there for the vocabulary when it saves; on the Hub, for a name that is no place here.
@@ -91,14 +118,32 @@ def train(
                 model=model,
                 reward_funcs=rewards.functions(),
                 args=training,
-                train_dataset=examples,
+                train_dataset=indexed(rows, tasks, _example),
+                eval_dataset=indexed(samples[""].rows, tasks, _example) if samples else None,
                 processing_class=processor,
                 callbacks=list(callbacks),
             )
     trainer.base = base
+    if callbacks:
+        trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
+    check_coverage(trainer.model)
+    if samples:
+        examine(trainer, samples, script)
     run(trainer, script, training, checkpoint)
     return save_adapter(trainer, script, processor, base, push)
+
+
+def _check(script: ScriptArguments, training: GRPOConfig, model: ModelConfig) -> None:
+    """Refuse what cannot be rewarded."""
+    check_data_arguments(script, training, model)
+    if not script.adapter:
+        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
+    if script.dataset_streaming:
+        raise InputError(
+            "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
+        )
+    check_examination(script, training)
 
 
 def _rank(adapter: str, base: str) -> int:
@@ -116,7 +161,7 @@ def _rank(adapter: str, base: str) -> int:
 
 def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
     return {
-        "image": row["image"],
+        "image": prepare(row["image"]).image,
         "prompt": [{"role": "user", "content": PROMPTS[task]}],  # type: ignore[index]
         "task": task,
         "references": [Anomaly(**anomaly).model_dump(exclude={"remark", "bbox"}) for anomaly in row["anomalies"] or []],

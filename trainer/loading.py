@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.stored import load_split
+from trainer.families import check_family
 
 __all__ = [
     "TINY",
@@ -16,6 +18,8 @@ __all__ = [
     "load",
     "load_processor",
     "load_split",
+    "processor_of",
+    "read_config",
     "resolve",
     "unreachable",
 ]
@@ -27,6 +31,20 @@ TINY = Path(__file__).parent / "tiny" / "model"
 def resolve(model: str) -> str:
     """The place of a model: `tiny` is the shipped one, anything else stays as it is."""
     return str(TINY) if model == "tiny" else model
+
+
+def read_config(model: str, revision: str | None = None) -> Any:
+    """A model's configuration.
+
+    Raises:
+        UnavailableError: if there is no such model, or it is out of reach.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolve(model), revision=revision)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(unreachable(model, error)) from None
 
 
 def load_processor(model: str) -> Any:
@@ -72,16 +90,19 @@ def load(
     """
     from transformers import AutoModelForImageTextToText
 
+    from trainer.tower import prepare_tower
+
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model or (base_of(adapter) if adapter else "tiny")
-    processor = _processor(model, adapter)
+    check_family(model, read_config(model), training=False)
+    processor = processor_of(model, adapter)
     try:
         loaded = AutoModelForImageTextToText.from_pretrained(
             resolve(model), dtype=dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
         )
     except (OSError, ValueError) as error:
         raise UnavailableError(unreachable(model, error)) from None
-    _multiply_patches(loaded)
+    prepare_tower(loaded)
     if adapter is not None:
         loaded = _with_adapter(loaded, model, adapter)
         if merge:
@@ -89,21 +110,7 @@ def load(
     return loaded.to(device).eval(), processor
 
 
-class _Patches(torch.nn.Conv3d):
-    """A convolution that sees each patch once, its kernel being its stride, as the one matrix product that it is: far faster."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        product = torch.nn.functional.linear(input.flatten(1), self.weight.flatten(1), self.bias)
-        return product.view(*product.shape, 1, 1, 1)
-
-
-def _multiply_patches(model: Any) -> None:
-    embed = getattr(getattr(model.model, "visual", None), "patch_embed", None)
-    if type(proj := getattr(embed, "proj", None)) is torch.nn.Conv3d and proj.stride == proj.kernel_size:
-        proj.__class__ = _Patches  # parameters and their names stay what they are
-
-
-def _processor(model: str, adapter: str | None) -> Any:
+def processor_of(model: str, adapter: str | None) -> Any:
     """The adapter's own, as pictures must come in as many pixels as in its training; else the model's."""
     if adapter is not None:
         try:
@@ -182,28 +189,6 @@ def is_tiny(model: Any) -> bool:
     """Whether a loaded model is the shipped tiny one, or one of its size: such a model knows rendered scenes alone."""
     text = json.loads((TINY / "config.json").read_text(encoding="utf-8"))["text_config"]
     return all(getattr(model.config.text_config, key) == text[key] for key in ("hidden_size", "vocab_size"))
-
-
-def load_split(
-    dataset: str, split: str, columns: set[str], config: str | None = None, *, streaming: bool = False
-) -> Any:
-    """A split of a built dataset's directory or a Hub id; with `streaming`, an iterable dataset.
-
-    Raises:
-        InputError: if it cannot be loaded, has no such split, or lacks one of `columns`.
-    """
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(dataset, config, split=split, streaming=streaming)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(
-            f"{dataset} [{split}]: cannot be loaded ({first_line(error)}); give a built dataset's directory or a Hub id in reach"
-        ) from None
-    missing = columns and columns - set(rows.column_names)
-    if missing:
-        raise InputError(f"{dataset}: lacks the columns {', '.join(sorted(missing))}; build it with `anomreason build`")
-    return rows
 
 
 def unreachable(model: str, error: Exception) -> str:

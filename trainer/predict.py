@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
 from dataset_builder.prompts import PROMPTS, TASKS, Asked
-from trainer.answers import MAX_NEW_TOKENS, predict
-from trainer.loading import base_of, load, load_split
+from dataset_builder.stored import StoredPictures, open_split
+from trainer.answers import MAX_NEW_TOKENS, Predictor, predict
+from trainer.loading import base_of, load
 from trainer.settings import fingerprint, go_on
 
 __all__ = ["Asked", "Progress", "predict", "predict_dataset"]
@@ -40,6 +41,7 @@ def predict_dataset(
     task: Asked = "anomalies",
     merge: bool = True,
     restart: bool = False,
+    max_new_tokens: int | None = None,
 ) -> int:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
@@ -52,7 +54,8 @@ def predict_dataset(
         images (container of `str`, *optional*): only the pictures of these names.
         task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
             anomalies, not asked for, are empty.
-        restart (`bool`): begin anew instead of going on.
+        restart (`bool`): discard existing predictions and start over.
+        max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.
 
     Returns:
         How many of the pictures have no readable answer.
@@ -64,76 +67,53 @@ def predict_dataset(
     """
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
-    rows = _rows(dataset, split, config)
-    names: list[str] = rows["image_id"][:]
-    if images is not None:
-        rows = rows.select([at for at, name in enumerate(names) if name in images])
-    if limit is not None:
-        rows = rows.select(range(min(limit, len(rows))))
+    stored = open_split(dataset, split, config)
+    pictures = (stored if images is None else stored.among(images)).first(limit)
     base = model or (base_of(adapter) if adapter else "tiny")
+    longest = max_new_tokens or MAX_NEW_TOKENS
     settings = {
         "model": fingerprint(base),
         "adapter": fingerprint(adapter, "adapter_config.json") if adapter else None,
         "task": task,
         "prompts": {asked: PROMPTS[asked] for asked in TASKS[task]},
-        "max_new_tokens": MAX_NEW_TOKENS,
+        "max_new_tokens": longest,
     }
     with PredictionWriter(out, resume=not restart) as writer:
-        go_on(writer, settings, {row["image_id"]: _hash(row["image"]) for row in rows}, set(names))
+        go_on(writer, settings, {name: _hash(pictures, name) for name in pictures.ids}, set(stored.ids))
         # Batches lie where they would in a run from the start: a picture's answer may depend, in its last bit, on its neighbours.
-        starts = range(0, len(rows), batch_size)
-        batches = [rows.select(range(at, min(at + batch_size, len(rows)))) for at in starts]
-        open_batches = [batch for batch in batches if not writer.done.issuperset(batch["image_id"])]
+        batches = [pictures.ids[at : at + batch_size] for at in range(0, len(pictures), batch_size)]
+        open_batches = [batch for batch in batches if not writer.done.issuperset(batch)]
         if open_batches:
-            loaded = load(base, adapter, merge=merge)
+            answer = Predictor(*load(base, adapter, merge=merge), task, longest)
             done = sum(len(batch) for batch in batches) - sum(len(batch) for batch in open_batches)
-            with progress.bar("pictures", len(rows)) as show:
+            with progress.bar("pictures", len(pictures)) as show:
                 show(done)
                 for batch in open_batches:
-                    answers = _predict_rows(batch, *loaded, task)
-                    writer.append(*(answer for answer in answers if answer.image_id not in writer.done))
+                    predicted = _predict_batch(pictures, batch, answer)
+                    writer.append(*(one for one in predicted if one.image_id not in writer.done))
                     done += len(batch)
                     show(done)
-    return _failed(writer.rows_path, set(rows["image_id"]))
+    return _failed(writer.rows_path, set(pictures.ids))
 
 
-def _rows(dataset: str, split: str, config: str | None) -> Any:
-    import datasets
-
-    rows = load_split(dataset, split, {"image", "image_id"}, config)
-    if not isinstance(rows.features["image"], datasets.Image):
-        raise InputError(f"{dataset}: its column image holds no pictures; build it with `anomreason build`")
-    # As bytes: a picture that cannot be decoded is a failed prediction, not the end of the run.
-    rows = rows.select_columns(["image", "image_id"]).cast_column("image", datasets.Image(decode=False))
-    if len(set(rows["image_id"])) < len(rows):
-        raise InputError(f"{dataset} [{split}]: an image_id stands twice; build it with `anomreason build`")
-    return rows
-
-
-def _content(stored: dict[str, Any]) -> bytes:
-    if stored["bytes"] is not None:
-        return bytes(stored["bytes"])
+def _hash(pictures: StoredPictures, name: str) -> str:
     try:
-        return Path(stored["path"]).read_bytes()
-    except OSError:
-        return b""
-
-
-def _hash(stored: dict[str, Any]) -> str:
-    return hashlib.sha256(_content(stored)).hexdigest()[:32]
+        data = pictures.content(name)
+    except PictureError:
+        data = b""  # it will be a failed prediction
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _failed(rows_path: Path, names: set[str]) -> int:
     return sum(row.status == "failed" for name, row in read_predictions(rows_path).items() if name in names)
 
 
-def _predict_rows(rows: Any, model: Any, processor: Any, task: Asked) -> list[Prediction]:
+def _predict_batch(pictures: StoredPictures, names: list[str], answer: Predictor) -> list[Prediction]:
     opened, answers = [], {}
-    for row in rows:
-        name = row["image_id"]
+    for name in names:
         try:
-            opened.append((name, open_picture(name, _content(row["image"]))))
+            opened.append((name, open_picture(name, pictures.content(name))))
         except PictureError as error:
             answers[name] = Prediction(image_id=name, status="failed", finish_reason=str(error))
-    answers |= {answer.image_id: answer for answer in predict(opened, model, processor, task, len(rows))}
-    return [answers[name] for name in rows["image_id"]]
+    answers |= {prediction.image_id: prediction for prediction in answer(opened)}
+    return [answers[name] for name in names]

@@ -14,6 +14,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.publishing.hub import Published, check_repo_id, is_repo_id, push, repository_files
 from trainer.adapter_card import METRICS, check_card, write_card
 from trainer.checkpoints import name_base
+from trainer.examined import FOLDER
 from trainer.loading import base_of, first_line, resolve
 
 __all__ = ["ADAPTER_FILES", "BASE_FILES", "assemble", "publish_adapter"]
@@ -24,10 +25,11 @@ ADAPTER_FILES = ("adapter_*", "assets/*", METRICS)
 BASE_FILES = ("*.safetensors",)
 """The same of a base model."""
 
-# What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, the run's state.
+# What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, pictures of the dataset, the run's state.
 _OF_TRAINING = (
     "checkpoint-*",
     "runs",
+    FOLDER,
     "trainer_state.json",
     "all_results.json",
     "train_results.json",

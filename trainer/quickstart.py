@@ -4,7 +4,6 @@ Everything runs on a CPU with what the package ships: the renderer, the tiny mod
 """
 
 import json
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,10 +14,9 @@ import datasets
 import transformers
 from trl import ModelConfig, SFTConfig
 
-from dataset_builder import atomic
+from dataset_builder import atomic, owned
 from dataset_builder.building.build import build
 from dataset_builder.building.install import install_dataset, install_metric
-from dataset_builder.errors import OutputError
 from dataset_builder.official import write_annotations
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, family_of, read_scenes, write_scenes
@@ -38,21 +36,23 @@ FAMILY = HELD_OUT[0]
 
 PICTURES = 800
 SEED = 7
-MARKER = ".quickstart"
 
 
 def quickstart(
-    progress: Progress, dataset: Path = Path("anomreason"), out: Path = Path("demo"), pictures: int = PICTURES
+    progress: Progress,
+    dataset: Path = Path("anomreason"),
+    out: Path = Path("demo"),
+    pictures: int = PICTURES,
+    *,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run the loop over `pictures` scenes into `dataset` and `out`, and return what is also written to `out/metrics.json`.
 
     Raises:
-        OutputError: if `dataset` is there and was not made by quickstart.
+        OutputError: if `dataset` or `out` is there and was not made by quickstart, and `overwrite` is not set.
     """
-    if dataset.exists() and not (dataset / MARKER).is_file():
-        raise OutputError(
-            f"{dataset}: is there already and quickstart did not make it; move it away or run in another directory"
-        )
+    owned.check(dataset, "quickstart", overwrite=overwrite)
+    owned.begin(out, "quickstart", overwrite=overwrite)
     # The libraries' own bars and notices would draw over the progress shown here.
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
@@ -62,13 +62,9 @@ def quickstart(
 
     progress.step(f"render {pictures} scenes and build ./{dataset}")
     # The family to be learned is drawn as often as all the others together; these keep the model from forgetting them.
-    write_scenes(out / "scenes", pictures, SEED, (FAMILY,) * len(TRAINED) + TRAINED)
-    # Built aside and moved in place with its marker: stopped at any moment, what stands there is known to be quickstart's own.
-    built = out / dataset.name
-    build(out / "scenes", built, recipe=None)  # the trainer makes its rows from `default`
-    (built / MARKER).write_text("made by `anomreason quickstart`, which may replace it\n", encoding="utf-8")
-    shutil.rmtree(dataset, ignore_errors=True)
-    built.rename(dataset)
+    write_scenes(out / "scenes", pictures, SEED, (FAMILY,) * len(TRAINED) + TRAINED, overwrite=overwrite)
+    # The trainer makes its rows from `default`.
+    build(out / "scenes", dataset, recipe=None, command="quickstart", overwrite=overwrite)
 
     progress.step("put the plain names in place")
     install_dataset(dataset)
@@ -79,6 +75,7 @@ def quickstart(
     base = _examine(progress, dataset, out / "preds_base.json", None)
 
     progress.step(f"fine-tune a LoRA adapter on the family it has never seen: {FAMILY.replace('_', ' ')}")
+    owned.check(out / "adapter", "train", overwrite=overwrite)
     adapter = _fine_tune(progress, dataset, out / "adapter")
 
     progress.step("examine the test pictures again, with the adapter")
@@ -90,6 +87,7 @@ def quickstart(
     metrics["seconds"] = round(time.monotonic() - started)
     atomic.write(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_report(out / "report.html", out / "scenes" / "images", truth, base, tuned, metrics)
+    owned.record(out, "quickstart", [file for file in out.iterdir() if file.suffix in (".json", ".jsonl", ".html")])
     return metrics
 
 
@@ -109,7 +107,7 @@ class _Bar(transformers.TrainerCallback):  # type: ignore[misc]
 
 def _fine_tune(progress: Progress, dataset: Path, out: Path) -> Path:
     recipe = ["--config", str(sft.CONFIGS / "tiny.yaml"), "--dataset_name", str(dataset.absolute())]
-    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--disable_tqdm", "true"])
+    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--overwrite", "true"])
     assert isinstance(training, SFTConfig)
     assert isinstance(model, ModelConfig)
     rows = datasets.load_dataset_builder(str(dataset.absolute())).info.splits["train"].num_examples

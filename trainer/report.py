@@ -1,10 +1,10 @@
 """Quickstart's report: one self-contained page with the scores, and the pictures with predicted against true quadruplets."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic, severity
+from dataset_builder.data_url import data_url
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import SceneRow
 from dataset_builder.templates import environment
@@ -40,7 +40,7 @@ def write_report(
     cards = [
         {
             "row": row,
-            "source": "data:image/png;base64," + base64.b64encode((images / row.image_id).read_bytes()).decode(),
+            "source": data_url((images / row.image_id).read_bytes(), "image/png"),
             "columns": [
                 ("truth", row.anomalies, None),
                 ("base", base[row.image_id].anomalies, base[row.image_id].status),

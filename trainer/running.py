@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from accelerate.utils.memory import should_reduce_batch_size
 from trl import ModelConfig
 
+from dataset_builder import owned
 from dataset_builder.errors import InputError, UnavailableError
 from trainer import loading
 from trainer.checkpoints import Termination
+from trainer.decoder import DecoderArguments
 from trainer.examples import DataArguments
 
 __all__ = ["check_data_arguments", "memory_told", "run", "settings_told"]
@@ -51,7 +54,7 @@ def settings_told() -> Iterator[None]:
 
 
 @contextmanager
-def memory_told(script: DataArguments, training: Any) -> Iterator[None]:
+def memory_told(script: DecoderArguments, training: Any) -> Iterator[None]:
     """Turns running out of memory into an error that says which setting to lower."""
     try:
         yield
@@ -59,15 +62,22 @@ def memory_told(script: DataArguments, training: Any) -> Iterator[None]:
         if isinstance(error, RuntimeError) and not should_reduce_batch_size(error):
             raise
         size, pixels = training.per_device_train_batch_size, script.max_pixels or "the model's own"
-        mends = [] if training.gradient_checkpointing else ["set gradient_checkpointing to true"]
+        mends = [] if script.checkpointed_layers is None else ["set activation_checkpointing to true"]
+        if script.checkpointed_layers:
+            mends = [f"raise checkpointed_layers ({script.checkpointed_layers})"]
         if size > 1:
             mends.append(f"lower per_device_train_batch_size ({size}) and raise gradient_accumulation_steps as much")
         mends += [f"lower max_pixels ({pixels})", "set load_in_4bit to true"]
-        raise UnavailableError(f"out of memory: {'; or '.join(mends)}") from None
+        raise UnavailableError(f"out of memory: {'; or '.join(mends)}; `anomreason probe` measures what fits") from None
 
 
-def run(trainer: Any, script: DataArguments, training: Any, checkpoint: str | None) -> None:
+def run(trainer: Any, script: DecoderArguments, training: Any, checkpoint: str | None) -> None:
     """Train, from a checkpoint if one is given. After SIGTERM, exits with 143 once a checkpoint is saved."""
+    if training.process_index == 0:
+        out = Path(str(training.output_dir))
+        if script.overwrite and checkpoint is None:
+            owned.clear(out)
+        owned.begin(out, "train", overwrite=script.overwrite)
     with Termination() as termination, memory_told(script, training):
         trainer.add_callback(termination)
         trainer.train(resume_from_checkpoint=checkpoint)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dataset_builder import owned
 from dataset_builder.errors import AnomReasonError, InputError
 from dataset_builder.publishing.hub import check_repo_id, is_repo_id
 from trainer.adapter_card import training_record, write_card
@@ -12,7 +13,7 @@ from trainer.checkpoints import name_base
 from trainer.examples import DataArguments
 from trainer.publish import publish_adapter
 
-__all__ = ["save_adapter", "take_push"]
+__all__ = ["check_push", "save_adapter", "take_push"]
 
 
 def take_push(script: DataArguments, training: Any, base: str) -> bool:
@@ -21,10 +22,16 @@ def take_push(script: DataArguments, training: Any, base: str) -> bool:
     Raises:
         InputError: if that could only fail when training is over.
     """
+    check_push(script, training, base)
     push, training.push_to_hub = training.push_to_hub, False
+    return bool(push)
+
+
+def check_push(script: DataArguments, training: Any, base: str) -> None:
+    """Raise an `InputError` if a push that is asked for could only fail when training is over."""
     if training.hub_token:
         raise InputError("hub_token: a token in a recipe or command line is seen by others; set HF_TOKEN instead")
-    if push:
+    if training.push_to_hub:
         check_repo_id(str(training.hub_model_id or ""), "hub_model_id:")
         if script.base_id is not None:
             check_repo_id(script.base_id, "base_id:")
@@ -35,7 +42,6 @@ def take_push(script: DataArguments, training: Any, base: str) -> bool:
             )
         if not os.environ.get("HF_TOKEN"):
             raise InputError("push_to_hub: true, but HF_TOKEN is not set; put a token with write access there")
-    return bool(push)
 
 
 def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str, push: bool) -> Path:
@@ -45,13 +51,15 @@ def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str,
         Its directory, `trainer.args.output_dir`; processes other than the first only return it.
     """
     out = Path(str(trainer.args.output_dir))
-    trainer.save_model(str(out))  # by all processes: shards are gathered
     if not trainer.is_world_process_zero():
+        trainer.save_model(str(out))  # by all processes: shards are gathered, and the first writes them
         return out
-    processor.save_pretrained(str(out))
-    (out / "training_args.bin").unlink(missing_ok=True)
-    name_base(out, base)
-    write_card(out, training_record(trainer, script))
+    with owned.added(out, "train", overwrite=script.overwrite) as work:
+        trainer.save_model(str(work))
+        processor.save_pretrained(str(work))
+        (work / "training_args.bin").unlink(missing_ok=True)
+        name_base(work, base)
+        write_card(work, training_record(trainer, script))
     if push:
         args = trainer.args
         try:

@@ -10,37 +10,58 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import datasets
+from accelerate import PartialState
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
-from trainer.base import LORA_MODULES, load_base, lora_config, refuse_stray_parameters
-from trainer.callbacks import METRICS, Examination
+from trainer.base import LORA_MODULES, budgeted_processor, load_base, lora_config, refuse_stray_parameters
+from trainer.beforehand import check_beforehand
+from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point
-from trainer.examples import DataArguments, evaluation_sample, indexed, sft_example, training_examples, training_rows
+from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
+from trainer.dry_run import Material, describe
+from trainer.examples import indexed, sft_example, training_examples
+from trainer.families import check_coverage
+from trainer.objective import TokenMean
+from trainer.order import StepOrder
+from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
-from trainer.saving import save_adapter, take_push
+from trainer.saving import check_push, save_adapter, take_push
+from trainer.survey import refuse_failing, survey
 
-__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"]
+__all__ = ["CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"]
 
 
 @dataclass
-class ScriptArguments(DataArguments):
-    """What data to train on, and how an adapter is examined while it trains.
+class ScriptArguments(ExaminationArguments, DecoderArguments):
+    """What data to train on, how the layers are run, and how an adapter is examined while it trains.
 
     Args:
-        eval_pictures (`int`, defaults to 64): pictures that are examined whenever the trainer evaluates (`eval_strategy`).
-        eval_encoder (`str`, defaults to `"minilm"`): the metric's encoder; minilm needs no Hub.
+        dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
     """
 
-    eval_pictures: int = field(default=64, metadata={"help": "Pictures examined at each evaluation."})
-    eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
+    dry_run: bool = field(
+        default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
+    )
 
 
-class Trainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole."""
+class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """The examples of a step by length, where it has several batches and the recipe asks for no other order."""
+        args, data = self.args, self.train_dataset if train_dataset is None else train_dataset
+        batches = args.gradient_accumulation_steps * args.world_size
+        if batches == 1 or args.train_sampling_strategy != "random" or not isinstance(data, datasets.Dataset):
+            return super()._get_train_sampler(train_dataset)
+        seed = args.seed if args.data_seed is None else args.data_seed
+        known = data.with_format(None)
+        return StepOrder(known["row"][:], known["length"][:], args.train_batch_size * batches, seed)
 
 
 def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> None:
@@ -60,15 +81,7 @@ def _check(script: ScriptArguments, training: SFTConfig, model: ModelConfig) -> 
         )
     if training.assistant_only_loss:
         raise InputError("assistant_only_loss: true finds no answers in prompt and completion; leave it out")
-    if training.eval_strategy != "no":
-        if script.eval_pictures < 1:
-            raise InputError(f"eval_pictures: {script.eval_pictures} examines nothing; give a number from 1")
-        known = {"loss", *METRICS}
-        chosen = training.metric_for_best_model
-        if chosen is not None and chosen.removeprefix("eval_") not in known:
-            raise InputError(
-                f"metric_for_best_model: {chosen} is not measured; choose one of {', '.join(sorted(known))}"
-            )
+    check_examination(script, training, "loss")
 
 
 def train(
@@ -85,24 +98,67 @@ def train(
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
     """
-    _check(script, training, model_config)
     base = str(model_config.model_name_or_path)
+    check_training(
+        script,
+        training,
+        model_config,
+        script.eval_encoder if training.eval_strategy != "no" else None,
+        lambda: _check(script, training, model_config),
+        lambda: check_push(script, training, base),
+        lambda: resume_point(training, base, model_config.lora_r, overwrite=script.overwrite),
+    )
     push = take_push(script, training, base)
-    checkpoint = resume_point(training, base, model_config.lora_r)
-    rows = training_rows(script)
-    sample = None
-    if training.eval_strategy != "no":
-        rows, sample = evaluation_sample(script, script.eval_pictures, rows)
-    examples = training_examples(script, rows, training.seed)
+    checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
+    trainer = build(script, training, model_config, callbacks)
+    run(trainer, script, training, checkpoint)
+    return save_adapter(trainer, script, trainer.processing_class, base, push)
+
+
+def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelConfig) -> Material:
+    """What is trained on, read and looked through: everything that can fail without the model's weights has not failed then.
+
+    Raises:
+        InputError, UnavailableError: as `train`.
+    """
+    _check(script, training, model_config)
+    take_checkpointing(script, training)
+    bones = check_beforehand(script, training, model_config)
+    processor = budgeted_processor(str(model_config.model_name_or_path), script)
+    rows, samples = samples_of(script, training)
+    found = None
+    if not script.dataset_streaming and PartialState().is_main_process:
+        tasks = script.tasks or ["anomalies"]
+        found = survey(rows, tasks, processor)
+        held_out = [survey(sample.rows, ["anomalies"], processor) for sample in samples.values()]
+        refuse_failing(f"{script.dataset_name} [{script.dataset_train_split}]", found, *held_out)
+    return Material(bones, processor, rows, samples, found)
+
+
+def build(
+    script: ScriptArguments,
+    training: SFTConfig,
+    model_config: ModelConfig,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """The trainer, ready for its first step: data read, base loaded, an adapter put on.
+
+    Raises:
+        InputError, UnavailableError: as `train`.
+    """
+    material = prepare(script, training, model_config)
+    base, held_out = str(model_config.model_name_or_path), material.samples.get("")
+    examples = training_examples(script, material.rows, training.seed)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
-        model, processor = load_base(model_config, script)
+        model, processor = load_base(model_config), material.processor
+        prepare_decoder(model, checkpointed=script.checkpointed_layers, compiled=script.compile_layers)
         with settings_told():
             trainer = Trainer(
                 model=model,
                 args=training,
                 train_dataset=examples,
-                eval_dataset=indexed(sample.rows, script.tasks or ["anomalies"], sft_example) if sample else None,
+                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], sft_example) if held_out else None,
                 processing_class=processor,
                 peft_config=lora_config(model_config),
                 callbacks=list(callbacks),
@@ -111,10 +167,10 @@ def train(
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
-    if sample:
-        trainer.add_callback(Examination(trainer, sample, script.eval_encoder))
-    run(trainer, script, training, checkpoint)
-    return save_adapter(trainer, script, processor, base, push)
+    check_coverage(trainer.model)
+    if material.samples:
+        examine(trainer, material.samples, script)
+    return trainer
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:
@@ -128,8 +184,16 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelCo
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
-    """Train from command-line options (`sys.argv` by default); returns the adapter's directory."""
-    return train(*parse(sys.argv[1:] if arguments is None else arguments))
+    """Train from command-line options (`sys.argv` by default); returns the adapter's directory.
+
+    Raises:
+        SystemExit: with 0 after a dry run, besides what `train` raises.
+    """
+    script, training, model_config = parse(sys.argv[1:] if arguments is None else arguments)
+    if script.dry_run:
+        print(describe(prepare(script, training, model_config), script, training, model_config))
+        sys.exit(0)
+    return train(script, training, model_config)
 
 
 if __name__ == "__main__":

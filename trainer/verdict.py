@@ -1,4 +1,7 @@
-"""The verdict, real or generated, with its probability: one forward pass, read off where the answer begins."""
+"""The verdict, real or generated, with its probability: one forward pass, read off where the answer begins.
+
+Predictions and the page both have it from here: the same logits are the same answer.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,12 +11,12 @@ from torch import Tensor
 
 from dataset_builder.schema import Label
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Judgement", "judge"]
 
 _WORDINGS = ("{}", " {}")
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What was answered: the `label` and the probability of `fake`, both `None` if the answer is neither yes nor no."""
 
     label: Label | None
@@ -22,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 @torch.inference_mode()
-def judge(model: Any, processor: Any, inputs: Mapping[str, Tensor]) -> list[Verdict]:
+def judge(model: Any, processor: Any, inputs: Mapping[str, Tensor]) -> list[Judgement]:
     """The verdict on each row of `inputs`, prompts of the task `verdict` that are padded on the left.
 
     `p_fake` is the probability of the tokens that say yes, divided by that of those that say yes or no, at the first place of the
@@ -34,11 +37,11 @@ def judge(model: Any, processor: Any, inputs: Mapping[str, Tensor]) -> list[Verd
     for row, top in zip(likely, likely.argmax(dim=-1).tolist(), strict=True):
         raw = processor.tokenizer.decode([top]).strip()
         if top not in yes and top not in no:
-            verdicts.append(Verdict(None, None, raw))
+            verdicts.append(Judgement(None, None, raw))
             continue
         said_yes, said_no = row[yes].sum().item(), row[no].sum().item()
         p_fake = said_yes / (said_yes + said_no)
-        verdicts.append(Verdict("fake" if p_fake >= 0.5 else "real", round(p_fake, 6), raw))
+        verdicts.append(Judgement("fake" if p_fake >= 0.5 else "real", round(p_fake, 6), raw))
     return verdicts
 
 

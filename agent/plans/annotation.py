@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.asking import Asker, Failure
 from agent.boxes import Unit
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.prompts import STANCES, WORDINGS, Stance
 from agent.stages import AnomalyItem, Finding
 from dataset_builder.predictions import Status
@@ -118,7 +118,7 @@ class Evidence:
 
 
 def candidate(
-    item: AnomalyItem, picture: Picture, *, stage: str, support: int, possible: int, box: Any = None
+    item: AnomalyItem, picture: SentPicture, *, stage: str, support: int, possible: int, box: Any = None
 ) -> Candidate:
     """A candidate from a final item; `support` of `possible` samples named it."""
     return Candidate(

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.pictures import common_box, overlap
+from agent.pictures import common_box
 from agent.stages import ObjectItem
+from dataset_builder.boxes import iou
 
 __all__ = ["Seen", "called", "content_words", "merge", "same_text"]
 
@@ -76,7 +77,7 @@ def _known(item: ObjectItem, number: int, found: list[Seen]) -> Seen | None:
             return seen
     for seen in free:
         head = plain.split()[-1:] == _plain(seen.name).split()[-1:]
-        if head and item.bbox is not None and seen.boxes and overlap(item.bbox, seen.boxes[0]) > 0.5:
+        if head and item.bbox is not None and seen.boxes and iou(item.bbox, seen.boxes[0]) > 0.5:
             return seen
     return None
 

@@ -15,8 +15,9 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,19 @@ class Review:
     by_family: Mapping[str, Agreement]
     pairs: Mapping[tuple[str, str], tuple[int, float | None]]
     reviewers: Sequence[Reviewer]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        pairs = [
+            {"reviewers": list(both), "items": items, "cohens_kappa": kappa}
+            for both, (items, kappa) in self.pairs.items()
+        ]
+        return {
+            "reviewers": [asdict(one) for one in self.reviewers],
+            "agreement": asdict(self.overall),
+            "by_family": {family: asdict(one) for family, one in self.by_family.items()},
+            "pairs": pairs,
+        }
 
 
 def measure(items: Iterable[Item], standing: Iterable[Standing]) -> Review:

@@ -1,11 +1,14 @@
 """The commands of the review: review, verdicts status, verdicts export, verdicts account."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dataset_builder.commands import AsJson
+from dataset_builder.extras import require
 from dataset_builder.terminal import printable
 
 app = typer.Typer()
@@ -32,6 +35,7 @@ def review(
     ] = None,
 ) -> None:
     """Open a page on which people accept or reject a run's candidates, one at a time."""
+    require("review", "space")
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
 
@@ -50,8 +54,9 @@ def review(
 
 
 @verdicts.command()
-def status(run: Run) -> None:
+def status(run: Run, as_json: AsJson = False) -> None:
     """Say how far a review is, how far its reviewers agree, and how right they are on items with a known answer."""
+    require("verdicts status", "space")
     from agent.review.agreement import measure
     from agent.review.export import open_store
 
@@ -59,6 +64,10 @@ def status(run: Run) -> None:
     finished = store.finished()
     overlap, review = store.overlap, measure(store.items(), store.standing())
     store.close()
+    if as_json:
+        content = {"items": finished.total, "finished": finished.items, "overlap": overlap, **review.as_json()}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
     typer.echo(f"{finished.items} of {finished.total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
     _print_reviewers(review)
     _print_agreement(review)
@@ -70,6 +79,7 @@ def export(
     rule: Annotated[str, typer.Option(help="majority or unanimous; unsure is never an accept.")] = "majority",
 ) -> None:
     """Write what was accepted, for `anomreason build`, and what the review did. Exit code 3 if answers are missing."""
+    require("verdicts export", "space")
     from agent.review.decision import RULES
     from agent.review.export import export as write
     from dataset_builder.errors import InputError

@@ -1,9 +1,7 @@
 """What the page can ask: the next items, a verdict, to take one back, a picture. All that is known of a reviewer is a name."""
 
-import base64
 import statistics
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,15 +11,15 @@ from agent.review import claims
 from agent.review.items import Item, gold_items, pictures_in, run_items
 from agent.review.store import FILE, Answer, Finished, Store, append, item_of, overlap_in, take_back
 from dataset_builder import severity
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import InputError, PictureError, shorten
 from dataset_builder.files.tree import File
 from dataset_builder.picture_header import check_structure
-from dataset_builder.pictures import open_picture
+from dataset_builder.pictures import SHOWN_BY_BROWSERS, encode, open_picture
 from dataset_builder.schema import Text, Verdict
 
 __all__ = ["Desk", "Edit"]
 
-_SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 _NAME, _NOTE, _TOKEN = 64, 2_000, 100
 _STALE = 2.0
 
@@ -126,9 +124,9 @@ class Desk:
         file = self._pictures.get(key)
         if file is None or (file.member is None and Path(file.place).is_symlink()):
             raise InputError("there is no such picture in this run")
-        kind = _SHOWN.get(check_structure(file).format)
+        kind = SHOWN_BY_BROWSERS.get(check_structure(file).format)
         data = file.read() if kind else _as_png(file)
-        return f"data:{kind or 'image/png'};base64,{base64.b64encode(data).decode()}"
+        return data_url(data, kind or "image/png")
 
     def _answer(self, reviewer: str, held: list[Any]) -> dict[str, Any]:
         count, seconds, last = self.store.progress(reviewer)
@@ -209,10 +207,7 @@ def _edit(edit: object) -> dict[str, str | int]:
 
 def _as_png(file: File) -> bytes:
     """A picture of a format that browsers do not show, such as TIFF."""
-    buffer = BytesIO()
-    with file.on_disk() as path:
-        picture = open_picture(path)
-    picture.save(buffer, "PNG")
-    if buffer.tell() > 2**27:
+    data, _ = encode(open_picture(file.path, file.read()), lossless=True)
+    if len(data) > 2**27:
         raise PictureError(f"{file.name}: is too large to be shown; make the picture smaller")
-    return buffer.getvalue()
+    return data

@@ -1,6 +1,5 @@
 """What the filter did: candidates before and after, severities, and which stages and supports get rejected."""
 
-import base64
 import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from agent.review.agreement import Review
 from dataset_builder import atomic
+from dataset_builder.data_url import data_url
 from dataset_builder.scenes import family_of
 from dataset_builder.schema import Candidate, Verdict
 from dataset_builder.templates import environment
@@ -71,7 +71,7 @@ def write_report(run: Path, kept: list[Kept], pictures: int, review: Review, rul
             "Family": shares(kept, lambda candidate: family_of(candidate.name) or "other"),
         },
         per_picture=_per_picture(kept),
-        plot=base64.b64encode(plot).decode(),
+        plot=data_url(plot, "image/png"),
     )
     return [atomic.write(run / "review.html", page), atomic.write(run / "severity.png", plot)]
 

@@ -14,10 +14,12 @@ Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests."
 def simulate_vlm(
     scenes: Annotated[Path, typer.Option(help="A scenes directory; its scenes.jsonl is the truth.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes a free one.")] = 8001,
-    seed: Annotated[int, typer.Option(help="Of all errors and faults.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all errors and faults.")] = 0,
     miss: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often a look misses what is there.")] = 0.0,
     hallucinate: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it finds what is not.")] = 0.0,
-    catch: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often verifying tells so.")] = 0.8,
+    catch: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Probability that verification catches a false finding.")
+    ] = 0.8,
     doubt: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it drops what is there.")] = 0.0,
     stubborn: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of errors that every look repeats.")] = 0.0,
     malformed: Rate = 0.0,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataset_builder.pictures import open_picture, upright
+from dataset_builder.pictures import FORMATS, open_picture, upright
 from dataset_builder.scenes import SceneRow, read_scenes
 
 __all__ = ["Pictures", "Seen"]
@@ -94,6 +94,6 @@ def _decode(url: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `upright` has the limit
-            return upright(Image.open(io.BytesIO(base64.b64decode(data, validate=True))))
+            return upright(Image.open(io.BytesIO(base64.b64decode(data, validate=True)), formats=FORMATS))
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"image_url holds no picture that can be read ({error})") from None

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dataset_builder import atomic
+from dataset_builder import owned
 from dataset_builder.building.card import Built, Table, write_card
 from dataset_builder.building.features import DESCRIPTIONS, example
-from dataset_builder.building.read_back import is_dataset
-from dataset_builder.building.sft import Recipe, Turns, sft_example, sft_turns
+from dataset_builder.building.sft import Recipe, Turns, conversation_row, sft_turns
 from dataset_builder.building.shards import ShardWriter
-from dataset_builder.errors import InputError, OutputError
+from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
 from dataset_builder.sources.findings import Finding, by_kind, of_picture
@@ -69,6 +68,8 @@ def build(
     recipe: Recipe | None = "anomaly_only",
     copies: int = 1,
     seed: int = 0,
+    overwrite: bool = False,
+    command: str = "build",
     progress: Progress = lambda what, done, total: None,
 ) -> Result:
     """Build a dataset repository.
@@ -81,15 +82,17 @@ def build(
         limit (`int`, *optional*): take the first pictures of each split and label only.
         skip_invalid (`bool`): leave out what has errors, into `skipped.jsonl`, instead of stopping.
         recipe, copies, seed: see `dataset_builder.building.sft.sft_turns`; without a recipe there is no configuration `sft`.
+        overwrite (`bool`): write into a directory that was not built, and over files of a build that were changed.
+        command (`str`): who builds; see `dataset_builder.owned`. What `quickstart` made may be built anew.
         progress (callable, *optional*): called as pictures are checked and written.
 
     Raises:
         BuildError: if something has errors and `skip_invalid` is not set.
         InputError: if the source is none, or a whole file of it cannot be read.
-        OutputError: if `out` holds something that is no dataset, or cannot be written.
+        OutputError: if `out` holds something that was not built, or cannot be written.
     """
-    if out.exists() and not is_dataset(out) and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: is there already and is no dataset; choose another --out")
+    also = ("quickstart",) if command == "build" else ()
+    owned.check(out, command, overwrite=overwrite, also=also)
     read = open_source(source, label=label, images=images)
     rows = _chosen(read.rows, split, limit)
     broken = [finding for finding in read.findings if finding.is_error]
@@ -101,7 +104,7 @@ def build(
     rows = [row for row in rows if row.image_id not in unreadable]
     if not any(of_config(rows, "default", one) for one in SPLITS):
         raise InputError(f"{source}: no annotated picture is left to build from; see `anomreason validate {source}`")
-    with atomic.new_directory(out) as work:
+    with owned.replaced(out, command, overwrite=overwrite, also=also) as work:
         tables = _write(work, rows, recipe, copies, seed, progress)
         if broken:
             lines = "".join(json.dumps(finding.row(), ensure_ascii=False) + "\n" for finding in broken)
@@ -179,7 +182,7 @@ def _write(
             if row.candidates is not None and row.split:
                 write(f"candidates/{row.split}", "candidates", example(row, "candidates", data))
             for split, one in turns.get(row.image_id, ()):
-                write(f"sft/{split}", "sft", sft_example(one, data))
+                write(f"sft/{split}", "sft", conversation_row(one, data))
             if done % 256 == 0 or done == len(rows):
                 progress("write", done, len(rows))
     return _tables(writers, two=two)

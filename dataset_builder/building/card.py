@@ -1,6 +1,5 @@
 """The dataset card, generated from what was built and never typed."""
 
-import io
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -12,15 +11,13 @@ import datasets
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
-from PIL import Image
 
 from dataset_builder import severity
 from dataset_builder.building.features import DESCRIPTIONS, FEATURES
 from dataset_builder.building.histogram import severity_histogram
 from dataset_builder.building.shards import ShardWriter
-from dataset_builder.errors import InputError
-from dataset_builder.picture_header import FORMATS
-from dataset_builder.pictures import upright
+from dataset_builder.errors import PictureError
+from dataset_builder.pictures import open_picture
 from dataset_builder.sources.findings import ERRORS, WARNINGS, Finding, by_kind
 from dataset_builder.sources.opening import Source
 from dataset_builder.sources.rows import SPLITS, Config, Row
@@ -204,10 +201,9 @@ def _examples(rows: list[Row], assets: Path) -> list[tuple[str, Row]]:
             break
         assert row.picture is not None
         try:
-            with Image.open(io.BytesIO(row.picture.read()), formats=FORMATS) as opened:
-                picture = upright(opened, row.image_id)
+            picture = open_picture(row.image_id, row.picture.read())
         # Damage that only decoding finds is for `validate` to tell; here another picture does as well.
-        except (InputError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        except PictureError:
             continue
         picture.thumbnail((320, 320))
         name = f"example-{len(shown) + 1}.jpg"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dataset_builder import atomic
+from dataset_builder import atomic, owned
 from dataset_builder.sources.findings import ERRORS, WARNINGS, Finding, by_kind
 from dataset_builder.templates import environment
 
@@ -30,5 +30,6 @@ def write_validation(
     meanings = ERRORS | WARNINGS
     counted = [(kind, count, meanings[kind], kind in ERRORS) for kind, count in by_kind(findings).items()]
     body = template.render(findings=counted, diversity=diversity, overlap=overlap)
-    atomic.write(card, f"{before}{begin}{body.strip()}\n{end}{after}")
+    with owned.changing(directory, card.name):
+        atomic.write(card, f"{before}{begin}{body.strip()}\n{end}{after}")
     return True

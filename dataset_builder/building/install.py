@@ -9,14 +9,13 @@ import shutil
 from pathlib import Path
 
 import datasets
-import evaluate
 
 from dataset_builder import atomic
 from dataset_builder.building.read_back import is_dataset
 from dataset_builder.errors import InputError
 from dataset_builder.files.hashing import content_hash
 
-__all__ = ["install_dataset", "install_metric", "uninstall"]
+__all__ = ["dataset_copy", "install_dataset", "install_metric", "metric_shim", "uninstall"]
 
 _SHIM = '"""SemAP, from the installed package. Placed by `anomreason install`; `anomreason install --uninstall` removes it."""\n\n'
 
@@ -26,7 +25,8 @@ def _dataset_root() -> Path:
 
 
 def _metric_root() -> Path:
-    return Path(evaluate.config.HF_MODULES_CACHE) / "evaluate_modules" / "metrics" / "evaluate-metric--semap"
+    # evaluate's own setting of this name is made in the same way; it is not asked, because the base is installed without it.
+    return Path(datasets.config.HF_MODULES_CACHE) / "evaluate_modules" / "metrics" / "evaluate-metric--semap"
 
 
 def install_dataset(path: Path) -> Path:
@@ -55,6 +55,16 @@ def install_metric(module: str, name: str) -> Path:
     source = f"{_SHIM}from {module} import {name}\n\n__all__ = [{name!r}]\n"
     shutil.rmtree(_metric_root(), ignore_errors=True)
     return atomic.write(_metric_root() / hashlib.sha256(source.encode()).hexdigest() / "semap.py", source)
+
+
+def dataset_copy() -> Path | None:
+    """Where the prepared copy is that the plain name `anomreason` means; None if there is none."""
+    return next(iter(sorted(_dataset_root().glob("default/*/*"))), None)
+
+
+def metric_shim() -> Path | None:
+    """The file through which `evaluate.load("semap")` finds the metric; None if there is none."""
+    return next(iter(sorted(_metric_root().glob("*/semap.py"))), None)
 
 
 def uninstall() -> list[Path]:

@@ -1,6 +1,5 @@
 """A built dataset, read back from its Parquet files, so that it can be checked like its source."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +13,7 @@ from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.rows import Row, Split
 
-__all__ = ["is_dataset", "read_built", "stored_pictures"]
+__all__ = ["is_dataset", "read_built"]
 
 _LABELS: tuple[Label, ...] = get_args(Label)
 
@@ -108,11 +107,3 @@ def _anomalies(values: dict[str, Any], name: str, findings: list[Finding]) -> li
             message = f"{name}[{index}]: {field} {first['msg']}"
             findings.append(Finding(kind, f"{name}[{index}]", message, name, index))
     return anomalies
-
-
-def stored_pictures(directory: Path) -> Iterator[tuple[str, bytes]]:
-    """Each picture's name and bytes, a few megabytes at a time."""
-    for shard in _shards(directory):
-        for batch in _open(shard).iter_batches(batch_size=64, columns=["image_id", "image"]):
-            for name, picture in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
-                yield name, (picture.as_py() or {}).get("bytes") or b""

@@ -15,7 +15,7 @@ from dataset_builder.schema import Anomaly
 from dataset_builder.sources.rows import Row
 from dataset_builder.textform import write_answer, write_official_text
 
-__all__ = ["RECIPES", "Recipe", "Turns", "sft_example", "sft_row", "sft_turns"]
+__all__ = ["RECIPES", "Recipe", "Turns", "conversation_row", "sft_row", "sft_turns"]
 
 Recipe = Literal["anomaly_only", "authenticity_reasoning"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -73,7 +73,7 @@ def _balanced(rows: list[Row], seed: int) -> list[Row]:
     return [row for row in rows if id(row) in kept]
 
 
-def sft_example(turns: Turns, data: bytes) -> dict[str, Any]:
+def conversation_row(turns: Turns, data: bytes) -> dict[str, Any]:
     """A row of the configuration `sft`, with `data` as its picture."""
     row = turns.row
     if turns.question is None:

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dataset_builder.errors import InputError
-from dataset_builder.picture_header import FORMATS
-from dataset_builder.pictures import MAX_PIXELS
+from dataset_builder.pictures import FORMATS, MAX_PIXELS, eight_bits
 from dataset_builder.sources.findings import Finding, of_picture
 
 __all__ = ["decode"]
@@ -34,7 +33,7 @@ def decode(data: bytes, image_id: str) -> tuple[list[Finding], npt.NDArray[np.ui
                 # Of a JPEG the brightness: all of its data is read and has to be right, and nobody looks at the colours.
                 picture.draft("L", picture.size)
                 picture.load()
-                return _odd(picture, image_id), _bits(picture)
+                return _odd(picture, image_id), _bits(eight_bits(picture, image_id))
     except InputError as error:
         return [of_picture(error, image_id)], None
     # A decoder that is handed rubbish can raise nearly anything.
@@ -48,6 +47,7 @@ def _odd(picture: Image.Image, image_id: str) -> list[Finding]:
         "animated picture": getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO",
         "CMYK picture": picture.mode == "CMYK",
         "16-bit picture": picture.mode.startswith("I") or picture.mode == "F",
+        "HEIC picture": picture.format == "HEIF",
         "EXIF-rotated picture": picture.getexif().get(_ORIENTATION, 1) not in (0, 1),
     }
     return [Finding(kind, image_id, f"{image_id}: {kind}", image_id) for kind, is_so in kinds.items() if is_so]

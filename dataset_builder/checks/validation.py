@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dataset_builder import atomic
 from dataset_builder.building.build import Progress
-from dataset_builder.building.read_back import is_dataset, read_built, stored_pictures
+from dataset_builder.building.read_back import is_dataset, read_built
 from dataset_builder.checks.decoding import decode
 from dataset_builder.checks.leakage import Print, leaks
 from dataset_builder.checks.texts import Reading, Texts, read_texts
@@ -23,6 +23,7 @@ from dataset_builder.schema import Label
 from dataset_builder.sources.findings import ERRORS, Finding, by_kind, of_picture
 from dataset_builder.sources.opening import open_source
 from dataset_builder.sources.rows import Row
+from dataset_builder.stored import stream
 
 __all__ = ["Report", "validate"]
 
@@ -61,10 +62,10 @@ class Report:
         counts = by_kind(self.findings)
         return [("error" if kind in ERRORS else "warning", kind, count, first[kind]) for kind, count in counts.items()]
 
-    def write(self, path: Path) -> Path:
-        """Write everything as JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
         counts = by_kind(self.findings)
-        content = {
+        return {
             "path": self.path.name,
             "kind": self.kind,
             "pictures": self.pictures,
@@ -75,7 +76,10 @@ class Report:
             "test_texts_also_in_train": self.overlap,
             "findings": [finding.row() for finding in self.findings],
         }
-        return atomic.write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def write(self, path: Path) -> Path:
+        """Write everything as JSON."""
+        return atomic.write(path, json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
 
 
 def validate(
@@ -99,9 +103,7 @@ def validate(
         kind, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
-        pictures = (
-            (by_name.pop(name), partial(_examine, data)) for name, data in stored_pictures(path) if name in by_name
-        )
+        pictures = ((by_name.pop(name), partial(_examine, data)) for name, data in stream(str(path)) if name in by_name)
     else:
         source = open_source(path, label=label, images=images)
         kind, rows, findings = source.kind, source.rows, list(source.findings)

@@ -11,14 +11,18 @@ MAX_JSON = 2**30
 """Bytes of one file of records; the release's 130,000 quadruplets are below 100 megabytes."""
 
 
+# Without O_NONBLOCK, opening a pipe waits for somebody to write into it; Windows, which lacks it, has no such files, but would
+# read text without O_BINARY.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file for reading.
 
     Raises:
         OSError: if it cannot be opened, or is a pipe, a device or a socket.
     """
-    # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    handle = os.open(path, _FLAGS)
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
         return open(handle, "rb")

@@ -76,11 +76,10 @@ class File:
                 f"{self.path}: {self.size:,} bytes are more than {MAX_PICTURE:,}; make the picture smaller"
             )
         try:
-            handle = os.open(self.place, os.O_RDONLY)
-            try:
-                return os.pread(handle, head, 0), os.pread(handle, tail, self.size - tail)
-            finally:
-                os.close(handle)
+            with open(self.place, "rb", buffering=0) as plain:
+                first = plain.read(head)
+                plain.seek(self.size - tail)
+                return first, plain.read(tail)
         except OSError as error:
             raise PictureError(f"{self.path}: cannot be read ({error.strerror}); fetch it again") from None
 

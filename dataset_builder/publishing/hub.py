@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "Published",
     "check_repo_id",
+    "check_token",
     "compare",
     "is_repo_id",
     "push",
@@ -66,6 +67,14 @@ def check_repo_id(name: str, option: str = "--repo-id") -> None:
     """Raises an `InputError` unless `name` has the form `ORG/NAME`."""
     if not is_repo_id(name):
         raise InputError(f"{option} {shorten(name)}: is no name; write ORG/NAME")
+
+
+def check_token() -> str:
+    """The token of the Hub. Raises an `UnavailableError` if there is none."""
+    token = os.environ.get("HF_TOKEN")
+    if not token:
+        raise UnavailableError("HF_TOKEN: is not set; put a token with write access into the environment")
+    return token
 
 
 def repository_files(path: Path, leave_out: Sequence[str] = ()) -> list[str]:
@@ -131,9 +140,7 @@ def push(
     listed = [(name, (path / name).stat().st_size) for name in files]
     if dry_run:
         return Published(repo_id, kind, listed, "", note)
-    token = os.environ.get("HF_TOKEN")
-    if not token:
-        raise UnavailableError("HF_TOKEN: is not set; put a token with write access into the environment")
+    token = check_token()
 
     from huggingface_hub import HfApi
 
@@ -196,6 +203,9 @@ def told(repo_id: str) -> Iterator[None]:
 
 def compare(path: Path, files: Sequence[str], repo_id: str, kind: Kind, ours: Sequence[str]) -> Difference:
     """Compare names and hashes of files with what the Hub has now; the parameters are `push`'s.
+
+    `HfApi.verify_repo_checksums` compares a whole directory: a file on the Hub that lies here too but is left out of the
+    repository, such as a checkpoint, would count as right.
 
     Raises:
         huggingface_hub.errors.RepositoryNotFoundError: if there is no such repository, or the token may not see it.

@@ -18,7 +18,7 @@ from dataset_builder.scenes.world import (
     Thing,
 )
 
-__all__ = ["draw"]
+__all__ = ["draw_scene"]
 
 _WALLS: list[Colour] = [(226, 216, 204), (204, 216, 222), (216, 222, 204), (228, 208, 210), (214, 208, 226)]
 _FLOORS: list[Colour] = [(150, 124, 104), (132, 128, 126), (124, 132, 118), (146, 120, 122), (120, 118, 134)]
@@ -27,7 +27,7 @@ _GROUNDS: list[Colour] = [(142, 178, 112), (164, 182, 120), (196, 178, 134), (15
 _WOOD: Colour = (186, 146, 106)
 
 
-def draw(scene: Scene) -> tuple[Image.Image, list[Extent]]:
+def draw_scene(scene: Scene) -> tuple[Image.Image, list[Extent]]:
     """Draw a scene.
 
     Returns:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dataset_builder import atomic
+from dataset_builder import owned
 from dataset_builder.errors import InputError, RecordError
 from dataset_builder.files.regular import read_regular
 from dataset_builder.scenes.canvas import Extent
-from dataset_builder.scenes.draw import draw
+from dataset_builder.scenes.draw import draw_scene
 from dataset_builder.scenes.families import FAMILIES, TRAINED
 from dataset_builder.scenes.world import Scene, sample
 from dataset_builder.schema import Anomaly, Label
@@ -74,7 +74,7 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
     rng = random.Random(f"scenes {SCENES_VERSION} {seed} {index}")
     scene = sample(rng, tuple(families))
     odd_id, clean_id = (f"scene_{seed}_{index:06d}_{twin}.png" for twin in ("odd", "clean"))
-    image, extents = draw(scene)
+    image, extents = draw_scene(scene)
     anomalies = []
     for thing, extent in sorted(zip(scene.things, extents, strict=True), key=lambda drawn: drawn[1]):
         if thing.flaw is not None:
@@ -98,7 +98,7 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
 
 
 def _drawn(scene: Scene) -> tuple[Image.Image, Scene, list[Extent]]:
-    image, extents = draw(scene)
+    image, extents = draw_scene(scene)
     return image, scene, extents
 
 
@@ -117,29 +117,27 @@ def check_families(families: Sequence[str]) -> None:
         raise InputError(f"families: {', '.join(unknown) or 'none given'}: choose from {', '.join(FAMILIES)}")
 
 
-def write_scenes(directory: Path, n: int, seed: int, families: Sequence[str] = TRAINED) -> Path:
+def write_scenes(
+    directory: Path, n: int, seed: int, families: Sequence[str] = TRAINED, *, overwrite: bool = False
+) -> Path:
     """Render a scenes directory.
 
     Args:
-        directory (`Path`): appears whole or not at all, replacing a scenes directory that was there.
+        directory (`Path`): a new place, or a scenes directory, whose files are replaced.
         n (`int`): number of pictures, twins included; with an odd number the last one is clean and has no twin.
         seed (`int`): the same seed gives the same bytes.
         families (sequence of `str`): the families to draw from; by default those the tiny base was trained on.
+        overwrite (`bool`): write into a directory that is not one, and over files of one that were changed.
 
     Raises:
-        InputError: for an unknown family, fewer than one picture, or a directory that holds something else.
+        InputError: for an unknown family, or fewer than one picture.
+        OutputError: for a directory that holds something else, or cannot be written.
     """
     check_families(families)
     if n < 1:
         raise InputError(f"--n {n}: at least one picture is needed")
     directory = Path(directory)
-    if (
-        directory.exists()
-        and not (directory / "scenes.jsonl").exists()
-        and (not directory.is_dir() or any(directory.iterdir()))
-    ):
-        raise InputError(f"{directory}: is there already and is no scenes directory; choose another place")
-    with atomic.new_directory(directory) as work:
+    with owned.replaced(directory, "scenes", overwrite=overwrite) as work:
         (work / "images").mkdir()
         with (work / "scenes.jsonl").open("w", encoding="utf-8") as rows:
             for picture in _pictures(n, seed, families):

@@ -30,6 +30,7 @@ WARNINGS: dict[str, str] = {
     "animated picture": "only the first frame is shown",
     "CMYK picture": "colours for print; converted on reading",
     "16-bit picture": "more than 8 bits a channel; scaled on reading",
+    "HEIC picture": "opens where pillow-heif is installed and registered",
     "EXIF-rotated picture": "shown turned; pixel positions depend on the reader",
     "empty field": "a name, phenomenon or reasoning without text",
     "identical fields": "two fields of a quadruplet say the same",

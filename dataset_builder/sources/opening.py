@@ -14,7 +14,7 @@ from dataset_builder.scenes import SCENES_VERSION, SceneRow, read_scenes
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import is_release, read_release
-from dataset_builder.sources.rows import Row, Split, draw
+from dataset_builder.sources.rows import Row, Split, split_by_hash
 from dataset_builder.sources.runs import is_run, read_run
 
 __all__ = ["Kind", "Source", "open_source", "split_of"]
@@ -50,7 +50,7 @@ class Source:
 
 def split_of(row: SceneRow) -> Split:
     """The split of a scene, by a hash that twins share, so that no picture's twin stands in the other split."""
-    return draw(min(row.image_id, row.twin_id or row.image_id))
+    return split_by_hash(min(row.image_id, row.twin_id or row.image_id))
 
 
 def open_source(root: Path, *, label: Label | None = None, images: Path | None = None) -> Source:

@@ -31,10 +31,10 @@ from dataset_builder.fields import OFFICIAL_KEYS, clean_name, clean_text
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object, as_text, read_record
 from dataset_builder.files.strict_json import Repeated
 from dataset_builder.files.tree import File, Tree, read_json
-from dataset_builder.picture_header import is_picture
+from dataset_builder.pictures import is_picture
 from dataset_builder.schema import Anomaly, Candidate, Label, Verdict
 from dataset_builder.sources.findings import Finding, of_record
-from dataset_builder.sources.rows import SPLITS, TEST_SHARE, Row, Split, draw, generator_of
+from dataset_builder.sources.rows import SPLITS, TEST_SHARE, Row, Split, generator_of, split_by_hash
 
 __all__ = ["is_release", "read_release"]
 
@@ -329,7 +329,7 @@ def _with_splits(
             split = "train"
         if split is None and row.label == "real" and names_reals:
             split = "test" if name in deepfake else "train"
-        split = split or draw(name, share)
+        split = split or split_by_hash(name, share)
         # The official test list is the whole test split of `deepfake`; other test pictures must not train it either.
         tested: Split | None = split
         if deepfake and name in deepfake:

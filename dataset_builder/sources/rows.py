@@ -9,7 +9,7 @@ from typing import Literal
 from dataset_builder.files.tree import File
 from dataset_builder.schema import Anomaly, Candidate, Label
 
-__all__ = ["SPLITS", "TEST_SHARE", "Config", "Row", "Split", "draw", "generator_of", "of_config"]
+__all__ = ["SPLITS", "TEST_SHARE", "Config", "Row", "Split", "generator_of", "of_config", "split_by_hash"]
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
@@ -49,7 +49,7 @@ class Row:
     families: list[str] = field(default_factory=list)
 
 
-def draw(name: str, test_share: float = TEST_SHARE) -> Split:
+def split_by_hash(name: str, test_share: float = TEST_SHARE) -> Split:
     """The split of a name, by its hash alone: the same on every machine and whatever else the dataset holds."""
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
     return "test" if place < test_share else "train"

@@ -17,7 +17,7 @@ from dataset_builder.files.tree import open_tree
 from dataset_builder.schema import Anomaly, Candidate, Label
 from dataset_builder.sources.findings import Finding, of_record
 from dataset_builder.sources.release import picture_files, read_candidate
-from dataset_builder.sources.rows import Row, draw, generator_of
+from dataset_builder.sources.rows import Row, generator_of, split_by_hash
 
 __all__ = ["is_run", "pictures_of", "read_run"]
 
@@ -71,7 +71,7 @@ def read_run(root: Path, label: Label, images: Path | None) -> tuple[list[Row], 
         if name not in pictures:
             findings.append(Finding("annotations without picture", name, f"no such picture in {place}", name))
             continue
-        split = draw(name)
+        split = split_by_hash(name)
         rows.append(
             Row(
                 image_id=name,

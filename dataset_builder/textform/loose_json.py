@@ -22,7 +22,7 @@ __all__ = ["CUT_OFF", "MALFORMED", "Array", "Object", "Repairs", "scan"]
 
 # Beyond these a text is not an answer; they bound the time for any text. A finished object renews the patience.
 _DEPTH = 32  # brackets inside one another
-_OBJECTS = 5_000  # objects in all
+_OBJECTS = 3_000  # objects in all
 _PATIENCE = 20_000  # tokens without a finished object
 _BREAKS = 1_000  # values that break off
 _RUNAWAYS = 5  # strings that never end, each of which costs a pass over the rest

@@ -15,7 +15,7 @@ from agent.budget import UNLIMITED, Budget
 from agent.client import Chat
 from agent.connection import connect
 from agent.journal import Journal, open_for_reading
-from agent.pictures import Picture
+from agent.pictures import SentPicture
 from agent.stages import Stage
 from dataset_builder.errors import OutputError
 from tests.scripted_endpoint import Asked, Endpoint, Said, completion, serve_scripted
@@ -34,7 +34,7 @@ def ask(
     script: Script, journal: Path, *, stage: Stage = "attributes_broad", given: Any = None, times: int = 1, **more: Any
 ) -> tuple[list[Any], Asker, Endpoint]:
     """Ask about a small picture: the answers' items, the asker, and the endpoint with what it was asked."""
-    picture = Picture.read(Image.new("RGB", (64, 48), "teal"), "a.png")
+    picture = SentPicture.read(Image.new("RGB", (64, 48), "teal"), "a.png")
 
     async def asked(base_url: str) -> tuple[list[Any], Asker]:
         client = connect("scripted", base_url)
@@ -238,7 +238,7 @@ def test_what_shaped_a_call_is_its_identity(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_cannot_be_kept_is_not_asked(tmp_path: Path) -> None:
     """Once the journal cannot be written, no further call is paid for."""
-    picture = Picture.read(Image.new("RGB", (64, 48), "teal"), "a.png")
+    picture = SentPicture.read(Image.new("RGB", (64, 48), "teal"), "a.png")
 
     async def asked(base_url: str) -> None:
         client = connect("scripted", base_url)

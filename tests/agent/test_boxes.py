@@ -13,6 +13,7 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import read_predictions
+from dataset_builder.stored import StoredPictures
 from tests.annotating import summary
 from tests.scripted_endpoint import Asked, Said, completion, serve_scripted
 
@@ -90,7 +91,7 @@ def test_boxes_outside_are_dropped_and_told_in_predictions(scenes: Path, tmp_pat
     with serve_scripted(lambda asked, number: _says([[0, 0, 500, 1000], [0, 0, 2000, 9]])) as endpoint:
         settings = Settings(plan="direct", boxes="permille")
         predict(
-            [(path.name, path.read_bytes())],
+            StoredPictures.of({path.name: path.read_bytes()}),
             Endpoint("x", endpoint.base_url),
             tmp_path / "p.json",
             task="grounded",

@@ -136,12 +136,12 @@ def test_the_ledger_is_what_the_server_billed(scenes: Path, tmp_path: Path) -> N
 
 
 def test_a_plan_makes_no_call_and_leaves_nothing(scenes: Path, tmp_path: Path) -> None:
-    """`--plan-only` tells calls, tokens, money and time of this folder; nobody is asked and no run is begun."""
+    """`--dry-run` tells calls, tokens, money and time of this folder; nobody is asked and no run is begun."""
     table = tmp_path / "prices.yaml"
     table.write_text("simulated: {input: 2.5, output: 10}\n")
     with serve(scenes) as base_url:
         arguments = ("annotate", scenes, "--out", tmp_path / "run", "--model", "simulated", "--base-url", base_url)
-        done = run_command(*arguments, "--plan-only", "--prices", table, cwd=tmp_path)
+        done = run_command(*arguments, "--dry-run", "--prices", table, cwd=tmp_path)
         assert stats(base_url)["calls"] == 0
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "run").exists()

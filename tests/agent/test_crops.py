@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.pictures import CROP_SIDE, MAX_SIDE, Picture, common_box
+from agent.pictures import CROP_SIDE, SentPicture, common_box
+from dataset_builder.pictures import MAX_SIDE
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -52,7 +53,7 @@ BLOCK = [200, 150, 500, 400]
 @pytest.mark.parametrize("orientation", TURNS)
 def test_crops_of_turned_photographs_show_the_object(tmp_path: Path, orientation: int) -> None:
     """A box on the upright picture finds its object however the file is stored, and the whole is sent upright too."""
-    picture = Picture.read(photo(tmp_path / "photo.jpg", orientation))
+    picture = SentPicture.read(photo(tmp_path / "photo.jpg", orientation))
     assert picture.image.size == picture.shown == opened(picture.url).size == (1600, 1200)
     assert opened(picture.url).getexif().get(ORIENTATION, 1) == 1
     view = picture.crop(BLOCK)
@@ -65,7 +66,7 @@ def test_crops_of_turned_photographs_show_the_object(tmp_path: Path, orientation
 
 def test_crops_come_from_the_full_resolution(tmp_path: Path) -> None:
     """Of a picture that is sent scaled down, a crop is cut from the original, and scaled only where it is larger than a view."""
-    picture = Picture.read(photo(tmp_path / "photo.jpg", 6, (6000, 4500)))
+    picture = SentPicture.read(photo(tmp_path / "photo.jpg", 6, (6000, 4500)))
     assert max(picture.shown) == MAX_SIDE
     small, large = picture.crop([200, 150, 300, 250]), picture.crop(BLOCK)
     assert small is not None
@@ -85,20 +86,20 @@ def test_crops_come_from_the_full_resolution(tmp_path: Path) -> None:
 )
 def test_a_view_that_shows_no_more_is_not_sent(tmp_path: Path, box: list[int], why: str) -> None:
     """The whole picture, which every call has in full, is the better view of an object that is tiny or nearly all there is."""
-    assert Picture.read(photo(tmp_path / "photo.jpg")).crop(box) is None, why
+    assert SentPicture.read(photo(tmp_path / "photo.jpg")).crop(box) is None, why
 
 
 def test_small_pictures_have_no_crops(tmp_path: Path) -> None:
     """A picture that a model takes in at once is sent as a file alone, byte for byte."""
     path = photo(tmp_path / "photo.jpg", size=(700, 500))
-    picture = Picture.read(path)
+    picture = SentPicture.read(path)
     assert picture.crop(BLOCK) is None
     assert base64.b64decode(picture.url.partition(",")[2]) == path.read_bytes()
 
 
 def test_a_small_object_gets_surroundings(tmp_path: Path) -> None:
     """A view is 256 pixels wide and high at least, cut off at the border of the picture."""
-    picture = Picture.read(photo(tmp_path / "photo.jpg"))
+    picture = SentPicture.read(photo(tmp_path / "photo.jpg"))
     view = picture.crop([0, 0, 100, 110])
     assert view is not None
     assert opened(view).size == (208, 194)  # 160 × 132 and, within the picture, half of what is missing to 256

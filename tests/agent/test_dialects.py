@@ -17,8 +17,9 @@ from agent.simulated.dialects import DIALECTS
 from dataset_builder.errors import UnavailableError
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import read_scenes, write_scenes
+from dataset_builder.stored import StoredPictures
 from space.endpoint import Endpoint as Page
-from space.uploads import Picture as Upload
+from space.uploads import Upload
 from tests.agent.dialect_outcomes import OUTCOMES, table
 from tests.annotating import rows, stats, summary
 from tests.clocks import faster
@@ -115,7 +116,7 @@ def test_a_dialect_ends_as_the_table_says(name: str, scenes: Path, large: Path, 
 def check_predictions(scenes: Path, url: str, place: Path, boxes: str | None) -> None:
     """`predict --base-url`: every picture has its row, and none is called clean that is not."""
     truth = {row.image_id: row for row in read_scenes(scenes)}
-    pictures = [(name, (scenes / "images" / name).read_bytes()) for name in truth]
+    pictures = StoredPictures(list(truth), lambda name: (scenes / "images" / name).read_bytes())
     endpoint = Endpoint("simulated", url, 8, PATIENCE)
     settings = Settings(plan="direct", boxes=boxes)  # type: ignore[arg-type]
     try:
@@ -143,7 +144,7 @@ def check_page(scenes: Path, url: str) -> None:
     for row in read_scenes(scenes)[:2]:
         with Image.open(scenes / "images" / row.image_id) as opened:
             image = opened.convert("RGB")
-        last = list(Page(url, "simulated").examine(Upload(row.image_id, image, image.size)))[-1]
+        last = list(Page(url, "simulated").examine(Upload(row.image_id, image, image.size, "PNG")))[-1]
         assert last.status in ("anomalies", "none", "partial", "failed")
         assert last.status != "none" or not row.anomalies
 

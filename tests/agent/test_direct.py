@@ -19,14 +19,15 @@ from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.official import read_annotations
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
+from dataset_builder.stored import StoredPictures, open_split
 from tests.processes import run_command
 
 RATES = {"miss": 0.1, "hallucinate": 0.1, "malformed": 0.15, "seed": 3}
 
 
-def pictures(scenes: Path, count: int = 16) -> list[tuple[str, bytes]]:
+def pictures(scenes: Path, count: int = 16) -> StoredPictures:
     rows = read_scenes(scenes)[:count]
-    return [(row.image_id, (scenes / "images" / row.image_id).read_bytes()) for row in rows]
+    return StoredPictures([row.image_id for row in rows], lambda name: (scenes / "images" / name).read_bytes())
 
 
 def calls(base_url: str) -> int:
@@ -49,7 +50,7 @@ def test_predictions_are_the_files_of_the_design(scenes: Path, tmp_path: Path) -
     with serve(scenes) as base_url:
         assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json").failed == 0
     rows = read_predictions(tmp_path / "preds.jsonl")
-    assert list(rows) == [name for name, _ in asked]
+    assert list(rows) == asked.ids
     truth = {row.image_id: row for row in read_scenes(scenes)}
     for name, row in rows.items():
         assert row.status == ("anomalies" if truth[name].anomalies else "none")
@@ -68,7 +69,7 @@ def test_predicting_goes_on_where_it_was(scenes: Path, tmp_path: Path) -> None:
     asked, out = pictures(scenes), tmp_path / "preds.json"
     with serve(scenes, **RATES) as base_url:
         endpoint = Endpoint("simulated", base_url, 4)
-        predict(asked[:6], endpoint, out)
+        predict(asked.first(6), endpoint, out)
         assert predict(asked, endpoint, out).failed == 0
         resumed, paid = timeless(out.with_suffix(".jsonl")), calls(base_url)
         predict(asked, endpoint, out)
@@ -137,7 +138,9 @@ def test_boxes_are_in_pixels_of_the_upright_original(scenes: Path, tmp_path: Pat
     path = tmp_path / "large.jpg"
     (large.transpose(Image.Transpose.ROTATE_90) if turned else large).save(path, quality=90, exif=exif)
     with serve(scenes) as base_url:
-        (found,) = examine([("large.jpg", path.read_bytes())], Endpoint("simulated", base_url), "grounded")
+        (found,) = examine(
+            StoredPictures.of({"large.jpg": path.read_bytes()}), Endpoint("simulated", base_url), "grounded"
+        )
     assert found.anomalies
     for told, true in zip(found.anomalies, row.anomalies, strict=True):
         assert told.bbox is not None
@@ -149,7 +152,11 @@ def test_a_picture_that_cannot_be_read_or_answered_is_a_failed_row(scenes: Path,
     """Damaged pictures and refusals end as rows with the reason; the others are not touched."""
     stranger = tmp_path / "stranger.png"
     Image.effect_noise((200, 200), 90).convert("RGB").save(stranger)  # of no scene: the simulated model declines
-    asked = [("empty.png", b""), *pictures(scenes, 2), ("stranger.png", stranger.read_bytes())]
+    known = pictures(scenes, 2)
+    others = {"empty.png": b"", "stranger.png": stranger.read_bytes()}
+    asked = StoredPictures(
+        ["empty.png", *known.ids, "stranger.png"], lambda name: others[name] if name in others else known.content(name)
+    )
     with serve(scenes) as base_url:
         assert predict(asked, Endpoint("simulated", base_url), tmp_path / "preds.json").failed == 2
     rows = read_predictions(tmp_path / "preds.jsonl")
@@ -205,7 +212,5 @@ def test_options_that_a_server_cannot_follow_are_refused(
 
 def test_a_dataset_that_is_none_is_told(tmp_path: Path) -> None:
     """A name in reach of nothing is an error that says so."""
-    from agent.direct import dataset_pictures
-
     with pytest.raises(InputError, match="cannot be loaded"):
-        dataset_pictures(str(tmp_path / "nothing"), "test", None)
+        open_split(str(tmp_path / "nothing"), "test")

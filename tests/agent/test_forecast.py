@@ -60,9 +60,9 @@ def test_the_paper_plan_is_foretold_by_its_formula(scenes: Path) -> None:
 
 
 def test_the_command_says_it_without_a_server(scenes: Path, tmp_path: Path) -> None:
-    """`--plan-only` needs neither server nor key, makes no run, and says what it assumed."""
+    """`--dry-run` needs neither server nor key, makes no run, and says what it assumed."""
     (tmp_path / "prices.yaml").write_text("gpt-x: {input: 2.5, output: 10}\n")
-    options = ("--model", "gpt-x", "--plan-only", "--prices", "prices.yaml", "--out", "run")
+    options = ("--model", "gpt-x", "--dry-run", "--prices", "prices.yaml", "--out", "run")
     done = run_command("annotate", scenes / "images", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())

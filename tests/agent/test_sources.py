@@ -9,8 +9,9 @@ import datasets
 import pytest
 from PIL import Image
 
-from agent.sources import Listed, _streamed, open_source
+from agent.sources import Listed, open_source
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.stored import _streamed
 from tests.loopback_hub import LoopbackHub
 from tests.processes import run_python
 
@@ -151,7 +152,7 @@ print(json.dumps([listed, plain, none]))
     assert len(listed) == 6
     assert dict(listed) == {name: (scenes / "images" / name).stat().st_size for name, _ in listed}
     assert plain == [f"{split}_{number:06d}.png" for split in ("train", "test") for number in range(3)]
-    assert error.startswith("me/none: is no directory, and no dataset of that name is in reach")
+    assert error.startswith("me/none: is not a directory, and no dataset of that name is in reach")
 
 
 def test_a_hundred_thousand_names_cost_little(tmp_path: Path) -> None:
@@ -191,6 +192,6 @@ def test_a_dataset_that_breaks_off_is_told(tmp_path: Path) -> None:
     pictures = _streamed("me/photos", stream)
     assert next(pictures) == ("a.png", b"x")
     with pytest.raises(
-        UnavailableError, match=r"me/photos: cannot be read on \(.*reset by peer.*\); run again to go on"
+        UnavailableError, match=r"me/photos: cannot be read on \(.*reset by peer.*\); run again to resume"
     ):
         next(pictures)

@@ -245,6 +245,70 @@ def test_severities_as_models_write_them(level: object, severity: int | None) ->
     assert parsed.status == ("partial" if severity is None else "anomalies")
 
 
+@pytest.mark.parametrize(
+    ("score", "severity", "confidence"), [("20/100", 20, None), (20, 20, None), (0.9, None, 0.9), (1, None, 1.0)]
+)
+def test_a_score_is_a_severity_only_on_its_scale(score: object, severity: int | None, confidence: float | None) -> None:
+    """What is called a score is a confidence from 0 to 1, else a severity."""
+    (anomaly,) = parse_answer(json.dumps([{"name": "Cup", "phenomenon": "It hovers.", "score": score}])).anomalies
+    assert (anomaly.severity, anomaly.score) == (severity, confidence)
+
+
+def test_records_in_parts_and_keyed_by_name() -> None:
+    """A record whose texts lie one level deeper is one record; a key that is no counter and no wrapper is a name."""
+    parts = {"phenomenon": "The cup hovers.", "reasoning": "Cups fall."}
+    (anomaly,) = parse_answer(json.dumps([{"name": "Floating cup", "details": parts, "severity": 20}])).anomalies
+    assert (anomaly.name, anomaly.phenomenon, anomaly.severity) == ("Floating cup", "The cup hovers.", 20)
+    assert names(json.dumps({"Floating cup": parts, "Third arm": parts | {"phenomenon": "Three arms."}})) == [
+        "Floating cup", "Third arm",
+    ]  # fmt: skip
+    assert names(json.dumps({"anomaly_1": parts, "result": parts | {"phenomenon": "Three arms."}})) == ["", ""]
+    assert names(json.dumps({"image": "a cup", "findings": {"name": "Floating cup", **parts}})) == ["Floating cup"]
+
+
+def test_tags_that_are_unclosed_inline_or_cut() -> None:
+    """An element that was never closed loses nothing; formatting is no field; what the end cut is told."""
+    one = "<name>Floating <b>cup</b></name><phenomenon>It hovers.<br/>High.</phenomenon>"
+    (anomaly,) = parse_answer(f"<list><anomaly><note>{one}</anomaly></list>").anomalies
+    assert (anomaly.name, anomaly.phenomenon) == ("Floating cup", "It hovers.\nHigh.")
+    cut = parse_answer(f"<anomaly>{one}</anomaly><anomaly><name>Third arm</name><phenomenon>Three ar")
+    assert [anomaly.name for anomaly in cut.anomalies] == ["Floating cup"]
+    assert cut.dropped
+    assert names(f'<image>\n<b>1</b><anomaly id="3">{one}</anomaly>') == ["Floating cup"]
+
+
+def test_lines_keep_to_their_fields() -> None:
+    """Quotes of YAML, rules, headings and prose after a severity are not part of a value."""
+    text = '- name: "Floating cup"\n  phenomenon: "It hovers."\n  severity: 20/100\n\nAll in all it is odd, 3 of 5.\n\n---\n'
+    text += "## 2. Third arm\n- phenomenon: The man has three arms.\n- severity: 30/100\n***\n"
+    first, second = parse_answer(text).anomalies
+    assert (first.name, first.phenomenon, first.severity) == ("Floating cup", "It hovers.", 20)
+    assert (second.name, second.phenomenon, second.severity) == ("Third arm", "The man has three arms.", 30)
+
+
+def test_remarks_in_labelled_lines_do_not_replace_a_list() -> None:
+    """Only whole records do, such as a final answer written in lines."""
+    remark = "**Name**: Note\n**Phenomenon**: see above"
+    assert names(f"{json.dumps([CUP])}\n\n{remark}") == ["Floating cup"]
+    final = "Name: Third arm\nPhenomenon: Three arms.\nReasoning: People have two.\nSeverity: 5"
+    assert names(f"{json.dumps([CUP])}\n\nFinal answer:\n{final}") == ["Third arm"]
+
+
+def test_titled_items_with_a_severity_are_anomalies() -> None:
+    """A list of bold titles without severities may be a list of anything, as of checks."""
+    text = "1. **Floating cup**: The cup hovers. (Severity: 20/100)\n2. **Third arm** – Three arms. Severity: 5"
+    read = [(one.name, one.phenomenon, one.severity) for one in parse_answer(text).anomalies]
+    assert read == [("Floating cup", "The cup hovers.", 20), ("Third arm", "Three arms.", 5)]
+    assert parse_answer("1. **Hands**: five fingers each.\n2. **Cup**: stands on the table.").status == "failed"
+
+
+def test_of_a_text_without_end_the_end_is_read_and_that_is_told() -> None:
+    """A model in a loop writes megabytes; its last word is what counts."""
+    parsed = parse_answer("and so on " * 60_000 + json.dumps([CUP]))
+    assert [anomaly.name for anomaly in parsed.anomalies] == ["Floating cup"]
+    assert (parsed.status, "not read" in parsed.dropped[0].reason) == ("partial", True)
+
+
 # Any value
 
 

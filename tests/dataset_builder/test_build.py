@@ -118,6 +118,6 @@ def test_a_damaged_picture_stops_the_build_before_anything_is_written(tmp_path: 
 def test_a_directory_that_is_no_dataset_is_not_replaced(scenes: Path, tmp_path: Path) -> None:
     """`build --out` writes over a dataset or an empty directory only."""
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match="no dataset"):
+    with pytest.raises(OutputError, match="`anomreason build` did not make it"):
         build(scenes, tmp_path)
     assert (tmp_path / "thesis.tex").exists()

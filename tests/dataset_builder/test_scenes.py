@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.errors import InputError
+from dataset_builder.errors import InputError, OutputError
 from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, family_of, pair, read_scenes, write_scenes
 
 
@@ -116,7 +116,7 @@ def test_an_unknown_family_is_named_with_the_choice(tmp_path: Path) -> None:
 def test_a_directory_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     """Only a scenes directory or an empty one is written over."""
     (tmp_path / "holiday.jpg").write_bytes(b"dear to someone")
-    with pytest.raises(InputError, match="no scenes directory"):
+    with pytest.raises(OutputError, match="`anomreason scenes` did not make it"):
         write_scenes(tmp_path, 4, seed=0)
     assert (tmp_path / "holiday.jpg").exists()
 

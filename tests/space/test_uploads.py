@@ -73,14 +73,14 @@ def bomb() -> bytes:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"no picture at all", "no picture that can be read"),
+        (b"no picture at all", "not a picture that can be read"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")[:900], "damaged or cut off"),
-        (bomb(), "50 million pixels"),
-        (encoded(Image.new("1", (9000, 6000)), "PNG"), "9,000 × 6,000 pixels"),
+        (bomb(), "100 million pixels"),
+        (encoded(Image.new("1", (12000, 9000)), "PNG"), "12,000 × 9,000 pixels"),
         (encoded(Image.new("RGB", (4, 4)), "PNG"), "too small"),
         (b"\0" * (MAX_BYTES + 1), "larger than 20 MB"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "no picture that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "not a picture that can be read"),
     ],
     ids=["empty", "text", "svg", "truncated", "bomb", "huge", "tiny", "large", "postscript"],
 )

@@ -137,7 +137,7 @@ def test_publish_pushes_the_space_and_checks_it(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         files = hub.repositories["space", "org/demo"].files
     expected = vendor(tmp_path / "expected", "org/demo")
-    assert set(files) == {path.relative_to(expected).as_posix() for path in expected.rglob("*") if path.is_file()}
+    assert set(files) == {path.relative_to(expected).as_posix() for path in expected.rglob("[!.]*") if path.is_file()}
     card = files["README.md"].decode()
     assert "- org/anomreason\n" in card
     assert 'Client("org/demo")' in card

@@ -155,6 +155,6 @@ def test_the_metric_is_published_as_a_space_that_evaluate_loads(tmp_path: Path) 
 def test_a_directory_of_no_kind_is_refused(tmp_path: Path) -> None:
     """The message says what can be published, and that options of adapters belong to adapters."""
     done = run(COMMAND, "publish", tmp_path, "--repo-id", "org/x")
-    assert (done.returncode, "is no dataset, adapter or Space" in done.stderr) == (2, True)
+    assert (done.returncode, "is not a dataset, adapter or Space" in done.stderr) == (2, True)
     done = run(COMMAND, "publish", tmp_path, "--repo-id", "org/x", "--with-base")
-    assert (done.returncode, "is no adapter" in done.stderr) == (2, True)
+    assert (done.returncode, "is not an adapter" in done.stderr) == (2, True)

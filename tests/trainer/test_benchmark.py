@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import anomreason
 from agent.simulated import serve
 from dataset_builder.building.build import build
-from dataset_builder.errors import InputError
+from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.scenes import write_scenes
 from tests.adapters import make_adapter
 from trainer.evaluation.bench import read_bench
@@ -202,20 +201,17 @@ def test_money_needs_prices_and_keeps_to_them(place: Path, endpoint: str, tmp_pa
     assert (done.exit_code, "served: not scored: the budget" in done.output) == (3, True)
 
 
-def test_a_model_out_of_reach_is_told_and_the_others_are_ranked(place: Path, tmp_path: Path) -> None:
-    """Exit code 3, with its reason in the leaderboard; 2 if nothing is left to rank."""
-    away = {"away": {"model": "nobody/nothing"}}
-    bench = bench_file(
-        tmp_path / "bench.yaml", place, away | {"constant": {"predictions": str(place / "constant.jsonl")}}
-    )
-    done = benchmark(bench, tmp_path)
-    assert done.exit_code == 3
-    assert "nobody/nothing: no model can be loaded" in board(tmp_path)["unfinished"]["away"]
-    bench_file(bench, place, away)
-    with pytest.raises(InputError, match="away: nobody/nothing: no model can be loaded"):
-        CliRunner().invoke(
-            anomreason.app, ["benchmark", str(bench), "--out", str(tmp_path / "other")], catch_exceptions=False
-        )
+def test_a_model_out_of_reach_is_told_before_anything_is_predicted(place: Path, tmp_path: Path) -> None:
+    """With everything else that is not there; nothing is written."""
+    away = {"away": {"model": "nobody/nothing"}, "tiny": {"model": "tiny"}}
+    bench = bench_file(tmp_path / "bench.yaml", place, away)
+    line = ["benchmark", str(bench), "--out", str(tmp_path / "out")]
+    with pytest.raises(UnavailableError, match="nobody/nothing: no model can be loaded"):
+        CliRunner().invoke(anomreason.app, line, catch_exceptions=False)
+    bench_file(bench, place, away | {"file": {"predictions": "nothing.json"}})
+    with pytest.raises(InputError, match=r"2 problems:(?s:.)*nothing.json: does not exist(?s:.)*nobody/nothing"):
+        CliRunner().invoke(anomreason.app, line, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_endpoint_without_one_answer_is_not_ranked(place: Path, tmp_path: Path) -> None:
@@ -231,7 +227,7 @@ def test_an_endpoint_without_one_answer_is_not_ranked(place: Path, tmp_path: Pat
     assert [row["name"] for row in board(tmp_path)["explained"]["rows"]] == ["constant"]
 
 
-def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, tmp_path: Path) -> None:
+def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, endpoint: str, tmp_path: Path) -> None:
     """Evenly spaced over the split; answers that are there are kept; those of another model are refused."""
     bench = bench_file(tmp_path / "bench.yaml", place, {"it": {"model": "tiny"}}, limit=4, bootstrap=0)
     assert benchmark(bench, tmp_path).exit_code == 0
@@ -244,7 +240,7 @@ def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, tmp
     assert benchmark(bench, tmp_path).exit_code == 0
     assert rows.read_text().startswith(few)
     assert len(board(tmp_path)["judged"]["rows"]) == 1
-    for other in ({"adapter": str(place / "adapter")}, {"model": "m", "base_url": "http://127.0.0.1:9/v1"}):
+    for other in ({"adapter": str(place / "adapter")}, {"model": "m", "base_url": endpoint}):
         bench_file(bench, place, {"it": other}, limit=6)
         with pytest.raises(InputError, match="holds answers of another model"):
             CliRunner().invoke(

@@ -1,5 +1,6 @@
 """Evaluation while training: what is logged is the metric's, and the best adapter by it is the one that stays."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import Prediction
+from dataset_builder.scenes import pair
 from metric_semap import similarity
 from metric_semap.errors import SemapError
 from tests.training import train_tiny
 from trainer import callbacks
-from trainer.examples import DataArguments, evaluation_sample, training_rows
+from trainer.examined import Examined
+from trainer.examples import DataArguments, Sample, evaluation_sample, training_rows
 from trainer.loading import load
 from trainer.predict import predict
 
@@ -27,6 +30,7 @@ EVALUATING: dict[str, Any] = {
     "load_best_model_at_end": True,
     "metric_for_best_model": "SemF1_Full",
     "report_to": "tensorboard",
+    "early_stopping": 3,
     "learning_rate": 0.004,  # more, and answers lose their end
 }
 
@@ -39,6 +43,7 @@ class Runs:
         state = json.loads((out / "checkpoint-3" / "trainer_state.json").read_text())
         self.best = Path(state["best_model_checkpoint"])
         self.log = [entry for entry in state["log_history"] if "eval_parseable" in entry]
+        self.of_tests = [entry for entry in state["log_history"] if "eval_tests_parseable" in entry]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +53,16 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     similarity.load_encoder.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
 
-        def recorded(self: callbacks.Examination, batch_size: int) -> list[Prediction]:
-            answers.append(examine(self, batch_size))
-            return answers[-1]
+        def recorded(self: callbacks.Examination, sample: Sample, batch_size: int) -> list[Prediction]:
+            predictions = examine(self, sample, batch_size)
+            if sample is self.samples[""]:
+                answers.append(predictions)
+            return predictions
 
         examine = callbacks.Examination._predict
         patch.setattr(callbacks.Examination, "_predict", recorded)
-        out = train_tiny(dataset, tmp_path_factory.mktemp("runs") / "run", **EVALUATING)
+        sets = [f"tests={dataset}"]
+        out = train_tiny(dataset, tmp_path_factory.mktemp("runs") / "run", **EVALUATING, eval_sets=sets)
     return Runs(out, answers, similarity.load_encoder.cache_info().misses)
 
 
@@ -111,9 +119,78 @@ def test_tensorboard_has_the_curves(run: Runs) -> None:
     assert logged == pytest.approx([entry["eval_SemF1_Full"] for entry in run.log])
 
 
+def test_other_sets_are_examined_under_their_names(run: Runs) -> None:
+    """The split `test` of the dataset that was named, at every evaluation, beside the pictures held out."""
+    assert [entry["step"] for entry in run.of_tests] == [1, 2, 3]
+    for entry in run.of_tests:
+        assert {"eval_tests_SemAP_Full", "eval_tests_SemF1_Full", "eval_tests_false_alarm_rate"} <= set(entry)
+
+
+def test_a_page_shows_pictures_with_truth_and_the_answers_at_each_evaluation(run: Runs, dataset: Path) -> None:
+    """In the run's directory, complete in one file, and as data; what TensorBoard shows as text has the same."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    known = json.loads((run.out / "examined" / "answers.json").read_text())
+    assert [(one["step"], one["name"]) for one in known] == [
+        (step, name) for step in (1, 2, 3) for name in ("", "tests")
+    ]
+    held_out = [one for one in known if not one["name"]]
+    for one, predictions, entry in zip(held_out, run.answers, run.log, strict=True):
+        assert one["numbers"]["eval_SemF1_Full"] == entry["eval_SemF1_Full"]
+        for place, answer in one["answers"].items():
+            assert answer["status"] == predictions[int(place)].status
+            said = [anomaly["phenomenon"] for anomaly in answer["anomalies"]]
+            assert said == [anomaly.phenomenon for anomaly in predictions[int(place)].anomalies]
+    page = (run.out / "examined" / "index.html").read_text()
+    assert "http" not in page.replace("data:image", "")
+    assert all(f"step {step}" in page for step in (1, 2, 3))
+    script = DataArguments(dataset_name=str(dataset))
+    _, sample = evaluation_sample(script, 6, training_rows(script))
+    for truth in sample.references:
+        assert all(html.escape(anomaly.phenomenon) in page for anomaly in truth)
+    (directory,) = (run.out / "runs").iterdir()
+    events = EventAccumulator(str(directory))
+    events.Reload()
+    for name in ("held_out", "tests"):
+        assert len(events.Tensors(f"examined/{name}/text_summary")) == 3
+
+
+def test_a_run_that_goes_on_continues_its_page(tmp_path: Path) -> None:
+    """Answers of steps that are done again are dropped, and a new run in the same place begins with an empty page."""
+    sample = Sample([{"image": pair(0, 0)[0].image}], [[]])
+    prediction = Prediction(image_id="0", status="none")
+    first = Examined(tmp_path, {"": sample})
+    for step in (10, 20, 30):
+        first.add(step, "", [prediction], {})
+    again = Examined(tmp_path, {"": sample})
+    again.begin(20)
+    assert [one["step"] for one in again.answers] == [10, 20]
+    again.begin(0)
+    assert again.answers == []
+
+
+def test_training_ends_where_nothing_gets_better(dataset: Path, tmp_path: Path) -> None:
+    """`early_stopping` 1 with a rate that changes nothing: the second evaluation is no better, so it is the last."""
+    still = EVALUATING | {"learning_rate": 1e-12, "early_stopping": 1, "max_steps": 6, "report_to": "none"}
+    out = train_tiny(dataset, tmp_path / "run", **still)
+    assert json.loads((out / "training.json").read_text())["steps"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"early_stopping": 0}, "early_stopping: 0 would end before it began"),
+        (
+            {"early_stopping": 2, "load_best_model_at_end": False},
+            "early_stopping: needs metric_for_best_model, and load_best",
+        ),
+        (
+            {"eval_strategy": "no", "load_best_model_at_end": False},
+            "early_stopping: nothing is evaluated; set eval_strategy",
+        ),
+        ({"eval_sets": ["tests"]}, "eval_sets: tests: write NAME=DATASET"),
+        ({"eval_sets": ["a=x", "a=y"]}, "eval_sets: a=x: write NAME=DATASET, each name once"),
+        ({"eval_sets": ["a=nowhere"]}, r"nowhere \[test\]: cannot be loaded"),
         ({"metric_for_best_model": "SemF2"}, "metric_for_best_model: SemF2 is not measured; choose one of SemAP_Full"),
         ({"eval_pictures": 0}, "eval_pictures: 0 examines nothing"),
         ({"eval_pictures": 999}, "eval_pictures: 999 holds out every picture; lower it"),

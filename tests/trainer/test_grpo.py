@@ -10,6 +10,8 @@ import torch
 from transformers import TrainerCallback
 
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.scenes import read_scenes, write_scenes
+from dataset_builder.schema import Anomaly
 from dataset_builder.textform import write_answer
 from metric_semap import similarity
 from tests.training import train_tiny
@@ -52,8 +54,30 @@ def listing(*anomalies: dict[str, Any]) -> str:
     return json.dumps(anomalies)
 
 
-def test_the_reward_for_explaining_is_the_metric_s_semf1() -> None:
-    """Picture by picture, as `evaluate` gives it; where the metric has no number, there is no reward."""
+def anomalies(*records: dict[str, Any]) -> list[Anomaly]:
+    return [Anomaly(**record) for record in records]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+    """What is wrong with thirty rendered pictures, none of them clean: texts that are as alike as a dataset's are."""
+    rows = read_scenes(write_scenes(tmp_path_factory.mktemp("rewards") / "scenes", 60, seed=5))
+    keys = {"name", "phenomenon", "reasoning", "severity"}
+    return [[anomaly.model_dump(include=keys) for anomaly in row.anomalies] for row in rows if row.anomalies]
+
+
+@pytest.fixture(scope="module")
+def rewards(rendered: list[list[dict[str, Any]]]) -> Rewards:
+    """The rewards, with these pictures as the others."""
+    return Rewards("minilm", [anomalies(*records) for records in rendered])
+
+
+def test_without_other_pictures_and_with_true_severities_the_reward_is_the_metric_s_semf1() -> None:
+    """Picture by picture, as `evaluate` gives it."""
+
+    def rated(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [record | {"severity": 40} for record in records]
+
     pairs = [
         ([CUP], [CUP]),
         ([ARM, CUP], [CUP]),
@@ -62,46 +86,110 @@ def test_the_reward_for_explaining_is_the_metric_s_semf1() -> None:
         ([], [ARM]),
         ([CUP], [ARM]),
     ]
-    rows = [(listing(*answer), "anomalies", truth, "fake") for answer, truth in pairs]
-    rows += [
-        ("no list at all", "anomalies", [CUP], "fake"),
-        ("[]", "anomalies", [], "real"),
-        ("Yes", "verdict", [CUP], "fake"),
-    ]
-    rewards = Rewards("minilm").semf1_full(**columns(*rows))
+    rows = [(listing(*rated(said)), "anomalies", rated(truth), "fake") for said, truth in pairs]
+    earned = Rewards("minilm", []).explained(**columns(*rows))
     metric = evaluate.load("metric_semap/semap.py")
-    for reward, (answer, truth) in zip(rewards, pairs, strict=False):
-        scores = metric.compute(predictions=[answer], references=[truth], encoder="minilm", empty="skip", bootstrap=0)
+    for reward, (said, truth) in zip(earned, pairs, strict=True):
+        scores = metric.compute(predictions=[said], references=[truth], encoder="minilm", empty="skip", bootstrap=0)
         assert reward == pytest.approx(scores["SemF1_Full"])
-    assert rewards[0] == 1
-    assert 0 < rewards[2] < 1  # type: ignore[operator]
-    assert rewards[6:] == [0, None, None]
+    assert 0 < earned[2] < 1  # type: ignore[operator]
 
 
-def test_form_and_verdict_are_rewards_of_their_own() -> None:
-    """A list that can be read, a yes or no; and a verdict that is right, which for a list is whether it names anything."""
+def test_a_wrong_severity_costs_up_to_half() -> None:
+    """Half of a matched pair is its text, the other half falls with the distance of its severity from the true one."""
+    rows = [(listing(CUP | {"severity": severity}), "anomalies", [CUP], "fake") for severity in (10, 20, 60, 100)]
+    assert Rewards("minilm", []).explained(**columns(*rows)) == pytest.approx([1, 0.95, 0.75, 0.55])
+
+
+GENERIC = {
+    "name": "Anomaly",
+    "phenomenon": "Something in this picture breaks common sense.",
+    "reasoning": "It contradicts what everybody knows about the world.",
+    "severity": 25,
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "least", "most"),
+    [
+        ("truth", 1, 1),
+        ("empty", 0, 0),
+        ("constant", -1, 0.05),
+        ("generic", -1, 0.05),
+        ("everything", -1, 0.05),
+        ("another picture's", -1, 0.05),
+        ("doubled truth", 0.4, 0.75),
+        ("severity 100", 0.4, 0.75),
+    ],
+)
+def test_only_what_is_seen_is_rewarded(
+    way: str, least: float, most: float, rendered: list[list[dict[str, Any]]], rewards: Rewards
+) -> None:
+    """The mean over all pictures of all rewards together: nothing that can be said without looking earns anything."""
+    everything = [record for truth in rendered for record in truth]
+
+    def said(place: int) -> list[dict[str, Any]]:
+        truth = rendered[place]
+        ways = {
+            "truth": truth,
+            "empty": [],
+            "constant": rendered[3],
+            "generic": [GENERIC],
+            "everything": everything[:16],
+            "another picture's": rendered[(place + 1) % len(rendered)],
+            "doubled truth": [*truth, *truth],
+            "severity 100": [record | {"severity": 100} for record in truth],
+        }
+        return ways[way]
+
+    rows = [(listing(*said(place)), "anomalies", truth, "fake") for place, truth in enumerate(rendered)]
+    given = columns(*rows)
+    earned = [[value for value in function(**given) if value is not None] for function in rewards.functions()]
+    mean = sum(map(sum, earned)) / len(rendered)
+    assert least - 1e-6 <= mean <= most + 1e-6, mean
+
+
+def test_the_best_constant_answer_earns_little(rendered: list[list[dict[str, Any]]], rewards: Rewards) -> None:
+    """Whichever true list is repeated about every picture, a twentieth of the truth's reward at most."""
+    for constant in rendered[:5]:
+        rows = [(listing(*constant), "anomalies", truth, "fake") for truth in rendered if truth != constant]
+        earned = rewards.explained(**columns(*rows))
+        assert sum(earned) / len(earned) <= 0.05  # type: ignore[arg-type]
+
+
+def test_a_clean_picture_is_to_be_left_alone_and_a_verdict_to_be_right() -> None:
+    """An empty list earns 1 where nothing is wrong; a yes or no is rewarded where it was asked for, and only there."""
     rows = [
-        (listing(CUP), "anomalies", [ARM], "fake"),  # wrong anomaly, right that there is one
         ("[]", "anomalies", [], "real"),
         (listing(CUP), "anomalies", [], "real"),  # a false alarm
-        ("[]", "anomalies", [CUP], "fake"),  # a miss
-        ("It looks fine to", "anomalies", [], "real"),  # unreadable: neither form nor verdict
-        ("Yes", "verdict", [], "fake"),
+        ("It looks fine to", "anomalies", [], "real"),
+        ("Yes", "verdict", [CUP], "fake"),
         ("No.", "verdict", [], "fake"),
         ("Perhaps", "verdict", [], "real"),
     ]
-    rewards = Rewards("minilm")
-    assert rewards.parseable(**columns(*rows)) == [1, 1, 1, 1, 0, 1, 1, 0]
-    assert rewards.verdict(**columns(*rows)) == [1, 1, 0, 0, 0, 1, 0, 0]
+    rewards = Rewards("minilm", [])
+    assert rewards.explained(**columns(*rows)) == [1, 0, 0, None, None, None]
+    assert rewards.verdict(**columns(*rows)) == [None, None, None, 1, 0, 0]
 
 
-def test_the_answer_a_model_is_taught_earns_everything() -> None:
-    """What SFT trains to write gets the full reward here."""
-    from dataset_builder.schema import Anomaly
+def test_form_earns_nothing_and_costs_where_it_is_wrong() -> None:
+    """A list that can be read is no achievement; one that cannot is worse than none."""
+    rows = [
+        (listing(CUP), "anomalies", [ARM], "fake"),
+        ("[]", "anomalies", [CUP], "fake"),
+        (listing(CUP)[:-1] + ', {"name": "Third"', "anomalies", [CUP], "fake"),
+        ("It looks fine to", "anomalies", [CUP], "fake"),
+        ("No.", "verdict", [], "real"),
+        ("Perhaps", "verdict", [], "real"),
+    ]
+    assert Rewards("minilm", []).readable(**columns(*rows)) == [0, 0, -0.5, -1, 0, -1]
 
-    answer = write_answer([Anomaly(**CUP), Anomaly(**ARM)])
-    rewards = [reward(**columns((answer, "anomalies", [CUP, ARM], "fake"))) for reward in Rewards("minilm").functions()]
-    assert rewards == [[pytest.approx(1)], [1], [1]]
+
+def test_the_answer_a_model_is_taught_earns_everything(rewards: Rewards) -> None:
+    """What SFT trains to write gets the full reward here, whatever other pictures hold."""
+    answer = write_answer(anomalies(CUP, ARM))
+    given = columns((answer, "anomalies", [CUP, ARM], "fake"))
+    assert [function(**given) for function in rewards.functions()] == [[pytest.approx(1)], [0], [None]]
 
 
 class Watch(TrainerCallback):
@@ -137,11 +225,38 @@ def test_a_step_moves_lora_alone_and_each_reward_is_logged(dataset: Path, adapte
     assert watch.moved
     assert len(watch.log) == 2
     for entry in watch.log:
-        assert {f"rewards/{name}/mean" for name in ("semf1_full", "parseable", "verdict")} <= set(entry)
-    Rewards("minilm").semf1_full(**columns((listing(CUP), "anomalies", [CUP], "fake")))
+        assert {f"rewards/{name}/mean" for name in ("explained", "readable", "verdict")} <= set(entry)
+    Rewards("minilm", []).explained(**columns((listing(CUP), "anomalies", [CUP], "fake")))
     assert similarity.load_encoder.cache_info().misses == 1
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
     assert not list(out.glob("*.bin"))
+
+
+def test_the_best_adapter_on_pictures_held_out_is_kept(dataset: Path, adapter: Path, tmp_path: Path) -> None:
+    """Each evaluation is an examination, of pictures that are not trained on; the adapter saved is the best checkpoint's."""
+    more = [
+        "--eval_strategy",
+        "steps",
+        "--eval_steps",
+        "1",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        "--eval_pictures",
+        "4",
+    ]
+    more += ["--load_best_model_at_end", "true", "--metric_for_best_model", "SemF1_Full", "--learning_rate", "0.004"]
+    out = grpo.main(options(dataset, adapter, tmp_path / "out", *more))
+    state = json.loads((out / "checkpoint-2" / "trainer_state.json").read_text())
+    scores = {entry["step"]: entry["eval_SemF1_Full"] for entry in state["log_history"] if "eval_SemF1_Full" in entry}
+    assert set(scores) == {1, 2}
+    assert not [entry for entry in state["log_history"] if "eval_reward" in entry]
+    best = out / f"checkpoint-{max(scores, key=lambda step: scores[step])}"
+    assert Path(state["best_model_checkpoint"]) == best
+    name = "adapter_model.safetensors"
+    assert (out / name).read_bytes() == (best / name).read_bytes()
+    assert (out / "examined" / "index.html").is_file()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +266,10 @@ def test_a_step_moves_lora_alone_and_each_reward_is_logged(dataset: Path, adapte
         (["--model_name_or_path", "Qwen/Qwen2.5-VL-7B-Instruct"], r"was trained on tiny, not on Qwen/Qwen2.5-VL-7B"),
         (["--dataset_config", "sft"], r"dataset_config: sft holds conversations; choose default or deepfake"),
         (["--dataset_streaming", "true"], r"dataset_streaming: true does not work here"),
-        (["--eval_strategy", "steps"], r"eval_strategy: the rewards are logged at every step"),
+        (
+            ["--eval_strategy", "steps", "--metric_for_best_model", "loss"],
+            r"metric_for_best_model: loss is not measured",
+        ),
         (["--num_generations", "3"], r"num_generations"),
     ],
 )

@@ -50,12 +50,15 @@ def test_merging_keeps_the_base_s_dtype_and_overwrites_nothing(adapter: Path, tm
     """The tiny base is bfloat16, so the merged model is; a directory with something in it is refused."""
     out = merge(str(adapter), tmp_path / "out")
     assert json.loads((out / "config.json").read_text())["dtype"] == "bfloat16"
+    merge(str(adapter), out)  # its own files, unchanged
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.md").write_text("mine")
     with pytest.raises(OutputError, match="is there already"):
-        merge(str(adapter), out)
+        merge(str(adapter), tmp_path / "mine")
     with pytest.raises(InputError, match="--dtype int3"):
         merge(str(adapter), tmp_path / "other", dtype="int3")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="is a file"):
         merge(str(adapter), tmp_path / "file" / "out")
     assert not (tmp_path / "other").exists()
 

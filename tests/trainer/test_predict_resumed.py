@@ -100,7 +100,7 @@ def test_what_is_complete_loads_no_model(
 def test_other_settings_are_refused(options: dict[str, Any], message: str, dataset: Path, whole: Path) -> None:
     """Rows of another task or split are not gone on with: the message says what differs and what to do."""
     rows = whole.with_suffix(".jsonl").read_bytes()
-    with pytest.raises(InputError, match=rf"{message}.*--restart"):
+    with pytest.raises(InputError, match=rf"{message}.*--overwrite"):
         run(dataset, whole, **options)
     assert whole.with_suffix(".jsonl").read_bytes() == rows
 
@@ -182,7 +182,7 @@ def test_a_dataset_without_pictures_or_names_is_refused(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"text": ["a"]}).to_parquet(tmp_path / "none" / "train.parquet")
     with pytest.raises(InputError, match="column image holds no pictures"):
         run(tmp_path / "text", tmp_path / "p.json", split="train")
-    with pytest.raises(InputError, match="lacks the columns image, image_id"):
+    with pytest.raises(InputError, match="lacks the columns image"):
         run(tmp_path / "none", tmp_path / "p.json", split="train")
 
 

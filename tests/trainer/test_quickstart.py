@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dataset_builder import owned
 from dataset_builder.scenes import FAMILIES, read_scenes
 from trainer.quickstart import FAMILY
 
@@ -123,8 +124,7 @@ def test_the_report_holds_everything_it_shows(ran: tuple[Path, dict[str, Any], l
 
 def test_it_can_be_run_again(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
     """The dataset it made is recognised as its own and may be replaced."""
-    from dataset_builder.building.build import is_dataset
-    from trainer.quickstart import MARKER
-
-    assert is_dataset(ran[0] / "anomreason")
-    assert (ran[0] / "anomreason" / MARKER).is_file()
+    for name in ("anomreason", "demo"):
+        owned.check(ran[0] / name, "quickstart")
+    owned.check(ran[0] / "demo" / "adapter", "train")
+    owned.check(ran[0] / "demo" / "scenes", "scenes")

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from dataset_builder import owned
 from dataset_builder.errors import InputError, OutputError, UnavailableError
 from tests.training import arguments, losses, train_tiny
 from trainer import sft
@@ -74,7 +76,7 @@ def test_checkpoints_of_another_run_base_or_rank_are_not_taken_up(
 ) -> None:
     """Each refusal says what is there and what to set."""
     half = str(undisturbed / "checkpoint-2")
-    with pytest.raises(InputError, match=r"output_dir: .* holds the checkpoints of a run; go on with"):
+    with pytest.raises(InputError, match=r"output_dir: .* holds the checkpoints of a run; continue with"):
         train_tiny(dataset, undisturbed)
     with pytest.raises(InputError, match="holds no checkpoint; leave it out"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint="true")
@@ -103,7 +105,7 @@ def test_a_disk_that_is_full_leaves_the_last_good_checkpoint(dataset: Path, tmp_
             sft.train(*sft.parse(line), callbacks=[fill])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert [path.name for path in out.glob("*")] == ["checkpoint-2"]
+    assert {path.name for path in out.iterdir()} == {"checkpoint-2", owned.MANIFEST}
     assert not (out / ".saving").exists()
     sft.main([*line, "--resume_from_checkpoint", "true"])
     assert (out / "checkpoint-4" / "trainer_state.json").is_file()
@@ -124,7 +126,7 @@ def test_sigterm_saves_a_checkpoint_and_exits_with_143(dataset: Path, tmp_path: 
         said = []
         for text in process.stdout:  # the first logged loss: it is training
             said.append(text)
-            if "'loss'" in text:
+            if "loss" in text:
                 process.send_signal(signal.SIGTERM)
                 break
         said.append(process.stdout.read())
@@ -147,6 +149,7 @@ def test_a_process_killed_while_saving_leaves_no_half_checkpoint(
 ) -> None:
     """What it leaves has a name that nothing resumes from, and the next checkpoint clears it away."""
     out = tmp_path / "run"
+    owned.begin(out, "train")
     (out / ".saving" / "checkpoint-9").mkdir(parents=True)
     with pytest.raises(InputError, match="holds no checkpoint"):
         train_tiny(dataset, out, resume_from_checkpoint="true")
@@ -159,7 +162,7 @@ def test_out_of_memory_says_which_settings_to_lower(dataset: Path, tmp_path: Pat
     exhaust = At(1, lambda: torch.empty(10**15))
     with pytest.raises(
         UnavailableError,
-        match=r"out of memory: set gradient_checkpointing to true; or lower per_device_train_batch_size \(2\) .*max_pixels",
+        match=r"out of memory: set activation_checkpointing to true; or lower per_device_train_batch_size \(2\) .*max_pixels",
     ):
         sft.train(*sft.parse(arguments(dataset, tmp_path / "run")), callbacks=[exhaust])
 
@@ -172,3 +175,26 @@ def test_the_same_seed_gives_the_same_adapter_and_another_does_not(dataset: Path
     )
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_what_is_there_is_replaced_only_when_told(undisturbed: Path, dataset: Path, tmp_path: Path) -> None:
+    """An adapter wants --overwrite, a directory of something else too; a history and notes stay in both."""
+    out = tmp_path / "adapter"
+    shutil.copytree(undisturbed, out)
+    shutil.rmtree(out / "checkpoint-2")
+    shutil.rmtree(out / "checkpoint-4")
+    for name in (".git/HEAD", "notes.md"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    with pytest.raises(InputError, match=r"holds an adapter; continue with .*--resume_from_checkpoint.*--overwrite"):
+        train_tiny(dataset, out, max_steps=1)
+    train_tiny(dataset, out, max_steps=1, overwrite=True)
+    assert (out / ".git" / "HEAD").read_text() == (out / "notes.md").read_text() == "mine"
+    (out / "README.md").write_text("edited")
+    (out / "adapter_config.json").unlink()
+    with pytest.raises(OutputError, match=r"README.md: was changed since .*--overwrite"):
+        train_tiny(dataset, out, max_steps=1)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="did not make it"):
+        train_tiny(dataset, tmp_path / "thesis", max_steps=1)

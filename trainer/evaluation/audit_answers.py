@@ -18,6 +18,7 @@ from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import picture_files
+from dataset_builder.stored import StoredPictures, open_split
 from metric_semap.anomalies import Picture
 from metric_semap.records import read_records
 from metric_semap.strict_json import parse_rows
@@ -42,15 +43,13 @@ class Shown(NamedTuple):
 
     Attributes:
         name (`str`): the generator, or the clean pictures.
-        ids (`list[str]`): the pictures.
-        content (callable): what a picture's file holds, by id; raises `PictureError` if it cannot be read.
+        pictures (`StoredPictures`): the pictures.
         path (`Path`): the prediction file to write, or to go on with.
         budget (`Limits`): what the sources before it left.
     """
 
     name: str
-    ids: list[str]
-    content: Callable[[str], bytes]
+    pictures: StoredPictures
     path: Path
     budget: Limits
 
@@ -78,18 +77,21 @@ def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
     loaded: list[Any] = []
 
     def ask(shown: Shown) -> Outcome:
-        with PredictionWriter(shown.path, resume=True) as writer, progress.bar(shown.name, len(shown.ids)) as done:
+        with (
+            PredictionWriter(shown.path, resume=True) as writer,
+            progress.bar(shown.name, len(shown.pictures.ids)) as done,
+        ):
 
             def pending() -> Iterator[tuple[str, Image.Image]]:
-                for image_id in shown.ids:
+                for image_id in shown.pictures.ids:
                     if image_id not in writer.done:
                         try:
-                            yield image_id, open_picture(image_id, shown.content(image_id))
+                            yield image_id, open_picture(image_id, shown.pictures.content(image_id))
                         except PictureError:  # one bad file ends no audit; it is counted and told
                             writer.append(Prediction(image_id=image_id, status="failed"))
 
             done(len(writer.done))
-            if not writer.done.issuperset(shown.ids):
+            if not writer.done.issuperset(shown.pictures.ids):
                 from trainer.loading import load
                 from trainer.predict import predict
 
@@ -127,17 +129,17 @@ def review(plan: Plan, out: Path, reviewer: Reviewer) -> Reviewed:
         if source.files:
             found[name] = _from_files(shown, source)
             continue
-        ids, content = _pictures(shown, source)
+        pictures = _pictures(shown, source)
         path = out / "predictions" / f"{file_name(shown)}.json"
-        outcome = reviewer(Shown(shown, ids, content, path, left))
+        outcome = reviewer(Shown(shown, pictures, path, left))
         left = rest(left, outcome)
         notes += [note for note in (outcome.note,) if note and note not in notes]
         if outcome.unfinished:
             stopped[shown] = outcome.unfinished
             continue
         answered = read_records(path.with_suffix(".jsonl"), "prediction")
-        known = {image_id: answered[image_id] for image_id in ids}
-        found[name] = Answers({REVIEWER: known}, _opener(content))
+        known = {image_id: answered[image_id] for image_id in pictures.ids}
+        found[name] = Answers({REVIEWER: known}, _opener(pictures))
     if stopped:
         raise Unfinished("; ".join(f"{name}: {reason}" for name, reason in stopped.items()))
     return Reviewed({name: answers for name, answers in found.items() if name}, found.get(""), notes)
@@ -163,7 +165,7 @@ def _from_files(name: str, source: Source) -> Answers:
     images = Path(source.images) if source.images else first / "images"
     if not source.images and not images.is_dir():
         return Answers(by_reviewer, lambda _: None)
-    return Answers(by_reviewer, _opener(_files(images)[1]))
+    return Answers(by_reviewer, _opener(_files(images)))
 
 
 def _annotations(path: Path) -> Path:
@@ -194,19 +196,22 @@ def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
     return accepted
 
 
-def _pictures(name: str, source: Source) -> tuple[list[str], Callable[[str], bytes]]:
-    """The pictures of a source that are to be shown: their ids, and what each file holds."""
-    ids, content = _rows(source) if source.dataset else _files(Path(source.images or ""))
-    if not ids:
+def _pictures(name: str, source: Source) -> StoredPictures:
+    """The pictures of a source that are to be shown."""
+    if source.dataset:
+        pictures = open_split(str(source.dataset), source.split, where=source.where)
+    else:
+        pictures = _files(Path(source.images or ""))
+    if not pictures.ids:
         raise InputError(f"{source.dataset or source.images}: holds no picture of {name}; give some")
-    return ids, content
+    return pictures
 
 
-def _files(root: Path) -> tuple[list[str], Callable[[str], bytes]]:
+def _files(root: Path) -> StoredPictures:
     """The pictures below a directory, by name."""
     findings: list[Finding] = []
     if not root.is_dir():
-        raise InputError(f"{root}: is no directory; give one with pictures")
+        raise InputError(f"{root}: is not a directory; give one with pictures")
     files = picture_files(open_tree(root), findings)
     broken = next((finding for finding in findings if finding.is_error), None)
     if broken is not None:
@@ -215,35 +220,10 @@ def _files(root: Path) -> tuple[list[str], Callable[[str], bytes]]:
     def content(image_id: str) -> bytes:
         if image_id not in files:
             raise PictureError(f"{image_id}: is not below {root}; put it there")
-        try:
-            return files[image_id].read()
-        except OSError as error:
-            raise PictureError(f"{files[image_id].path}: cannot be read ({error}); give an undamaged file") from None
+        return files[image_id].read()
 
-    return sorted(files), content
+    return StoredPictures(sorted(files), content)
 
 
-def _rows(source: Source) -> tuple[list[str], Callable[[str], bytes]]:
-    """The chosen rows of a dataset."""
-    import datasets
-
-    from trainer.loading import load_split
-
-    rows = load_split(str(source.dataset), source.split, {"image", "image_id", *source.where})
-    rows = rows.cast_column("image", datasets.Image(decode=False))
-    for key, wanted in source.where.items():
-        labels = getattr(rows.features[key], "names", None)  # of a ClassLabel: the column holds their positions
-        value = labels.index(wanted) if labels and wanted in labels else wanted
-        rows = rows.select([i for i, held in enumerate(rows.select_columns([key])[key]) if held == value])
-    ids = list(rows.select_columns(["image_id"])["image_id"])
-    at = {image_id: i for i, image_id in enumerate(ids)}
-
-    def content(image_id: str) -> bytes:
-        held = rows[at[image_id]]["image"]
-        return bytes(Path(held["path"]).read_bytes() if held["bytes"] is None else held["bytes"])
-
-    return ids, content
-
-
-def _opener(content: Callable[[str], bytes]) -> Callable[[str], Image.Image]:
-    return lambda image_id: open_picture(image_id, content(image_id))
+def _opener(pictures: StoredPictures) -> Callable[[str], Image.Image]:
+    return lambda image_id: open_picture(image_id, pictures.content(image_id))

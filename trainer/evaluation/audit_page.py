@@ -1,20 +1,23 @@
 """An audit as files: `audit.json`, `audit.md`, and `audit.html`, one page with everything in it; and on the terminal."""
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic, severity
+from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
+from dataset_builder.pictures import encode, within
 from dataset_builder.templates import environment
 from dataset_builder.terminal import printable
 from trainer.evaluation.audit_answers import HUMAN, Answers
 from trainer.evaluation.audit_result import Example, examples
 from trainer.evaluation.intensity import SEPARATION
 
-__all__ = ["print_ranking", "write_audit"]
+__all__ = ["AUDIT", "print_ranking", "write_audit"]
+
+AUDIT = ("audit.json", "audit.md", "audit.html")
+"""The files that an audit writes."""
 
 EACH, TOTAL = 4, 36  # examples of a generator, and on the sheet
 SIDE = 280  # pixels of the longer side of an example
@@ -55,10 +58,7 @@ def _card(example: Example, generators: dict[str, Answers]) -> dict[str, Any]:
         picture = None
     source = None
     if picture is not None:
-        picture.thumbnail((SIDE, SIDE))
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=82)
-        source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        source = data_url(*encode(within(picture, SIDE), quality=82))
     return {**example._asdict(), "source": source}
 
 

@@ -16,7 +16,7 @@ models:
   theirs: {predictions: their_preds.json}
 ```
 
-`prices` and `predictions` are looked for beside the file.
+Paths are resolved relative to the file.
 """
 
 from pathlib import Path
@@ -61,8 +61,25 @@ def read_bench(path: Path) -> Bench:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    def near(name: str | None) -> str | None:
+        """A directory beside the file, or the name of something on the Hub or at a server."""
+        return str(path.parent / name) if name and (path.parent / name).is_dir() else name
+
     beside = {
-        name: one.model_copy(update={"predictions": path.parent / one.predictions}) if one.predictions else one
+        name: one.model_copy(
+            update={
+                "model": one.model if one.is_remote else near(one.model),
+                "adapter": near(one.adapter),
+                "predictions": path.parent / one.predictions if one.predictions else None,
+            }
+        )
         for name, one in bench.models.items()
     }
-    return bench.model_copy(update={"models": beside, "prices": path.parent / bench.prices if bench.prices else None})
+    return bench.model_copy(
+        update={
+            "models": beside,
+            "dataset": near(bench.dataset),
+            "prices": path.parent / bench.prices if bench.prices else None,
+        }
+    )

@@ -117,7 +117,8 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     standings: dict[str, Standing] = {}
     unfinished: dict[str, str] = {}
     left = bench.budget
-    for name, contestant in bench.models.items():
+    # Files first: what is wrong in one is told before a model is asked anything.
+    for name, contestant in sorted(bench.models.items(), key=lambda one: one[1].predictions is None):
         path, outcome = contestant.predictions, Outcome()
         if path is None:
             path = out / "predictions" / file_name(name) / "preds.json"

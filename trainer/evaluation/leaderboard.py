@@ -15,7 +15,10 @@ from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
 
-__all__ = ["as_json", "write_leaderboard"]
+__all__ = ["LEADERBOARD", "as_json", "write_leaderboard"]
+
+LEADERBOARD = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
+"""The files that a benchmark writes."""
 
 EXPLAINED = ("SemAP_Full", "SemAP_Rea", "SemF1_Full", "SemF1_Rea")
 _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from dataset_builder.boxes import iou
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import TRAINED, SceneRow, family_of, pair
 from dataset_builder.scenes.world import KINDS
@@ -137,15 +138,8 @@ def _mean_iou(rows: list[SceneRow], predictions: list[Prediction]) -> float:
         for anomaly in row.anomalies:
             told = next((found for found in prediction.anomalies if family_of(found.name) == anomaly.family), None)
             if told is not None and anomaly.bbox is not None:
-                ious.append(_iou(anomaly.bbox, told.bbox) if told.bbox else 0.0)
+                ious.append(iou(anomaly.bbox, told.bbox) if told.bbox else 0.0)
     return _share(sum(ious), len(ious))
-
-
-def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    overlap = max(width, 0) * max(height, 0)
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return overlap / (areas - overlap) if areas > overlap else 0.0
 
 
 def main() -> None:

@@ -151,7 +151,7 @@ def test_a_picture_that_became_a_link_or_is_none_is_not_shown(place: Path, tmp_p
         path.write_bytes(content) if content else path.symlink_to(place / "secret.png")
     with pytest.raises(InputError, match="no such picture"):
         desk.picture(first[0])
-    with pytest.raises(PictureError, match="is no picture"):
+    with pytest.raises(PictureError, match="is not a picture"):
         desk.picture(second[0])
     desk.store.close()
 

@@ -1,10 +1,7 @@
-"""Greedy generation for a batch whose answers differ in length: what is answered leaves the batch.
+"""Greedy generation where rows that have ended leave the batch; for CPUs, where a step costs as much as it has rows.
 
-`model.generate` goes on with every row until the longest answer ends. Here it is stopped whenever half of the rows are done, and
-goes on with the others, their key–value cache cut down to them. The tokens are those of one call of `generate`, whatever the
-model's generation configuration asks for; only rows without use are no longer computed.
-
-The cache has room to grow, where transformers' own is copied whole at every token.
+`generate` is stopped whenever half of the rows have ended and continued with the others, their key–value cache cut down to
+them. The cache has room to grow, where transformers' own is copied whole at every token.
 """
 
 from collections.abc import Mapping
@@ -15,45 +12,32 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import Cache, DynamicLayer
 
-__all__ = ["ends", "generate"]
+from trainer.decoding.plain import cut, ends
+
+__all__ = ["leaving"]
 
 
-def ends(model: Any) -> list[int]:
-    """The tokens that end an answer."""
-    told = model.generation_config.eos_token_id
-    return [told] if isinstance(told, int) else list(told or ())
-
-
-def generate(model: Any, inputs: Mapping[str, Tensor], limit: int) -> list[list[int]]:
-    """The answer's tokens of each row, its end token included unless `limit` tokens came first.
-
-    Args:
-        model: a Qwen-VL, bare or with an adapter.
-        inputs (mapping of `str` to `Tensor`): as the processor gives them; `input_ids` [batch, length], padded on the left.
-        limit (`int`): the most tokens of an answer.
-    """
+def leaving(model: Any, inputs: Mapping[str, Tensor], limit: int) -> list[list[int]]:
+    """`generate`, where rows that have ended leave the batch."""
     prompt = inputs["input_ids"].shape[1]
     end = torch.tensor(ends(model), device=inputs["input_ids"].device)
     rows = list(range(inputs["input_ids"].shape[0]))
     answers: list[list[int]] = [[] for _ in rows]
-    state: dict[str, Any] = dict(inputs)
-    if set(getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]) == {"full_attention"}:
-        state["past_key_values"] = Cache(layer_class_to_replicate=_Roomy)
+    state: dict[str, Any] = {**inputs, "past_key_values": Cache(layer_class_to_replicate=_Roomy)}
     while rows:
         made = model.generate(
             **state,
             max_new_tokens=limit - (state["input_ids"].shape[1] - prompt),
             do_sample=False,
             use_cache=True,  # training with gradient checkpointing switches it off in the configuration
-            stopping_criteria=StoppingCriteriaList([_HalfAnswered(prompt, end)]),
+            stopping_criteria=StoppingCriteriaList([_HalfAnswered(end)]),
             return_dict_in_generate=True,
         )
         tokens = made.sequences[:, prompt:]
         ended = torch.isin(tokens, end).any(dim=1) | (tokens.shape[1] >= limit)
         for row, answer, done in zip(rows, tokens.tolist(), ended.tolist(), strict=True):
             if done:
-                length = next((at + 1 for at, token in enumerate(answer) if token in end), len(answer))
-                answers[row] = answer[:length]
+                answers[row] = cut(answer, ends(model))
         left = (~ended).nonzero()[:, 0]
         rows = [rows[at] for at in left.tolist()]
         if rows:
@@ -114,8 +98,8 @@ class _Roomy(DynamicLayer):  # type: ignore[misc]
 class _HalfAnswered(StoppingCriteria):  # type: ignore[misc]
     """Stops all rows once half of them, at least, have ended; with few rows there is nothing to win."""
 
-    def __init__(self, prompt: int, end: Tensor) -> None:
-        self.prompt, self.end = prompt, end
+    def __init__(self, end: Tensor) -> None:
+        self.end = end
         self.ended: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:

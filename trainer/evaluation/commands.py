@@ -1,0 +1,151 @@
+"""The commands that rank: benchmark and audit.
+
+Endpoints lie in a package that this one knows nothing of: the front door hands in what asks them, as the context's object.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from dataset_builder import owned
+from dataset_builder.commands import AsJson, Overwrite
+from dataset_builder.contestants import Outcome
+from dataset_builder.extras import require
+from dataset_builder.preflight import Check
+from dataset_builder.terminal import Steps, printable
+
+app = typer.Typer()
+
+
+class Served(Protocol):
+    """What asks endpoints: `agent.served`, handed in as `context.obj.served`."""
+
+    answer_split: Callable[..., Outcome]
+    answer: Callable[..., Outcome]
+    contestant_checks: Callable[..., list[Check]]
+
+
+@app.command()
+def benchmark(
+    context: typer.Context,
+    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+        "benchmark"
+    ),
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    require("benchmark", "train")
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
+    from trainer.evaluation.bench import read_bench
+    from trainer.evaluation.bench_run import Job, local, run
+    from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
+    from trainer.evaluation.readiness import bench_checks
+    from trainer.readiness import ROOM
+
+    served: Served = context.obj.served
+    checked = read_bench(bench)
+    look(
+        lambda: owned.check(out, "benchmark", LEADERBOARD, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *bench_checks(checked),
+        *served.contestant_checks(checked.models, checked.prices),
+        expected=(SemapError,),
+    )
+    steps = Steps(sum(one.predictions is None for one in checked.models.values()))
+    here = local(steps)
+
+    def predict(job: Job) -> Outcome:
+        steps.step(printable(f"{job.name} on {checked.dataset} [{checked.split}]"))
+        if not job.contestant.is_remote:
+            return here(job)
+        return served.answer_split(
+            job.contestant,
+            checked.dataset,
+            checked.config,
+            checked.split,
+            job.images,
+            job.path,
+            steps,
+            job.budget,
+            checked.prices,
+            verdict=job.verdict,
+        )
+
+    result = run(checked, out, predict)
+    with owned.added(out, "benchmark", overwrite=overwrite) as work:
+        names = [path.name for path in write_leaderboard(result, work)]
+    if as_json:
+        typer.echo((out / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
+    for name in names:
+        typer.echo(out / name, err=as_json)
+    for name, reason in result.unfinished.items():
+        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
+    if result.unfinished:
+        raise typer.Exit(3)
+
+
+@app.command()
+def audit(
+    context: typer.Context,
+    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
+    seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    require("audit", "metric")
+    from dataset_builder.preflight import check_room, look
+    from metric_semap.errors import SemapError
+    from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
+    from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
+    from trainer.evaluation.audit_plan import read_plan, read_prompts
+    from trainer.evaluation.audit_result import summarise
+    from trainer.evaluation.readiness import audit_checks
+    from trainer.readiness import ROOM
+
+    ask_server: Served = context.obj.served
+    checked = read_plan(plan)
+    if checked.asks and not checked.reviewer.is_remote:
+        require("audit with a local model", "train")
+    look(
+        lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
+        lambda: check_room(out, ROOM),
+        *audit_checks(checked),
+        *ask_server.contestant_checks({"reviewer": checked.reviewer} if checked.asks else {}, checked.prices),
+        expected=(SemapError,),
+    )
+    prompts = read_prompts(checked.prompts)
+    steps = Steps(checked.asks)
+
+    def served(shown: Shown) -> Outcome:
+        return ask_server.answer(checked.reviewer, shown.pictures, shown.path, steps, shown.budget, checked.prices)
+
+    here = local_reviewer(checked.reviewer, steps)
+
+    def ask(shown: Shown) -> Outcome:
+        steps.step(printable(f"{shown.name}: {len(shown.pictures)} pictures"))
+        return served(shown) if checked.reviewer.is_remote else here(shown)
+
+    try:
+        reviewed = review(checked, out, ask)
+    except Unfinished as reason:
+        typer.echo(f"not ranked: {printable(str(reason))}", err=True)
+        raise typer.Exit(3) from None
+    result = summarise(reviewed, prompts, seed)
+    if as_json:
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_ranking(result)
+    with owned.added(out, "audit", overwrite=overwrite) as work:
+        names = [path.name for path in write_audit(result, reviewed.generators, work)]
+    for name in names:
+        typer.echo(out / name, err=as_json)
+    if any(row["failed"] for row in result["generators"]):
+        raise typer.Exit(3)

@@ -1,0 +1,114 @@
+"""Looks at every row before the first step: each picture is decoded and each text read, so that none fails after hours.
+
+What fails in training: a picture that cannot be decoded or is two hundred times as wide as high, and a text with one of the
+tokenizer's special tokens, which would end a turn or stand for a picture.
+"""
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import datasets
+from PIL import Image
+
+from dataset_builder.errors import InputError, shorten
+from dataset_builder.pictures import prepare
+from trainer.examples import picture_names, questions, turns
+from trainer.loading import first_line
+
+__all__ = ["Survey", "refuse_failing", "survey"]
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the rows hold.
+
+    Attributes:
+        image_tokens (`list[int]`): of each row's picture.
+        examples (`list[tuple[int, Any]]`): row and question of each example.
+        failing (`list[str]`): each row that would fail, with its reason.
+    """
+
+    image_tokens: list[int]
+    examples: list[tuple[int, Any]]
+    failing: list[str]
+
+
+def survey(rows: Any, tasks: Sequence[str], processor: Any) -> Survey:
+    """Look at all rows.
+
+    Args:
+        rows: a dataset as `trainer.examples.training_rows` gives it, which is not a stream.
+        tasks (sequence of `str`): what is asked of each picture.
+        processor: with the pixel budget of the training.
+    """
+    names, special = picture_names(rows), _special_tokens(processor)
+    found = Survey([], [], [])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without holding the interpreter's lock
+        pending = _rows(rows)
+        while batch := list(islice(pending, _AT_ONCE)):
+            looked = pool.map(lambda row: _look(row[1], processor.image_processor), batch)
+            for (row, _), (tokens, reason) in zip(batch, looked, strict=True):
+                index = len(found.image_tokens)
+                found.image_tokens.append(tokens)
+                reasons = [reason] if reason else []
+                for question in questions(row, tasks):
+                    found.examples.append((index, question))
+                    said = "\n".join(turn["content"] for turn in turns(row, question))
+                    reasons += [f"its text holds the special token {token}" for token in special if token in said]
+                found.failing.extend(f"{shorten(names[index])}: {one}" for one in dict.fromkeys(reasons))
+    return found
+
+
+def refuse_failing(place: str, *surveys: Survey) -> None:
+    """List the rows that would fail on stderr, each with its reason, and raise an `InputError` if there are any.
+
+    Args:
+        place (`str`): what the dataset is called.
+    """
+    if failing := [line for one in surveys for line in one.failing]:
+        print("\n".join(failing), file=sys.stderr)
+        raise InputError(
+            f"{place}: {len(failing)} rows would fail in training, all of them listed above; take them out of the source "
+            "and build it again (`anomreason validate` says more)"
+        )
+
+
+def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[int, str | None]:
+    """A picture's image tokens, and why it would fail."""
+    try:
+        content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as picture:
+            width, height = prepare(picture).image.size
+    # A decoder that is handed rubbish can raise nearly anything.
+    except Exception as error:
+        return 0, f"its picture cannot be decoded ({first_line(error)})"
+    try:
+        patches = image_processor.get_number_of_image_patches(height, width, {})
+    except ValueError:
+        return 0, f"its picture of {width} × {height} pixels is too long and narrow"
+    return patches // image_processor.merge_size**2, None
+
+
+def _rows(rows: Any) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Each row without its picture, and the picture as it is stored."""
+    single = "images" not in rows.column_names
+    raw = datasets.Image(decode=False)
+    stored = rows.cast_column("image", raw) if single else rows.cast_column("images", datasets.List(raw))
+    for row in stored:
+        picture = row.pop("image") if single else row.pop("images")[0]
+        yield row, picture
+
+
+def _special_tokens(processor: Any) -> list[str]:
+    added = processor.tokenizer.added_tokens_decoder.values()
+    return sorted({token.content for token in added if token.special})
