@@ -172,6 +172,13 @@ def predict(
         bool, typer.Option("--overwrite", help="Discard existing predictions and start over.")
     ] = False,
     base_url: BaseUrl = None,
+    rpm: Annotated[
+        int | None, typer.Option(min=1, help="A server's quota in calls per minute, if you know it.")
+    ] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
+    boxes: Annotated[
+        str | None, typer.Option(help="How a server's model gives boxes: pixels, permille or fraction.")
+    ] = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume."""
     from dataset_builder.errors import InputError
@@ -203,6 +210,9 @@ def predict(
             steps,
             task,  # type: ignore[arg-type]
             overwrite,
+            rpm=rpm,
+            tpm=tpm,
+            boxes=boxes,
         )
     else:
         from trainer.predict import predict_dataset

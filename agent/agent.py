@@ -13,7 +13,8 @@ from PIL import Image
 
 from agent.asking import Asker, Services
 from agent.budget import Budget
-from agent.client import Chat, Completions, connect
+from agent.client import Chat
+from agent.connection import Server, connect
 from agent.journal import Journal
 from agent.loops import LoopThread, wait_for
 from agent.pictures import SentPicture
@@ -29,7 +30,7 @@ class AnomAgent:
     The calls run on an event loop of its own in a thread of its own; `annotate` may be called from several threads.
 
     Args:
-        client (`AsyncInferenceClient`, *optional*): where the model answers; by default as `agent.client.connect` finds it.
+        server (`Server`, *optional*): where the model answers; by default as `agent.connection.connect` finds it.
         model (`str`): the model's name there.
         base_url (`str`, *optional*): of an OpenAI-compatible server, instead of a client.
         journal (path, *optional*): a directory for the journal, whose answers are not paid for twice; without it they are
@@ -47,7 +48,7 @@ class AnomAgent:
 
     def __init__(
         self,
-        client: Completions | None = None,
+        server: Server | None = None,
         *,
         model: str,
         base_url: str | None = None,
@@ -57,13 +58,13 @@ class AnomAgent:
         **settings: Any,
     ) -> None:
         self.settings = Settings(**settings)
-        client = client or connect(model, base_url, timeout)
+        server = server or connect(model, base_url)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._passing = None if journal else tempfile.TemporaryDirectory(prefix="anomreason-")
         self._loop = LoopThread()
         directory = Path(journal) if journal else Path(self._passing.name if self._passing else "")
         try:
-            self._services = self._loop.wait(self._open(client, model, directory, concurrency, timeout))
+            self._services = self._loop.wait(self._open(server, model, directory, concurrency, timeout))
         except BaseException:
             self._end()
             raise
@@ -98,7 +99,9 @@ class AnomAgent:
             PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
         """
         picture = SentPicture.read(image, image_id)
-        return self._loop.begin(self._annotate(Asker(picture, self._services, self.settings.stance, tell=tell)))
+        return self._loop.begin(
+            self._annotate(Asker(picture, self._services, self.settings.stance, boxes=self.settings.boxes, tell=tell))
+        )
 
     def close(self) -> None:
         """End what is under way; give back connections and the journal."""
@@ -116,11 +119,9 @@ class AnomAgent:
     ) -> None:
         self.close()
 
-    async def _open(
-        self, client: Completions, model: str, directory: Path, concurrency: int, timeout: float
-    ) -> Services:
+    async def _open(self, server: Server, model: str, directory: Path, concurrency: int, timeout: float) -> Services:
         journal = await Journal(directory).__aenter__()
-        chat = Chat(client, model, concurrency=concurrency, timeout=timeout)
+        chat = Chat(server, model, concurrency=concurrency, timeout=timeout)
         return Services(chat, journal, Budget(Limits(), None, journal.totals()))
 
     async def _annotate(self, asker: Asker) -> Annotation:
@@ -137,7 +138,7 @@ class AnomAgent:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         try:
-            await self._services.chat.client.close()
+            await self._services.chat.server.close()
         finally:
             await self._services.journal.__aexit__(None, None, None)
 

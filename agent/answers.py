@@ -3,12 +3,14 @@
 An item that cannot be used loses none of its siblings. What is wrong is one sentence, fit to be quoted to the model.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from agent.boxes import ON_GRID, Frame
 from agent.stages import ANSWERS, LIST_OF, Anomalies, Findings, Group, Stage, Verdict
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.strict_json import loads
@@ -29,10 +31,11 @@ _EMPTY_LIST = re.compile(r"\W*(?:json)?\W*")
 
 
 class Answer(NamedTuple):
-    """The items of an answer that can be used, and what is wrong with the rest (`None`: nothing)."""
+    """The items of an answer that can be used, what is wrong with the rest (`None`: nothing), and how many boxes were dropped."""
 
     items: list[Any]
     problem: str | None
+    lost_boxes: int = 0
 
 
 def is_refusal(text: str) -> bool:
@@ -40,8 +43,8 @@ def is_refusal(text: str) -> bool:
     return len(text) < 600 and "{" not in text and "[" not in text and _REFUSAL.search(text) is not None
 
 
-def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
-    """Read an answer to `stage`; `ids` are those of the findings asked about.
+def read_answer(stage: Stage, text: str, ids: Sequence[str] = (), frame: Frame = ON_GRID) -> Answer:
+    """Read an answer to `stage`; `ids` are those of the findings asked about, `frame` says how the model gives boxes.
 
     >>> read_answer("integrate", '{"groups": [{"ids": ["1", "2"]}]}', ["1", "2"]).items[0].ids
     ['1', '2']
@@ -57,7 +60,11 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
         return Answer([], f'it holds no JSON object with the list "{name}"')
     items: list[BaseModel] = []
     problems: list[str] = [broken] if broken else []
+    lost = 0
     for index, value in enumerate(values[:_MAX_ITEMS]):
+        if isinstance(value, dict):
+            value, outside = _placed(value, frame)
+            lost += outside
         item = _item(value, item_model)
         if isinstance(item, str):
             problems.append(f"{name}[{index}]{item}")
@@ -70,7 +77,7 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = ()) -> Answer:
         problems += [f"there is no verdict on the finding {shorten(id)}" for id in missing]
     if item_model is Group:
         items = [Group(ids=[id for id in item.ids if id in ids]) for item in items if isinstance(item, Group)]
-    return Answer(items, "; ".join(problems[:3]) or None)
+    return Answer(items, "; ".join(problems[:3]) or None, lost)
 
 
 def _list(text: str, name: str) -> tuple[list[Any] | None, str | None]:
@@ -105,6 +112,20 @@ def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
     whole = [item for item in found if not getattr(item, "problem", None)]
     broken = broken and getattr(found, "problem", None)
     return whole, broken and f'the list "{name}": {broken}'
+
+
+def _placed(value: dict[str, Any], frame: Frame) -> tuple[dict[str, Any], bool]:
+    """An item with its box on the grid, and whether it had one that lies outside the picture."""
+    key = next((key for key in value if key == "bbox" or by_field([(key, None)]).keys() == {"bbox"}), None)
+    box = value.get(key) if key else None
+    if not (isinstance(box, list) and len(box) == 4 and all(_is_number(corner) for corner in box)):
+        return value, False
+    on_grid = frame.on_grid(box)
+    return {name: part for name, part in value.items() if name != key} | {"bbox": on_grid}, on_grid is None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _item(value: Any, model: type[BaseModel]) -> BaseModel | str:

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,10 +17,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from agent.answers import Answer, is_refusal, read_answer
+from agent.boxes import DROPPED, Frame, Unit, boxes_of
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
 from agent.journal import Attempt, Journal
-from agent.pictures import SentPicture, image_tokens
+from agent.picture_tokens import picture_tokens
+from agent.pictures import CROP_SIDE, SentPicture
 from agent.prompts import Stance, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
@@ -29,6 +32,8 @@ __all__ = ["Asker", "Failure", "Question", "Services", "together"]
 MAX_TOKENS = 2000
 LONG = {"discovery_draft": 4000, "discovery_merge": 4000, "summary_image": 4000, "format": 4000}
 TOKENS_CAP = 16000
+REPEATS = 20
+"""A cut-off answer that can be written so many times shorter is a loop, and more room would hold more of it."""
 
 
 class Services(NamedTuple):
@@ -58,6 +63,7 @@ class Question(NamedTuple):
         messages (`list`): as they are sent.
         parameters (mapping): of the request, without the limit of tokens.
         read (callable): says what is wrong with an answer, or `None`.
+        note (callable): says what must be known of an answer, or nothing.
     """
 
     stage: str
@@ -66,6 +72,7 @@ class Question(NamedTuple):
     messages: list[dict[str, Any]]
     parameters: Mapping[str, Any]
     read: Callable[[str], str | None]
+    note: Callable[[str], str] = lambda answer: ""
 
 
 @dataclass
@@ -74,8 +81,10 @@ class Asker:
 
     Attributes:
         rank (`int`): the picture's place in its run; earlier ones are served first.
+        boxes (`str`, *optional*): how the model gives boxes, if not as `agent.boxes` knows.
         asked (`int`): questions asked, whether the server or the journal answered.
         failures (`list[Failure]`): those that were given up.
+        round (`str`, *optional*): asks what was asked before once more, with answers of its own under this name.
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
     """
 
@@ -83,6 +92,8 @@ class Asker:
     services: Services
     stance: Stance = "neutral"
     rank: int = 0
+    boxes: Unit | None = None
+    round: str = ""
     tell: Callable[[str, bool], None] | None = None
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -108,9 +119,10 @@ class Asker:
             temperature (`float`, defaults to 0.3): of sampling.
         """
         ids = [finding["id"] for finding in (given or {}).get("findings", ())]
+        frame = Frame(boxes_of(self.services.chat.model, "permille", self.boxes), self.picture.shown)
 
         def read(answer: str) -> Answer:
-            return read_answer(stage, answer, ids)
+            return read_answer(stage, answer, ids, frame)
 
         question = Question(
             stage,
@@ -124,6 +136,7 @@ class Asker:
                 "response_format": _form(stage),
             },
             lambda answer: read(answer).problem,
+            lambda answer: DROPPED if read(answer).lost_boxes else "",
         )
         attempts = await self.put(question)
         if attempts[-1].problem is None:
@@ -136,7 +149,7 @@ class Asker:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
         self._told(question.stage, False)
-        key = _key(question, self.picture, self.services.chat.model)
+        key = _key(question, self.picture, self.services.chat.model, self.round)
         async with self.services.journal.turn(key):
             attempts = self.services.journal.attempts(key)
             while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
@@ -155,45 +168,113 @@ class Asker:
 
     async def _attempt(self, key: str, question: Question, before: list[Attempt]) -> Attempt:
         chat, journal, budget = self.services
-        cut_off = sum(attempt.finish_reason == "length" for attempt in before)
         bad = [attempt for attempt in before if attempt.finish_reason != "length"]
-        limit = min(LONG.get(question.stage, MAX_TOKENS) * 2**cut_off, TOKENS_CAP)
+        limit = _limit(question, before)
         sent = repair_messages(question.messages, bad[-1].answer, bad[-1].problem or "") if bad else question.messages
         text = sent[1 if len(sent) > 1 and sent[0]["role"] == "system" else 0]["content"][-1]["text"]
+        blank = Attempt(
+            key=key,
+            image_id=self.picture.image_id,
+            stage=question.stage,
+            object=question.object,
+            sample=question.sample,
+            round=self.round,
+            request=text,
+            answer="",
+            problem=None,
+            gave_up=False,
+            finish_reason="",
+            prompt_tokens=0,
+            completion_tokens=0,
+            seconds=0.0,
+        )
+        account = _Account(blank, _prompt_tokens(sent, self.picture, chat.model), journal, budget)
         async with chat.slots.of(self.rank):
             journal.check()
-            worst = await budget.reserve(_prompt_tokens(sent, self.picture), limit)
-            reply = Reply("", "", None, 0, 0, 0.0)
             try:
-                reply = await chat.ask(sent, question.parameters, limit)
-                problem, final = _judge(reply, question, limit, len(bad))
+                reply = await chat.ask(
+                    sent, question.parameters, limit, prompt_tokens=account.prompt_tokens, account=account
+                )
             except CallFailed as error:
-                problem, final = str(error), True
-            except BaseException:
-                budget.settle(worst, 0, 0, 0)
-                raise
-            attempt = Attempt(
-                key=key,
-                image_id=self.picture.image_id,
-                stage=question.stage,
-                object=question.object,
-                sample=question.sample,
-                request=text,
-                answer=reply.text,
-                problem=problem,
-                gave_up=final,
-                finish_reason=reply.finish_reason,
-                prompt_tokens=reply.prompt_tokens,
-                completion_tokens=reply.completion_tokens,
-                cost=budget.cost(reply.prompt_tokens, reply.completion_tokens),
-                seconds=round(reply.seconds, 4),
-            )
+                return await account.gave_up(str(error))
+            problem, final = _judge(reply, question, before, len(bad))
             # The slot is kept until the answer is on the disk: what a crash loses is at most what was in flight.
-            try:
-                await journal.record(attempt)
-            finally:
-                budget.settle(worst, reply.prompt_tokens, reply.completion_tokens, 1)
-            return attempt
+            note = "; ".join(filter(None, (reply.note, question.note(reply.text))))
+            return await account.answered(reply._replace(note=note), problem, final)
+
+
+class _Account:
+    """Sets aside what an attempt may cost before it is made, and journals afterwards what it did or may have cost.
+
+    Args:
+        blank (`Attempt`): a row of the journal without what the attempt brings.
+        prompt_tokens (`int`): an estimate.
+    """
+
+    def __init__(self, blank: Attempt, prompt_tokens: int, journal: Journal, budget: Budget) -> None:
+        self.blank, self.prompt_tokens, self.journal, self.budget = blank, prompt_tokens, journal, budget
+        self._aside: tuple[int, float] | None = None
+        self._limit = 0
+
+    async def begin(self, max_tokens: int) -> None:
+        self._limit = max_tokens
+        self._aside = await self.budget.reserve(self.prompt_tokens, max_tokens)
+
+    async def lost(self, reason: str, *, billed: bool) -> None:
+        # Nobody knows what was charged for an answer that never came: at most all of it.
+        used = (self.prompt_tokens, self._limit) if billed else (0, 0)
+        row = self.blank._replace(
+            problem=reason,
+            prompt_tokens=used[0],
+            completion_tokens=used[1],
+            estimated=billed,
+            billed=billed,
+            lost=True,
+            request="",
+        )
+        try:
+            await self.journal.record(row)
+        finally:
+            self._settle(*used, attempts=int(billed))
+
+    async def gave_up(self, reason: str) -> Attempt:
+        """The call is given up: what its attempts may have cost is journalled already."""
+        row = self.blank._replace(problem=reason, gave_up=True, billed=False, lost=True)
+        await self.journal.record(row)
+        return row
+
+    async def answered(self, reply: Reply, problem: str | None, final: bool) -> Attempt:
+        used = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        row = self.blank._replace(
+            answer=reply.text,
+            problem=problem,
+            gave_up=final,
+            finish_reason=reply.finish_reason,
+            prompt_tokens=used[0],
+            completion_tokens=used[1],
+            cached_tokens=used[2],
+            seconds=round(reply.seconds, 4),
+            estimated=reply.estimated,
+            model=reply.model,
+            fingerprint=reply.fingerprint,
+            note=reply.note,
+        )
+        try:
+            await self.journal.record(row)
+        finally:
+            self._settle(*used, attempts=1)
+        return row
+
+    def _settle(self, *used: int, attempts: int) -> None:
+        if self._aside is not None:
+            self.budget.settle(self._aside, *used, attempts=attempts)
+            self._aside = None
+
+
+def _limit(question: Question, before: list[Attempt]) -> int:
+    """How many tokens an answer gets: twice as many after each that was cut off."""
+    cut_off = sum(attempt.finish_reason == "length" for attempt in before)
+    return min(LONG.get(question.stage, MAX_TOKENS) * 2**cut_off, TOKENS_CAP)
 
 
 @functools.cache
@@ -201,13 +282,16 @@ def _form(stage: Stage) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": stage, "strict": True, "schema": schema(stage)}}
 
 
-def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tuple[str | None, bool]:
+def _judge(reply: Reply, question: Question, before: list[Attempt], bad_before: int) -> tuple[str | None, bool]:
     """What is wrong with a reply, and whether that ends the call."""
     if reply.refusal or reply.finish_reason == "content_filter":
         return f"refused ({shorten(reply.refusal or 'content filter', 200)})", True
     problem = question.read(reply.text)
     if reply.finish_reason == "length":
-        return f"cut off at {limit} tokens", limit >= TOKENS_CAP
+        longest = max((_substance(one.answer) for one in before if one.finish_reason == "length"), default=0)
+        if (found := _substance(reply.text)) <= longest or found * REPEATS < len(reply.text):
+            return f"cut off at {reply.limit} tokens, of which most repeat or are blank", True
+        return f"cut off at {reply.limit} tokens", reply.limit >= TOKENS_CAP
     if problem is None:
         return None, False
     if is_refusal(reply.text):
@@ -215,7 +299,12 @@ def _judge(reply: Reply, question: Question, limit: int, bad_before: int) -> tup
     return problem, bad_before >= 1
 
 
-def _key(question: Question, picture: SentPicture, model: str) -> str:
+def _substance(text: str) -> int:
+    """How much a text says, in bytes that do not repeat: blanks and loops come to next to nothing."""
+    return len(zlib.compress(" ".join(text.split()).encode(), 1))
+
+
+def _key(question: Question, picture: SentPicture, model: str, round_: str) -> str:
     shaped = {
         "picture": picture.digest,
         "model": model,
@@ -224,6 +313,8 @@ def _key(question: Question, picture: SentPicture, model: str) -> str:
         "messages": [_without_pictures(message, picture.url) for message in question.messages],
         "parameters": dict(question.parameters),
     }
+    if round_:
+        shaped["round"] = round_
     return hashlib.sha256(json.dumps(shaped, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -239,8 +330,8 @@ def _without_pictures(message: Mapping[str, Any], whole: str) -> Any:
     return [message["role"], *parts]
 
 
-def _prompt_tokens(sent: list[dict[str, Any]], picture: SentPicture) -> int:
-    """An estimate on the high side: three characters a token, crops at their largest."""
+def _prompt_tokens(sent: list[dict[str, Any]], picture: SentPicture, model: str) -> int:
+    """An estimate on the high side: three characters per token, crops at their largest, pictures as the model's family does."""
     tokens = 0
     for message in sent:
         content = message["content"]
@@ -249,9 +340,9 @@ def _prompt_tokens(sent: list[dict[str, Any]], picture: SentPicture) -> int:
             if part["type"] == "text":
                 tokens += len(part["text"]) // 3 + 8
             elif part["image_url"]["url"] is picture.url:
-                tokens += image_tokens(*picture.shown)
+                tokens += picture_tokens(model, *picture.shown)
             else:
-                tokens += image_tokens(1024, 1024)
+                tokens += picture_tokens(model, CROP_SIDE, CROP_SIDE)
     return tokens
 
 

@@ -14,19 +14,22 @@ __all__ = ["UNLIMITED", "Budget", "BudgetReached", "Price", "read_prices"]
 
 
 class Price(BaseModel):
-    """US dollars for a million tokens."""
+    """US dollars per million tokens; `cached`, `input` unless given, is for prompt tokens that the server had in its cache."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+    def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
 
 def read_prices(path: Path) -> dict[str, Price]:
-    """A price table, YAML or JSON: model → `{"input": …, "output": …}` in US dollars for a million tokens.
+    """A price table, YAML or JSON: model → `{"input": …, "output": …}` in US dollars per million tokens.
 
     Raises:
         InputError: if it cannot be read.
@@ -52,32 +55,34 @@ class BudgetReached(Exception):
 
 
 class Budget:
-    """Keeps a run within its limits: what a call could cost at most is set aside before it is made.
+    """Keeps a run within its limits: what an attempt could cost at most is set aside before it is made.
 
-    A call for which too little is left waits for those in flight, which mostly give back some of theirs; if none is, the
-    budget is reached. No limit is ever passed, whatever the answers' length, as long as the server keeps to `max_tokens`
-    and the prompt was not estimated too low.
+    Every attempt that may have been billed counts, with all that it could have cost where the server did not say. An attempt for
+    which too little is left waits for those in flight, which mostly give back some of theirs; if none is, the budget is reached.
+    A server that bills more than was estimated can still pass a limit; `overshoot` says by how much.
     """
 
     def __init__(self, limits: Limits, price: Price | None, spent: Totals) -> None:
         if limits.usd is not None and price is None:
             raise InputError("--budget-usd: the model's price is not known; give a table with --prices")
         self.limits, self.price = limits, price
-        self.calls, self.tokens, self.usd = spent.calls, spent.tokens, spent.cost
+        self.calls, self.tokens, self.usd = spent.calls, spent.tokens, spent.cost(price) or 0.0
         self._set_aside: list[tuple[int, float]] = []
         self._changed = asyncio.Event()
         self.reached = False
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        return None if self.price is None else self.price.of(prompt_tokens, completion_tokens)
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.limits != UNLIMITED
 
     async def reserve(self, prompt_tokens: int, max_tokens: int) -> tuple[int, float]:
-        """Set aside what a call may cost at most; give it back with `settle`.
+        """Set aside what an attempt may cost at most; give it back with `settle`.
 
         Raises:
             BudgetReached: if too little is left.
         """
-        worst = (prompt_tokens + max_tokens, self.cost(prompt_tokens, max_tokens) or 0.0)
+        worst = (prompt_tokens + max_tokens, self._cost(prompt_tokens, max_tokens))
         while not self._fits(worst):
             if self.reached or not self._set_aside:
                 self.reached = True
@@ -89,17 +94,43 @@ class Budget:
         self._set_aside.append(worst)
         return worst
 
-    def _fits(self, worst: tuple[int, float]) -> bool:
-        tokens = self.tokens + worst[0] + sum(aside[0] for aside in self._set_aside)
-        usd = self.usd + worst[1] + sum(aside[1] for aside in self._set_aside)
-        calls = self.calls + 1 + len(self._set_aside)
-        wanted = ((self.limits.tokens, tokens), (self.limits.usd, usd), (self.limits.calls, calls))
-        return all(limit is None or value <= limit for limit, value in wanted)
-
-    def settle(self, worst: tuple[int, float], prompt_tokens: int, completion_tokens: int, attempts: int) -> None:
-        """Give back what was set aside, and count what the call did cost."""
+    def settle(
+        self,
+        worst: tuple[int, float],
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        cached_tokens: int = 0,
+        *,
+        attempts: int,
+    ) -> None:
+        """Give back what was set aside, and count what the attempt did cost."""
         self._set_aside.remove(worst)
         self.calls += attempts
         self.tokens += prompt_tokens + completion_tokens
-        self.usd += self.cost(prompt_tokens, completion_tokens) or 0.0
+        self.usd += self._cost(prompt_tokens, completion_tokens, cached_tokens)
         self._changed.set()
+
+    def has_room(self, calls: float, tokens: float, usd: float) -> bool:
+        """Whether so much more fits beside what is spent; what is set aside is not counted."""
+        wanted = ((self.limits.calls, self.calls + calls), (self.limits.tokens, self.tokens + tokens))
+        wanted += ((self.limits.usd, self.usd + usd),)
+        return all(limit is None or value <= limit for limit, value in wanted)
+
+    @property
+    def overshoot(self) -> dict[str, float]:
+        """By how much each limit is passed, as far as it is."""
+        pairs = {name: (getattr(self.limits, name), getattr(self, name)) for name in Limits._fields}
+        return {
+            name: round(spent - limit, 6)
+            for name, (limit, spent) in pairs.items()
+            if limit is not None and spent > limit
+        }
+
+    def _cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        return 0.0 if self.price is None else self.price.of(prompt_tokens, completion_tokens, cached_tokens)
+
+    def _fits(self, worst: tuple[int, float]) -> bool:
+        aside = self._set_aside
+        return self.has_room(
+            1 + len(aside), worst[0] + sum(tokens for tokens, _ in aside), worst[1] + sum(usd for _, usd in aside)
+        )

@@ -1,365 +1,364 @@
-"""Calls a server that speaks OpenAI's chat completions: one pool, one layer of retries, one reason when it fails.
+"""Calls a server that speaks OpenAI's chat completions: one pool, one pace, one layer of retries, one reason when it fails.
 
-Waiting and trying again is for what passes: 429 (as long as `Retry-After` says), 408, 409, 5xx, broken connections and
-broken replies. What will not pass stops the run: 400 to 405 would be the same for every picture, and so would an account
-without money or a server that nobody finds at its address any more.
+What passes is tried again: broken connections and replies, 408, 409 and 5xx a few times, 429 for as long as the server takes other
+calls. What one request is refused for fails that request. What every request would be refused for (key, account, model, an
+address where no such server is) stops the run.
 
-Servers differ in what they take. A 400 that names a parameter which can be said otherwise or left out (`max_tokens`, `temperature`,
-`seed`, `response_format`) changes the profile for the rest of the run and the call is made again.
+Servers differ in what they take. A refusal that tells how to say it otherwise (another name for the limit of tokens, no JSON
+schema, one picture, JPEG, fewer tokens) is heeded and the call made again; what holds for every call is remembered.
 """
 
 import asyncio
-import datetime
-import email.utils
-import logging
-import math
-import os
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-import stamina
+import httpx2
 
+from agent.connection import Came, Server
+from agent.pace import Pace
+from agent.refusals import Refusal, asked_to_wait, judge
+from agent.replies import MAX_ANSWER, NotAnAnswer, Reply, Strange, read_reply
+from agent.sent_pictures import as_jpeg, only_first
 from agent.slots import Slots
 from dataset_builder.errors import UnavailableError, shorten
-from dataset_builder.fields import repair
 
-__all__ = ["CallFailed", "Chat", "Completions", "Reply", "api_key", "connect"]
+__all__ = ["Account", "CallFailed", "Chat", "Reply"]
 
-logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news; what is given up is told
-
-OPENAI = "https://api.openai.com/v1"
 ATTEMPTS = 6
 FIRST_WAIT = 0.25
-"""Seconds before the second attempt, doubled for each further one; up to twice as long is added at random."""
-MAX_WAIT = 60.0
-"""Seconds: a server that asks for more between two attempts is waited for no longer than this."""
-
-
-class Completions(Protocol):
-    """What is used of `huggingface_hub.AsyncInferenceClient`."""
-
-    async def chat_completion(self, messages: list[Any], *, model: str | None, extra_body: dict[str, Any]) -> Any: ...
-
-    async def close(self) -> None: ...
+"""Seconds before the second attempt, doubled for each further one."""
+LONGEST_WAIT = 600.0
+"""Seconds: a server that asks for more is not waited for; the run stops and says when to go on."""
+PATIENCE = 900.0
+"""Seconds in which a server that is too busy must have answered some call."""
+STRANGE = 3
+"""Replies of something that is not such a server, with no answer among them, after which the run stops."""
+READ = 20_000
+"""Characters of an error that are read."""
+LEAST_TOKENS = 200
+QUALITIES = (85, 60, 35)
+"""Of JPEG, one after the other, for a server that finds a picture's file too large."""
 
 
 class CallFailed(Exception):
     """One call got no answer; the run goes on without it."""
 
 
-class _Passing(Exception):
-    """Will pass: worth another attempt, after `wait` seconds where the server says so.
+class Account(Protocol):
+    """Who pays for a call: told of every attempt before and after."""
 
-    `unreachable`: nobody took the connection, which is no other call's luck either. `silent`: there was no reply.
-    """
+    async def begin(self, max_tokens: int) -> None:
+        """An attempt that may use up to `max_tokens` for its answer is about to be made; may raise to keep it from being made."""
+        ...
 
-    def __init__(
-        self, reason: str, wait: float | None = None, *, unreachable: bool = False, silent: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.wait, self.unreachable, self.silent = wait, unreachable, silent
-
-
-class _Adapted(Exception):
-    """The profile was changed; the same call is made again."""
+    async def lost(self, reason: str, *, billed: bool) -> None:
+        """It brought no answer; `billed`: the server may have charged for it all the same."""
+        ...
 
 
-class Reply(NamedTuple):
-    """What a call came back with; `refusal` is the server's own word that it declined, tokens are what it billed."""
+class _Free:
+    async def begin(self, max_tokens: int) -> None: ...
 
-    text: str
-    finish_reason: str
-    refusal: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
+    async def lost(self, reason: str, *, billed: bool) -> None: ...
 
 
 class _Profile(NamedTuple):
-    """What this server takes: the name of the limit of tokens, and the parameters that it does not."""
+    """What this server takes, as far as it has said: remembered for all calls."""
 
     limit: str = "max_tokens"
     left_out: frozenset[str] = frozenset()
-
-    def adapted(self, message: str) -> "_Profile | None":
-        """The profile that heeds a refusal, or `None` if it names nothing that can be said otherwise."""
-        if self.limit == "max_tokens" and "max_completion_tokens" in message:
-            return self._replace(limit="max_completion_tokens")
-        for name, signs in _OPTIONAL.items():
-            if name not in self.left_out and any(sign in message for sign in signs):
-                return self._replace(left_out=self.left_out | {name})
-        return None
+    one_image: bool = False
+    jpeg: bool = False
+    room: int | None = None
 
 
-class _Verbatim(str):
-    """A word that equals no other and is written into JSON like any.
+class _Call(NamedTuple):
+    """How one call is said, beyond the profile: with a smaller limit of tokens, and pictures of a lower quality of JPEG."""
 
-    `AsyncInferenceClient` turns a `response_format` of the type `json_schema` into a form of Hugging Face's own servers, whatever
-    address it was given, and in `extra_body` too; OpenAI and vLLM do not know that form. This type it lets pass.
-    """
-
-    __slots__ = ()
-    __hash__ = str.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-
-_OPTIONAL = {
-    "response_format": ("response_format", "json_schema", "guided"),
-    "temperature": ("temperature",),
-    "top_p": ("top_p",),
-    "seed": ("seed",),
-}
+    limit: int
+    quality: int | None = None
 
 
 class Chat:
     """A model behind a server, with room for `concurrency` calls at once.
 
     Args:
-        client: an `AsyncInferenceClient`, or whatever has its `chat_completion`.
+        server (`Server`): see `agent.connection.connect`.
         model (`str`): the model's name at that server.
         concurrency (`int`, defaults to 16): calls in flight, of all pictures together.
         timeout (`float`, defaults to 300): seconds for one attempt.
+        rpm, tpm (`int`, *optional*): the quota, calls and tokens per minute, if it is known.
     """
 
-    def __init__(self, client: Completions, model: str, *, concurrency: int = 16, timeout: float = 300.0) -> None:
-        self.client, self.model, self.timeout = client, model, timeout
+    def __init__(
+        self,
+        server: Server,
+        model: str,
+        *,
+        concurrency: int = 16,
+        timeout: float = 300.0,
+        rpm: int | None = None,
+        tpm: int | None = None,
+    ) -> None:
+        self.server, self.model, self.timeout = server, model, timeout
         self.slots = Slots(concurrency)
+        self.pace = Pace(concurrency, rpm, tpm)
         self._profile = _Profile()
-        self._reached = False
+        self._answered = self._reached = False
+        self._strange = 0
+        self._heard: float | None = None
         self._stopped: str | None = None
 
-    async def ask(self, messages: list[dict[str, Any]], parameters: Mapping[str, Any], max_tokens: int) -> Reply:
+    async def ask(
+        self,
+        messages: list[dict[str, Any]],
+        parameters: Mapping[str, Any],
+        max_tokens: int,
+        *,
+        prompt_tokens: int = 0,
+        account: Account | None = None,
+    ) -> Reply:
         """One answer; the caller holds one of `slots`.
+
+        Args:
+            messages, parameters: of the request.
+            max_tokens (`int`): of the answer; fewer are asked for where the server has no room for as many.
+            prompt_tokens (`int`): an estimate, for the pace and for servers that do not say what they used.
+            account (`Account`, *optional*): told of every attempt.
 
         Raises:
             CallFailed: if this call got none.
             UnavailableError: if no call would, with the server's reason.
         """
+        account = account or _Free()
+        call, failures = _Call(max_tokens), 0
         while True:
+            profile, call = self._profile, self._within(call, prompt_tokens)
+            outcome = await self._attempt(messages, parameters, call, profile, prompt_tokens, account)
+            if isinstance(outcome, Reply):
+                return outcome
+            if outcome.kind in ("passing", "strange"):
+                failures += 1
+                if failures >= ATTEMPTS:
+                    raise self._given_up(outcome)
+                await asyncio.sleep(FIRST_WAIT * 2 ** (failures - 1))
+            elif outcome.kind != "busy":
+                call = self._heed(outcome, call, profile, messages, prompt_tokens)
+
+    async def stream(
+        self, messages: list[dict[str, Any]], parameters: Mapping[str, Any], max_tokens: int
+    ) -> AsyncIterator[str]:
+        """An answer piece by piece, for somebody who waits: refusals are heeded as in `ask`, but nothing is waited for.
+
+        Raises:
+            CallFailed: if there is no answer, or only a part of it came.
+            UnavailableError: if no call would be answered.
+        """
+        call = _Call(max_tokens)
+        while True:
+            profile = self._profile
+            body = self._body(messages, parameters, call, profile)
             try:
-                return await self._with_retries(messages, parameters, max_tokens)
-            except _Adapted:
-                continue
+                async with self.server.stream(body) as came:
+                    if not isinstance(came, Came):
+                        async for piece in _pieces(came):
+                            yield piece
+                        return
+                    outcome = self._read(came, 0.0, 0)
+            except httpx2.HTTPError as error:
+                raise CallFailed(f"the connection broke ({type(error).__name__})") from None
+            if isinstance(outcome, Reply):
+                yield outcome.text
+                return
+            if outcome.kind in ("passing", "busy", "strange", "account", "model"):
+                raise CallFailed(outcome.reason)
+            call = self._heed(outcome, call, profile, messages, 0)
 
-    async def _with_retries(self, messages: list[Any], parameters: Mapping[str, Any], max_tokens: int) -> Reply:
-        try:
-            async for attempt in stamina.retry_context(
-                on=_wait,
-                attempts=ATTEMPTS,
-                timeout=None,
-                wait_initial=FIRST_WAIT,
-                wait_max=20.0,
-                wait_jitter=2 * FIRST_WAIT,
-            ):
-                with attempt:
-                    if self._stopped is not None:
-                        raise UnavailableError(self._stopped)
-                    reply = await self._once(messages, parameters, max_tokens)
-                    self._reached = True
-                    return reply
-        except _Passing as error:
-            if error.unreachable or (error.silent and not self._reached):
-                raise self._stop(f"no answer from the server ({error}); is it running, is --base-url right?") from None
-            raise CallFailed(f"no answer after {ATTEMPTS} attempts ({error})") from None
-        raise AssertionError("a retry context ends with an answer or an error")
+    async def _attempt(
+        self,
+        messages: list[Any],
+        parameters: Mapping[str, Any],
+        call: _Call,
+        profile: _Profile,
+        prompt_tokens: int,
+        account: Account,
+    ) -> Reply | Refusal:
+        body = self._body(messages, parameters, call, profile)
+        async with self.pace.turn(prompt_tokens + call.limit) as number:
+            if self._stopped is not None:
+                raise UnavailableError(self._stopped)
+            await account.begin(call.limit)
+            started = time.monotonic()
+            try:
+                came = await self._came(body)
+            except BaseException:
+                # Whoever waited was stopped, and nobody knows what the server does with the request.
+                await asyncio.shield(account.lost("stopped while the server had it", billed=True))
+                raise
+            self._reached = self._reached or isinstance(came, Came)
+            outcome = came if isinstance(came, Refusal) else self._read(came, time.monotonic() - started, prompt_tokens)
+            if isinstance(outcome, Reply):
+                self._answered, self._strange, self._heard = True, 0, _now()
+                self.pace.accepted(number)
+                return outcome._replace(limit=call.limit)
+            await account.lost(outcome.reason, billed=outcome.billed)
+            if outcome.kind == "busy" and isinstance(came, Came):
+                self._wait_as_told(came, number, outcome)
+            if outcome.kind == "strange":
+                self._count_strange(outcome)
+            if outcome.kind in ("account", "model"):  # here, before a place becomes free for the next call
+                raise self._stop(f"the server refuses the request ({outcome.reason}); {outcome.fix}")
+            return outcome
 
-    async def _once(self, messages: list[Any], parameters: Mapping[str, Any], max_tokens: int) -> Reply:
-        profile = self._profile
-        body = {name: value for name, value in parameters.items() if name not in profile.left_out}
-        body[profile.limit] = max_tokens
-        if form := body.get("response_format"):
-            body["response_format"] = form | {"type": _Verbatim(form["type"])}
-        started = time.monotonic()
+    async def _came(self, body: Mapping[str, Any]) -> Came | Refusal:
         try:
             async with asyncio.timeout(self.timeout):
-                output = await self.client.chat_completion(messages, model=self.model, extra_body=body)
-        except TimeoutError as error:
-            raise _Passing(f"nothing within {self.timeout:g} s", silent=True) from error
-        except Exception as error:
-            # Not `from error`: its text may quote the key, and would stand in a traceback.
-            raise self._judge(error, profile) from None
-        reply = _read(output, time.monotonic() - started)
-        declined = reply.refusal and self._without_keys(reply.refusal)
-        return reply._replace(text=self._without_keys(reply.text), refusal=declined)
-
-    def _judge(self, error: Exception, profile: _Profile) -> Exception:
-        """What an attempt's error means for the call and for the run."""
-        import httpx2
-
-        response = getattr(error, "response", None)
-        status = getattr(response, "status_code", None)
-        if response is None or status is None:
+                return await self.server.complete(body)
+        except TimeoutError:
+            return Refusal("passing", f"nothing within {self.timeout:g} s", billed=True)
+        except httpx2.HTTPError as error:
             unreachable = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-            return _Passing(
-                _reason(error, self._without_keys(str(error))),
-                unreachable=unreachable,
-                silent=isinstance(error, httpx2.TransportError),
-            )
-        text = self._without_keys(repair(response.text[:2000]))
-        reason = f"{status}: {shorten(_message(text), 300)}"
-        if status == 429 and "insufficient_quota" in text:
-            return self._stop(f"the server refuses the request ({reason}); {_MENDS[402]}")
-        if status == 429 or status in (408, 409) or status >= 500:
-            return _Passing(reason, _retry_after(response.headers.get("retry-after")))
-        if status == 400 and ("content_filter" in text or "content_policy" in text):
-            return CallFailed(f"refused ({reason})")
-        if status in (400, 422):
-            # Calls that were under way when another one's refusal changed the profile are made again under the new one.
-            adapted = profile.adapted(text) if profile == self._profile else self._profile
-            if adapted is not None:
-                self._profile = adapted
-                return _Adapted()
-        if status in _MENDS:
-            return self._stop(f"the server refuses the request ({reason}); {_MENDS[status]}")
-        return CallFailed(f"the server refuses the request ({reason})")
+            said = self.server.without_keys(str(error)).strip().splitlines()
+            reason = f"{type(error).__name__}{': ' + shorten(said[0], 160) if said else ''}"
+            return Refusal("passing", reason, billed=not unreachable, unreachable=unreachable)
 
-    def _without_keys(self, text: str) -> str:
-        """What came back from a server without a key: some quote what they were sent."""
-        named = {name: os.environ.get(name, "").strip() for name in _KEYS}
-        named["key"] = getattr(self.client, "token", None) or ""
-        for name, key in named.items():
-            if len(key) >= 8:  # a shorter one is a placeholder such as EMPTY
-                text = text.replace(key, f"[{name}]")
-        return text
+    def _read(self, came: Came, seconds: float, prompt_tokens: int) -> Reply | Refusal:
+        """The answer, or what it means that there is none."""
+        clean = self.server.without_keys
+        try:
+            if 300 <= came.status < 400:
+                raise Strange(
+                    f"a redirect to {shorten(clean(came.headers.get('location', '').partition('?')[0]), 120)}"
+                )
+            if came.status == 200:
+                reply = read_reply(came, seconds, prompt_tokens)
+                return reply._replace(text=clean(reply.text), refusal=reply.refusal and clean(reply.refusal))
+        except Strange as strange:
+            return Refusal("strange", str(strange))
+        except NotAnAnswer as nothing:
+            return judge(200, clean(nothing.text[:READ]))
+        refusal = judge(came.status, clean(came.text[:READ]))
+        if came.status == 503 and "retry-after" in came.headers:  # too busy, in other words
+            return refusal._replace(kind="busy")
+        return refusal
+
+    def _wait_as_told(self, came: Came, number: int, refusal: Refusal) -> None:
+        wait = asked_to_wait(came.headers, came.text[:READ])
+        if wait is not None and wait > LONGEST_WAIT:
+            raise self._stop(
+                f"the server takes no more calls for {_span(wait)} ({refusal.reason}); run again after that"
+            )
+        self._heard = _now() if self._heard is None else self._heard
+        if _now() - self._heard > PATIENCE:
+            raise self._stop(f"the server has taken no call for {_span(PATIENCE)} ({refusal.reason}); run again later")
+        self.pace.refused(number, wait)
+
+    def _count_strange(self, refusal: Refusal) -> None:
+        self._strange += 1
+        if not self._answered and self._strange >= STRANGE:
+            raise self._stop(
+                f"{refusal.reason} came back instead of a chat completion; --base-url is the address up to /v1, for example "
+                "http://localhost:8000/v1"
+            )
+
+    def _given_up(self, refusal: Refusal) -> Exception:
+        if refusal.unreachable or not self._reached:
+            return self._stop(f"no answer from the server ({refusal.reason}); is it running, is --base-url right?")
+        return CallFailed(f"no answer after {ATTEMPTS} attempts ({refusal.reason})")
+
+    def _heed(self, refusal: Refusal, call: _Call, profile: _Profile, messages: list[Any], prompt_tokens: int) -> _Call:
+        """How the call is made again after a refusal; what holds for the server changes its profile.
+
+        Raises:
+            CallFailed: if there is no other way to say it.
+            UnavailableError: if no call will be answered.
+        """
+        reason = f"the server refuses the request ({refusal.reason})"
+        if profile != self._profile and refusal.kind != "picture":
+            return call  # another call's refusal changed the profile meanwhile: this one is made again under it
+        if refusal.kind == "parameter" and refusal.parameter == "max_tokens" and profile.limit == "max_tokens":
+            self._profile = profile._replace(limit="max_completion_tokens")
+            return call
+        left_out = {"parameter": refusal.parameter, "schema": "response_format"}.get(refusal.kind)
+        if left_out and left_out not in profile.left_out and left_out != "max_tokens":
+            self._profile = profile._replace(left_out=profile.left_out | {left_out})
+            return call
+        if refusal.kind == "one image" and not profile.one_image and _images(messages) > 1:
+            self._profile = profile._replace(one_image=True)
+            return call
+        if refusal.kind == "jpeg" and not profile.jpeg and _images(messages, "data:image/jpeg") < _images(messages):
+            self._profile = profile._replace(jpeg=True)
+            return call
+        if refusal.kind == "smaller":
+            lower = next((one for one in QUALITIES if call.quality is None or one < call.quality), None)
+            if lower is not None:
+                return call._replace(quality=lower)
+        if refusal.kind == "context":
+            left = (refusal.room or 0) - prompt_tokens
+            if LEAST_TOKENS <= left < call.limit:
+                self._profile = profile._replace(room=refusal.room)
+                return call._replace(limit=left)
+            if call.limit // 2 >= LEAST_TOKENS:
+                return call._replace(limit=call.limit // 2)
+        raise CallFailed(reason)
+
+    def _within(self, call: _Call, prompt_tokens: int) -> _Call:
+        """The call with no more tokens than the server has room for, if it has said how many."""
+        left = (self._profile.room or 0) - prompt_tokens
+        return call._replace(limit=min(call.limit, left)) if left >= LEAST_TOKENS else call
+
+    def _body(
+        self, messages: list[Any], parameters: Mapping[str, Any], call: _Call, profile: _Profile
+    ) -> dict[str, Any]:
+        if profile.one_image:
+            messages = only_first(messages)
+        if profile.jpeg or call.quality is not None:
+            messages = as_jpeg(messages, call.quality or QUALITIES[0])
+        body = {name: value for name, value in parameters.items() if name not in profile.left_out}
+        return {"model": self.model, "messages": messages, "stream": False, **body, profile.limit: call.limit}
 
     def _stop(self, reason: str) -> UnavailableError:
         self._stopped = self._stopped or f"{self.model}: {reason}"
+        self.pace.open()
         return UnavailableError(self._stopped)
 
 
-_MENDS = {
-    400: "choose a model that takes pictures and a limit that it allows",
-    401: "put a valid key into OPENAI_API_KEY, or HF_TOKEN for Hugging Face",
-    402: "put money into the account and run again",
-    403: "the key may not use this model",
-    404: "check --model and --base-url (it usually ends in /v1)",
-    405: "check --base-url (it usually ends in /v1)",
-}
+async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+    """The text in the chunks of a streamed answer; of one without text, the model's thoughts at its end."""
+    thoughts, spoke, ended = "", False, False
+    async for chunk in chunks:
+        if chunk.get("error"):
+            raise CallFailed("the server broke off with an error")
+        choices = chunk.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        delta = choice.get("delta") if isinstance(choice.get("delta"), dict) else {}
+        thoughts = (thoughts + str(delta.get("reasoning_content") or delta.get("reasoning") or ""))[:MAX_ANSWER]
+        text = delta.get("content")
+        ended = ended or choice.get("finish_reason") is not None
+        spoke = spoke or bool(text)
+        yield text if isinstance(text, str) else ""
+    if not ended:
+        raise CallFailed("the server fell silent in the middle of its answer")
+    if not spoke and thoughts:
+        yield thoughts
 
 
-def _wait(error: Exception) -> bool | float:
-    if not isinstance(error, _Passing):
-        return False
-    return True if error.wait is None else error.wait
+def _images(messages: list[Any], kind: str = "data:image/") -> int:
+    return sum(
+        part["type"] == "image_url" and part["image_url"]["url"].startswith(kind)
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+    )
 
 
-def _retry_after(header: str | None) -> float | None:
-    """The seconds that a header asks to wait: a number, or the date until when."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            until = email.utils.parsedate_to_datetime(header)
-            seconds = (until - datetime.datetime.now(until.tzinfo)).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_WAIT)
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-def _read(output: Any, seconds: float) -> Reply:
-    try:
-        choice, usage = output.choices[0], output.usage
-        message = choice.message
-        text, refusal = message.content or "", getattr(message, "refusal", None)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise _Passing(f"the reply is no chat completion ({type(error).__name__})") from error
-    if not isinstance(text, str):
-        raise _Passing("the reply's content is no text")
-    reason = choice.finish_reason if isinstance(choice.finish_reason, str) else "stop"
-    declined = repair(str(refusal)[:500]) if refusal else None
-    billed = [_count(getattr(usage, name, 0)) for name in ("prompt_tokens", "completion_tokens")]
-    return Reply(repair(text), repair(reason[:100]), declined, billed[0], billed[1], seconds)
-
-
-def _count(value: object) -> int:
-    """A number of tokens as a server states it; 0 for what is none."""
-    return value if isinstance(value, int) and 0 <= value < 2**40 else 0
-
-
-def _message(text: str) -> str:
-    """The sentence in an error body, which most servers wrap in JSON."""
-    found = re.search(r'"(?:message|detail)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
-    return found[1] if found else text.strip()
-
-
-def _reason(error: Exception, said: str) -> str:
-    detail = said.strip().splitlines()
-    return f"{type(error).__name__}{': ' + shorten(detail[0], 160) if detail else ''}"
-
-
-_KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "ANOMREASON_API_KEY")
-
-
-def api_key(base_url: str | None) -> str | None:
-    """The key for a server, from the environment: `HF_TOKEN` for Hugging Face's own, `OPENAI_API_KEY` for all others.
-
-    A token of one is never sent to the other.
-    """
-    host = urlsplit(base_url).hostname or "" if base_url else "huggingface.co"
-    ours = host == "huggingface.co" or host.endswith((".huggingface.co", ".huggingface.cloud", ".hf.space"))
-    return os.environ.get("HF_TOKEN" if ours else "OPENAI_API_KEY", "").strip() or None
-
-
-def connect(model: str, base_url: str | None = None, timeout: float = 300.0, key: str | None = None) -> Completions:
-    """A client for a model. The key comes from the environment, unless given, and stays in the client's memory.
-
-    Without `base_url` a name with an owner (`Qwen/…`) goes to Inference Providers, any other to OpenAI or
-    `OPENAI_BASE_URL`.
-
-    Raises:
-        UnavailableError: if a key is needed and none is set.
-    """
-    if base_url is None and "/" in model:
-        if api_key(None) is None:
-            raise UnavailableError(f"{model}: needs HF_TOKEN in the environment, or --base-url of a server of yours")
-        return _client(token=api_key(None), timeout=timeout)
-    url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
-    _check_address(url)
-    key = key or api_key(url)
-    if url == OPENAI and key is None:
-        raise UnavailableError(f"{model}: needs OPENAI_API_KEY in the environment, or --base-url of another server")
-    # A word in place of no key: the client would otherwise send the Hub token of this machine to whoever is asked.
-    return _client(base_url=url, api_key=key or "none", timeout=timeout)
-
-
-def _check_address(url: str) -> None:
-    """Raise `UnavailableError`, without quoting a key, for what is no address of a server."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-        parts = urlsplit("")
-    if "@" in url or parts.query:
-        raise UnavailableError(
-            "--base-url: holds a user name, a password or parameters; give the plain address, and the key in OPENAI_API_KEY"
-        )
-    if not usable:
-        raise UnavailableError(f"--base-url {shorten(url)}: is no address; write for example http://localhost:8000/v1")
-
-
-def _client(**options: Any) -> Completions:
-    """An `AsyncInferenceClient` that keeps its connections, and that `HF_HUB_OFFLINE` does not keep from a server.
-
-    The variable says that the Hub is out of reach; the library takes it for any address, so a client with the library's
-    session would refuse to speak to a server on the same machine.
-    """
-    import httpx2
-    from huggingface_hub import AsyncInferenceClient
-
-    class Client(AsyncInferenceClient):  # type: ignore[misc]
-        async def _get_async_client(self) -> httpx2.AsyncClient:
-            if self._async_client is None:
-                session = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_keepalive_connections=256))
-                self._async_client = await self.exit_stack.enter_async_context(session)
-            return self._async_client
-
-    client: Completions = Client(**options)
-    return client
+def _span(seconds: float) -> str:
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"

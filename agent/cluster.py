@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 from agent.asking import Services
 from agent.budget import UNLIMITED, Budget, Price
-from agent.client import Chat, connect
+from agent.connection import connect
 from agent.journal import Journal
 from agent.loops import LoopThread
 from agent.outputs import begin, check_is_ours, write_outputs
 from agent.plans import Settings
+from agent.report import write_report
 from agent.run import Endpoint
 from agent.runner import Progress, annotate_all
 from agent.sources import Listed, open_source
@@ -81,15 +82,16 @@ def annotate(
             rows = [shard._asdict() | shared for shard in shards]
             answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
             _gather(journal, out)
-            progress = _progress(journal, listed, settings.fingerprint(endpoint.model))
-            summary = write_outputs(
-                out, journal, settings, endpoint.model, progress, {**limits._asdict(), "priced": price is not None}
-            )
+            order = [item.image_id for item in listed]
+            progress = Progress.of(order, journal, settings.fingerprint(endpoint.model))
+            stopped = next((answer["stopped"] for answer in answers if answer["stopped"]), None)
+            budget = Budget(limits, price, journal.totals())
+            summary = write_outputs(out, journal, settings, endpoint.model, progress, budget, stopped)
+            write_report(out)
         finally:
             loop.wait(journal.__aexit__(None, None, None))
-    for answer in answers:
-        if answer["stopped"]:
-            raise UnavailableError(answer["stopped"])
+    if stopped is not None:
+        raise UnavailableError(f"{stopped}; what is finished is in {out}, run again to go on")
     return summary
 
 
@@ -135,28 +137,15 @@ async def _annotate_shard(row: dict[str, Any]) -> None:
     endpoint, settings = Endpoint(*json.loads(row["endpoint"])), Settings.model_validate_json(row["settings"])
     price = Price.model_validate_json(row["price"]) if row["price"] else None
     async with Journal(Path(shard.directory)) as journal:
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+        chat = endpoint.chat()
         try:
-            chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
             services = Services(chat, journal, Budget(UNLIMITED, price, journal.totals()))
             await annotate_all(shard.listed, services, settings, window=endpoint.concurrency, progress=Progress())
         finally:
-            await client.close()
+            await chat.server.close()
 
 
 def _gather(journal: Journal, out: Path) -> None:
     """All that workers have journalled, those of earlier and interrupted times included."""
     for path in sorted((out / "shards").glob("*/journal.sqlite")):
         journal.absorb(path)
-
-
-def _progress(journal: Journal, listed: Sequence[Listed], fingerprint: str) -> Progress:
-    """How the pictures ended."""
-    progress = Progress(order=[item.image_id for item in listed])
-    for image_id in progress.order:
-        kept = journal.result(image_id, fingerprint)
-        if kept is None:
-            progress.unfinished.append(image_id)
-        else:
-            progress.statuses[kept[1]] += 1
-    return progress

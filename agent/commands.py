@@ -45,6 +45,12 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Your quota in calls per minute, if you know it.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(help="How the model gives boxes: pixels, permille or fraction. Common families are known."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
     ] = False,
@@ -55,6 +61,10 @@ def annotate(
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
     budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
+    ] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
@@ -68,15 +78,17 @@ def annotate(
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look
 
-    settings = _settings(plan, stance, drafts, samples, max_objects, min_support)
+    settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
+    if engine == "ray" and canaries:
+        raise InputError("--engine ray does not ask canaries; use --engine local for them")
     if engine not in ("local", "ray"):
         raise InputError(f"--engine {engine}: is not known; choose local or ray")
     if dry_run:
         price = read_prices(prices).get(model) if prices else None
-        _print_forecast(source, settings, limit, price, concurrency)
+        _print_forecast(source, settings, model, limit, price, concurrency)
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
     look(
@@ -88,21 +100,39 @@ def annotate(
     )
     price = read_prices(prices).get(model) if prices else None
     with _server(source, simulate, base_url) as url:
-        endpoint = Endpoint(model, url, concurrency, timeout)
+        endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm)
         if engine == "ray":
             from agent.cluster import annotate as over_ray
 
             summary = over_ray(source, out, endpoint, settings, limit=limit, limits=limits, price=price)
         else:
             with _showing(price is not None) as show:
-                summary = run(source, out, endpoint, settings, limit=limit, limits=limits, price=price, show=show)
-    _report(out)
+                summary = run(
+                    source,
+                    out,
+                    endpoint,
+                    settings,
+                    limit=limit,
+                    limits=limits,
+                    price=price,
+                    canaries=canaries,
+                    show=show,
+                )
     _print_summary(out, summary)
     if summary["partial"] or summary["failed"] or summary["unfinished"]:
         raise typer.Exit(3)
 
 
-def _settings(plan: str, stance: str, drafts: int, samples: int, max_objects: int | None, min_support: int) -> Any:
+def _settings(
+    plan: str,
+    stance: str,
+    drafts: int,
+    samples: int,
+    max_objects: int | None,
+    min_support: int,
+    boxes: str | None,
+) -> Any:
+    from agent.boxes import check_unit
     from agent.plans import PLANS, Settings
     from agent.prompts import STANCES
     from dataset_builder.errors import InputError
@@ -117,6 +147,7 @@ def _settings(plan: str, stance: str, drafts: int, samples: int, max_objects: in
         samples=samples,
         max_objects=max_objects,
         min_support=min_support,
+        boxes=check_unit(boxes),
     )
 
 
@@ -154,12 +185,6 @@ def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
         yield show
 
 
-def _report(out: Path) -> None:
-    from agent.report import write_report
-
-    write_report(out)
-
-
 def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     money = "" if summary["usd"] is None else f", ${summary['usd']:.2f}"
     tokens = summary["prompt_tokens"] + summary["completion_tokens"]
@@ -170,6 +195,8 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     )
     if summary["simulated"]:
         typer.echo("simulated: these answers come from the scenes' known truth, not from a model")
+    for told in filter(None, (summary["salvaged"], summary["canaries"] and summary["canaries"]["told"])):
+        typer.echo(printable(told), err=True)
     if summary["unfinished"]:
         typer.echo(
             f"{summary['unfinished']} pictures are not finished: the budget is used up; run again with more", err=True
@@ -177,10 +204,10 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     typer.echo(f"report: {printable(str(out / 'report.html'))}")
 
 
-def _print_forecast(source: str, settings: Any, limit: int | None, price: Any, concurrency: int) -> None:
+def _print_forecast(source: str, settings: Any, model: str, limit: int | None, price: Any, concurrency: int) -> None:
     from agent.forecast import forecast
 
-    expected = forecast(source, settings, limit=limit, price=price, concurrency=concurrency)
+    expected = forecast(source, settings, model=model, limit=limit, price=price, concurrency=concurrency)
     money = "unknown (give --prices)" if expected.usd is None else f"${expected.usd:,.2f}"
     typer.echo(
         f"pictures  {expected.pictures:,}\ncalls     {expected.calls:,}\n"

@@ -14,16 +14,15 @@ from typing import NamedTuple
 
 from agent import loops
 from agent.asking import Asker, Services, together
+from agent.boxes import DROPPED, boxes_of
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
-from agent.client import Chat, connect
 from agent.journal import Journal, Totals
 from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question
 from agent.run import Endpoint
-from dataset_builder.boxes import rescaled
 from dataset_builder.contestants import Limits
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import AnomReasonError, PictureError
 from dataset_builder.predictions import Prediction, PredictionWriter
 from dataset_builder.prompts import TASKS, Asked, Task
 from dataset_builder.stored import StoredPictures
@@ -98,7 +97,7 @@ def predict(
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
         spent = loops.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
-    return Predicted(failed, unfinished, spent.calls, spent.tokens, None if price is None else spent.cost)
+    return Predicted(failed, unfinished, spent.calls, spent.tokens, spent.cost(price))
 
 
 def examine(pictures: StoredPictures, endpoint: Endpoint, task: Asked = "anomalies") -> list[Prediction]:
@@ -124,8 +123,7 @@ async def _answer(
     `None` stands for a picture that the budget does not suffice for; none is begun after it.
     """
     async with Journal(run) as journal:
-        client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
-        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        chat = endpoint.chat()
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
         waiting: deque[asyncio.Task[Prediction | None]] = deque()
         source = enumerate(pictures.ids)
@@ -141,11 +139,17 @@ async def _answer(
                 prediction = await waiting.popleft()
                 ended = ended or prediction is None
                 keep(prediction)
+        except AnomReasonError:
+            # Nobody asks any more, so the others end soon: what they were answered is kept in its place.
+            for prediction in await asyncio.gather(*waiting, return_exceptions=True):
+                if isinstance(prediction, Prediction):
+                    keep(prediction)
+            raise
         finally:
             for one in waiting:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            await client.close()
+            await chat.server.close()
         return journal.totals()
 
 
@@ -161,7 +165,7 @@ async def _one(
         picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
     except PictureError as error:
         return _lost(image_id, str(error))
-    asker = Asker(picture, services, settings.stance, rank)
+    asker = Asker(picture, services, settings.stance, rank, settings.boxes)
     try:
         # A call each: the answer to one question must not depend on the other.
         answers = await together(*(_asked(asker, task, settings) for task in tasks))
@@ -188,10 +192,7 @@ async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
     elif task == "verdict":
         prediction = Prediction(image_id=image_id, status="none", raw=answer.answer)
     else:
-        prediction = Prediction.from_answer(image_id, answer.answer)
-        # A model gives boxes in the pixels it was shown.
-        anomalies = [rescaled(one, asker.picture.shown, asker.picture.size) for one in prediction.anomalies]
-        prediction = prediction.model_copy(update={"anomalies": anomalies})
+        prediction = _in_pixels(Prediction.from_answer(image_id, answer.answer), asker)
     return prediction.model_copy(
         update={
             "label": label,
@@ -204,6 +205,24 @@ async def _asked(asker: Asker, task: Task, settings: Settings) -> Prediction:
 
 def _lost(image_id: str, reason: str, answer: str = "") -> Prediction:
     return Prediction(image_id=image_id, status="failed", raw=answer or None, dropped=[Dropped(answer[:200], reason)])
+
+
+def _in_pixels(prediction: Prediction, asker: Asker) -> Prediction:
+    """A model gives boxes in its own way, or in the pixels it was shown; bring them to the picture's own. Others are dropped."""
+    picture, boxes = asker.picture, boxes_of(asker.services.chat.model, "pixels", asker.boxes)
+    anomalies, dropped = [], list(prediction.dropped)
+    for anomaly in prediction.anomalies:
+        if anomaly.bbox is not None:
+            shares = boxes.shares(anomaly.bbox, picture.shown)
+            if shares is None:
+                dropped.append(Dropped(str(list(anomaly.bbox)), DROPPED))
+            scaled = shares and tuple(
+                round(share * side, 1) for share, side in zip(shares, picture.size * 2, strict=True)
+            )
+            anomaly = anomaly.model_copy(update={"bbox": scaled})
+        anomalies.append(anomaly)
+    status = "partial" if len(dropped) > len(prediction.dropped) else prediction.status
+    return prediction.model_copy(update={"anomalies": anomalies, "dropped": dropped, "status": status})
 
 
 def _from_annotation(annotation: Annotation) -> Prediction:

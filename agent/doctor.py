@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
-from agent.client import api_key
+from agent.connection import api_key
 from agent.reach import check_endpoint
 from dataset_builder.diagnosis import Diagnosis, diagnosed
 from dataset_builder.errors import shorten

@@ -1,6 +1,13 @@
-"""What a run would cost, without one call: calls, tokens, money, time."""
+"""What a run would cost, without one call: calls, tokens, money, time.
+
+Pictures count as the model's family counts them. What a picture holds is not known before it is asked for: six objects are assumed
+and a finding in each picture, or what the scenes hold where the model is the simulated one. Answers of real models are taken to be
+twice as long as the simulated model's, whose items were measured.
+"""
 
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -8,23 +15,34 @@ from typing import NamedTuple
 from PIL import Image
 
 from agent.budget import Price
-from agent.pictures import image_tokens
+from agent.picture_tokens import picture_tokens
+from agent.pictures import CROP_SIDE
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
 from agent.prompts import Stance, messages
+from agent.simulated import MODEL
+from agent.simulated.world import contents
 from agent.sources import open_source
-from agent.stages import Stage
+from agent.stages import ANSWERS, LIST_OF, AnomalyItem, Finding, ObjectItem, Stage, Verdict, schema
 from dataset_builder.pictures import FORMATS, MAX_SIDE
 from dataset_builder.prompts import PROMPTS
+from dataset_builder.schema import Anomaly
 
 __all__ = ["Forecast", "forecast"]
 
-OBJECTS = 6
-ANSWER_TOKENS = 250
-INPUT_TOKENS = 200
+OBJECTS, FINDINGS = 6, 2
+"""In a picture of which nothing is known."""
 SAMPLE = 200
+"""Pictures that are looked at."""
 CHARACTERS = 4
+ITEM_TOKENS = {ObjectItem: 31, Finding: 51, Verdict: 22, AnomalyItem: 68, Anomaly: 49}
+"""Of one item of an answer of the simulated model; measured. `Anomaly` is the item of the plan `direct`."""
+LIST_TOKENS = 4
+LONGER = 2
+"""How many times longer the answers of real models are taken to be."""
+CLOSE = 768
+"""Pixels of a picture's longer side from which close views go along."""
 
 
 class Forecast(NamedTuple):
@@ -45,53 +63,121 @@ class Forecast(NamedTuple):
     assumed: str
 
 
-def forecast(
-    source: str, settings: Settings, *, limit: int | None, price: Price | None, concurrency: int, latency: float = 2.0
-) -> Forecast:
-    """What annotating a source would cost, from the sizes of up to 200 of its pictures.
+class _Held(NamedTuple):
+    """What a picture holds: objects, findings; and how long an item of an answer about it is."""
 
-    The number of objects in a picture is not known before it is asked for: 6 are assumed, or `max_objects` if that is
-    fewer, and for `efficient` that something is found in every picture.
+    objects: int
+    findings: int
+    longer: int
+
+
+def forecast(
+    source: str,
+    settings: Settings,
+    *,
+    model: str,
+    limit: int | None,
+    price: Price | None,
+    concurrency: int,
+    latency: float = 2.0,
+) -> Forecast:
+    """What annotating a source with a model would cost, from the sizes of up to 200 of its pictures.
 
     Raises:
         InputError: if the source cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
         opened = open_source(source, Path(away), limit)
-        tokens = [_tokens(listed.path) for listed in islice(opened.pictures, SAMPLE)]
-        pictures = opened.total if opened.total is not None else len(tokens) + sum(1 for _ in opened.pictures)
-    objects = min(OBJECTS, settings.max_objects or OBJECTS)
-    picture = round(sum(tokens) / max(len(tokens), 1))
-    if settings.plan == "direct":
-        calls, text = 1, len(PROMPTS["anomalies"]) // CHARACTERS
-    else:
-        stages = (paper_calls if settings.plan == "paper" else efficient_calls)(settings, objects)
-        calls = sum(stages.values())
-        text = sum(count * _text_tokens(stage, settings.stance) for stage, count in stages.items())
-    prompt = pictures * (calls * picture + text)
-    completion = pictures * calls * ANSWER_TOKENS
+        looked_at = [(listed.image_id, *_shown(listed.path)) for listed in islice(opened.pictures, SAMPLE)]
+        pictures = opened.total if opened.total is not None else len(looked_at) + sum(1 for _ in opened.pictures)
+    known = _scenes(Path(source), [image_id for image_id, *_ in looked_at]) if model == MODEL else {}
+    most = settings.max_objects or OBJECTS
+    sums = Counter[str]()
+    for image_id, width, height in looked_at:
+        objects, findings = known.get(image_id, (OBJECTS, FINDINGS))
+        held = _Held(min(objects, most) if not known else objects, findings, 1 if known else LONGER)
+        sums.update(_of_picture(settings, model, held, width, height))
+    share = pictures / max(len(looked_at), 1)
+    calls, prompt, completion = (round(sums[name] * share) for name in ("calls", "prompt", "completion"))
+    holds = "what the scenes hold" if known else f"{most} objects and {FINDINGS} findings per picture"
     return Forecast(
         pictures,
-        pictures * calls,
+        calls,
         prompt,
         completion,
         None if price is None else price.of(prompt, completion),
-        pictures * calls * latency / concurrency,
-        f"{objects} objects a picture, {ANSWER_TOKENS} tokens and {latency:g} s an answer, a token for 28 × 28 pixels, "
-        f"{concurrency} calls at once",
+        calls * latency / concurrency,
+        f"{holds}, pictures as {model} counts them, {latency:g} s per answer, {concurrency} calls at once",
     )
 
 
-def _text_tokens(stage: Stage, stance: Stance) -> int:
+def _scenes(source: Path, image_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Objects and findings of the scenes among pictures, where the source is their directory or the pictures in it."""
+    place = next((one for one in (source, source.parent) if (one / "scenes.jsonl").is_file()), None)
+    return {} if place is None else contents(place, image_ids)
+
+
+def _of_picture(settings: Settings, model: str, held: _Held, width: int, height: int) -> dict[str, int]:
+    """Calls and tokens for one picture."""
+    picture = picture_tokens(model, width, height)
+    if settings.plan == "direct":
+        answer = 1 + held.findings * ITEM_TOKENS[Anomaly] * held.longer
+        return {"calls": 1, "prompt": picture + len(PROMPTS["anomalies"]) // CHARACTERS, "completion": answer}
+    if settings.plan == "paper":
+        stages = paper_calls(settings, held.objects)
+    else:
+        stages = efficient_calls(settings, held.objects, held.findings)
+    prompt = completion = 0
+    for stage, count in stages.items():
+        given, told = _items(stage, settings, held)
+        view = 0
+        if stage == "relations_verify" and settings.plan == "efficient" and max(width, height) >= CLOSE:
+            view = picture_tokens(model, CROP_SIDE // 2, CROP_SIDE // 2) * min(held.findings, held.objects)
+        prompt += count * (picture + view + _text_tokens(stage, settings.stance, schemas=held.longer > 1) + given)
+        completion += count * (LIST_TOKENS + told)
+    return {"calls": sum(stages.values()), "prompt": prompt, "completion": completion}
+
+
+def _items(stage: Stage, settings: Settings, held: _Held) -> tuple[int, int]:
+    """The tokens of a call's input, and of its answer's items."""
+    item = {kind: tokens * held.longer for kind, tokens in ITEM_TOKENS.items()}
+    objects, findings = held.objects, held.findings
+    each = findings / max(objects, 1)  # of one object, in the plan `paper`
+    one = settings.plan == "paper"
+    if stage == "discovery_draft":
+        return 0, round(objects * item[ObjectItem])
+    if stage == "discovery_merge":
+        return round(settings.drafts * objects * item[ObjectItem]), round(objects * item[ObjectItem])
+    if stage in ("attributes_broad", "relations_broad"):
+        about = 1 if one else min(objects, 4)
+        known = each if one else findings / 2
+        given = about * item[ObjectItem] / 2 + (known * item[Finding] if stage == "relations_broad" else 0)
+        return round(given), round((each if one else findings) / 2 * item[Finding])
+    if stage in ("attributes_verify", "relations_verify"):
+        number = each / 2 if one else findings
+        return round(number * item[Finding]), round(number * item[Verdict])
+    if stage == "scan":
+        return 0, round(findings * item[AnomalyItem])
+    if stage == "format":
+        number = 2 * settings.samples * findings if one else findings
+        return round(number * item[Finding]), round(findings * item[AnomalyItem])
+    number = each if stage == "summary_object" else findings
+    return round(number * item[Finding]), round(
+        number * item[LIST_OF[ANSWERS[stage]][1]]
+    ) if stage != "integrate" else 8
+
+
+def _text_tokens(stage: Stage, stance: Stance, *, schemas: bool) -> int:
+    """The tokens of a stage's prompt; servers that take a schema count it too."""
     system, user = messages(stage, stance, [])
     written = len(system["content"]) + len(user["content"][0]["text"])
-    return written // CHARACTERS + (0 if stage in ("discovery_draft", "scan") else INPUT_TOKENS)
+    return (written + (len(str(schema(stage))) if schemas else 0)) // CHARACTERS
 
 
-def _tokens(path: Path) -> int:
+def _shown(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path, formats=FORMATS) as picture:
             scale = min(1.0, MAX_SIDE / max(picture.size))
-            return image_tokens(round(picture.width * scale), round(picture.height * scale))
-    except Exception:  # a picture that cannot be read costs nothing; the run will say which
-        return 0
+            return round(picture.width * scale), round(picture.height * scale)
+    except Exception:  # a picture that cannot be read costs next to nothing; the run will say which
+        return 1, 1

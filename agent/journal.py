@@ -4,8 +4,10 @@ A call's key is a hash of the picture's bytes and of all that shaped it (see `ag
 and could be read is never asked for again; one that could not is never taken for an answer. Calls are committed in groups:
 while one group is being flushed to the disk the next one gathers.
 
-`calls` has a row an attempt: `problem` is null where the answer could be read, `gave_up` marks the attempt after which
-the call was given up. `results` has a row a finished picture under the settings that it was finished with.
+`calls` has a row per attempt: `problem` is null where the answer could be read, `gave_up` marks the attempt after which the call
+was given up, `lost` one that brought no answer at all; `billed` says whether it may have been charged for, `estimated` whether
+its tokens are ours because the server did not say. `results` has a row per finished picture under the settings that it was
+finished with.
 """
 
 import asyncio
@@ -17,17 +19,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 from weakref import WeakValueDictionary
 
+from agent.salvage import Salvaged, is_damaged, salvage, set_aside
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.files.locks import hold
 
-__all__ = ["Attempt", "Journal", "Totals", "journal_lock", "open_for_reading"]
+__all__ = ["SUMS", "Attempt", "Journal", "Totals", "journal_lock", "open_for_reading"]
+
+
+class Priced(Protocol):
+    """What tokens cost; see `agent.budget.Price`."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float: ...
 
 
 class Attempt(NamedTuple):
-    """One attempt at a call: a row of `calls`."""
+    """One attempt at a call: a row of `calls`; `model` and `fingerprint` are the server's words for who answered, `round` is the
+    name under which canaries are asked again."""
 
     key: str
     image_id: str
@@ -41,22 +51,41 @@ class Attempt(NamedTuple):
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
-    cost: float | None
     seconds: float
+    cached_tokens: int = 0
+    estimated: bool = False
+    billed: bool = True
+    lost: bool = False
+    model: str = ""
+    fingerprint: str = ""
+    note: str = ""
+    round: str = ""
 
 
 class Totals(NamedTuple):
-    """What a run has cost so far, attempts without an answer included."""
+    """What a run has used so far: every attempt that may have been billed.
 
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-    failed: int
+    Attributes:
+        calls (`int`): such attempts; `failed` of them gave no answer that could be used, `lost` none at all.
+        prompt_tokens, completion_tokens, cached_tokens (`int`): theirs; `cached_tokens` are part of `prompt_tokens`.
+        estimated (`int`): attempts whose tokens the server did not say.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    failed: int = 0
+    lost: int = 0
+    estimated: int = 0
 
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+    def cost(self, price: Priced | None) -> float | None:
+        """US dollars, at a price that may have been given long after the calls; `None` without one."""
+        return None if price is None else price.of(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
 
 def _m001_first(db: sqlite3.Connection) -> None:
@@ -74,11 +103,21 @@ def _m001_first(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first]
+def _m002_every_attempt(db: sqlite3.Connection) -> None:
+    for name in ("cached_tokens", "estimated", "lost"):
+        db.execute(f"ALTER TABLE calls ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE calls ADD COLUMN billed INTEGER NOT NULL DEFAULT 1")
+    for name in ("model", "fingerprint", "note", "round"):
+        db.execute(f"ALTER TABLE calls ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE calls DROP COLUMN cost")  # follows from the tokens and whatever price is known now
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first, _m002_every_attempt]
 """Appended to, never changed: a journal knows how many of them it has seen."""
 
-_INSERT = f"INSERT INTO calls ({', '.join(Attempt._fields)}, created) VALUES ({', '.join('?' * 15)})"
 _FIELDS = ", ".join(Attempt._fields)
+_INSERT = f"INSERT INTO calls ({_FIELDS}, created) VALUES ({', '.join('?' * (len(Attempt._fields) + 1))})"
+_FLAGS = ("gave_up", "estimated", "billed", "lost")
 
 
 class Journal:
@@ -90,7 +129,12 @@ class Journal:
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
         InputError: if the file is no journal, or was written by a newer version.
+
+    Attributes:
+        salvaged (`Salvaged`, *optional*): what was saved of it, if it was found damaged.
     """
+
+    salvaged: Salvaged | None = None
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -104,6 +148,7 @@ class Journal:
         try:
             with ExitStack() as opened:
                 opened.enter_context(journal_lock(self.directory))
+                damaged = set_aside(self.path) if _is_damaged(self.path) else None
                 self._db, self._reader = (
                     opened.enter_context(
                         closing(sqlite3.connect(self.path, check_same_thread=False, isolation_level=None))
@@ -111,6 +156,8 @@ class Journal:
                     for _ in range(2)
                 )
                 _prepare(self._db, self.path)
+                if damaged is not None:
+                    self.salvaged = salvage(damaged, self._db)
                 self._reader.execute("PRAGMA busy_timeout = 10000")
                 self._opened = opened.pop_all()
         except sqlite3.OperationalError as error:
@@ -131,9 +178,9 @@ class Journal:
             self._opened.close()
 
     def attempts(self, key: str) -> list[Attempt]:
-        """What came of a call so far, since it was last given up: at most one readable answer, and that the last."""
-        rows = self._reader.execute(f"SELECT {_FIELDS} FROM calls WHERE key = ? ORDER BY id", (key,)).fetchall()
-        found = [Attempt(*row)._replace(gave_up=bool(row[Attempt._fields.index("gave_up")])) for row in rows]
+        """What was answered to a call so far, since it was last given up: at most one readable answer, and that the last."""
+        query = f"SELECT {_FIELDS} FROM calls WHERE key = ? AND (NOT lost OR gave_up) ORDER BY id"
+        found = [_attempt(row) for row in self._reader.execute(query, (key,))]
         answered = [attempt for attempt in found if attempt.problem is None]
         if answered:
             return answered[:1]
@@ -243,22 +290,56 @@ class Journal:
 
     def used_on(self, image_id: str) -> tuple[float, int]:
         """The seconds that a picture's calls took, one after the other, and the tokens of their answers."""
-        query = "SELECT coalesce(sum(seconds), 0.0), coalesce(sum(completion_tokens), 0) FROM calls WHERE image_id = ?"
+        query = """SELECT coalesce(sum(seconds), 0.0), coalesce(sum(completion_tokens), 0) FROM calls
+            WHERE image_id = ? AND NOT lost AND round = ''"""
         seconds, tokens = self._reader.execute(query, (image_id,)).fetchone()
         return round(seconds, 3), tokens
 
+    def answered_by(self, round_: str = "") -> dict[str, int]:
+        """How many calls of a round each model answered, by the servers' own names for them, with their fingerprints."""
+        query = """SELECT model || CASE fingerprint WHEN '' THEN '' ELSE ' ' || fingerprint END AS name, count(*) FROM calls
+            WHERE NOT lost AND model != '' AND round = ? GROUP BY name ORDER BY min(id)"""
+        return dict(self._reader.execute(query, (round_,)))
+
+    def rounds(self) -> int:
+        """How many times canaries were asked."""
+        found: int = self._reader.execute("SELECT count(DISTINCT round) FROM calls WHERE round != ''").fetchone()[0]
+        return found
+
+    def notes(self) -> dict[str, int]:
+        """What must be known of answers, and of how many."""
+        query = "SELECT note, count(*) FROM calls WHERE note != '' GROUP BY note ORDER BY min(id)"
+        return dict(self._reader.execute(query))
+
     def totals(self) -> Totals:
-        """What the run has cost."""
+        """What the run has used."""
         return totals(self._reader)
 
 
 def totals(db: sqlite3.Connection) -> Totals:
     """What a journal's run has cost."""
-    row = db.execute(
-        """SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
-        coalesce(sum(cost), 0.0), coalesce(sum(problem IS NOT NULL), 0) FROM calls"""
-    ).fetchone()
-    return Totals(*row)
+    return Totals(*db.execute(f"SELECT {SUMS} FROM calls WHERE billed").fetchone())
+
+
+SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cached_tokens), 0),
+    coalesce(sum(problem IS NOT NULL), 0), coalesce(sum(lost), 0), coalesce(sum(estimated), 0)"""
+"""The fields of `Totals`, of the calls that a query chooses."""
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    found = Attempt(*row)
+    return found._replace(**{name: bool(getattr(found, name)) for name in _FLAGS})
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a journal's file is one that was a journal and is damaged."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            return False  # never was one: told where it is opened
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        return is_damaged(db)
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -268,6 +349,11 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     seen = db.execute("PRAGMA user_version").fetchone()[0]
     if seen > len(MIGRATIONS):
         raise InputError(f"{path}: was written by a newer version of anomreason; update it, or choose another run")
+    _migrate(db)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    seen = db.execute("PRAGMA user_version").fetchone()[0]
     for number, migrate in enumerate(MIGRATIONS[seen:], seen + 1):
         db.execute("BEGIN IMMEDIATE")
         migrate(db)
@@ -312,5 +398,16 @@ def open_for_reading(directory: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path}: is no journal ({error}); give another run") from None
     if not 1 <= seen <= len(MIGRATIONS):
-        raise InputError(f"{path}: is no journal of this version; annotate into the run again")
-    return db
+        db.close()
+        raise InputError(f"{path}: is not a journal of this version; annotate into the run again")
+    return db if seen == len(MIGRATIONS) else _migrated_copy(db)
+
+
+def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:
+    """An older journal as this version has it, in memory: what is only looked at is not changed."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.row_factory = sqlite3.Row
+    with closing(db):
+        db.backup(copy)
+    _migrate(copy)
+    return copy

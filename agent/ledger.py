@@ -4,7 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.journal import journal_lock, open_for_reading
+from agent.journal import SUMS, Totals, journal_lock, open_for_reading
+from agent.outputs import price_of
 from agent.plans import Settings
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.files.strict_json import read_json
@@ -13,7 +14,10 @@ __all__ = ["Spent", "by_stage", "prune"]
 
 
 class Spent(NamedTuple):
-    """What one stage's calls came to; `unusable` of them gave no answer that could be used, `seconds` is a call's mean."""
+    """What one stage's calls came to, those included that may have been billed without an answer.
+
+    `unusable` of them gave no answer that could be used, `seconds` is the mean time of an answer.
+    """
 
     stage: str
     calls: int
@@ -30,15 +34,24 @@ def by_stage(run: Path) -> list[Spent]:
     Raises:
         InputError: if there is no such run.
     """
-    sums = """count(*), coalesce(sum(problem IS NOT NULL), 0), coalesce(sum(prompt_tokens), 0),
-        coalesce(sum(completion_tokens), 0), sum(cost), coalesce(avg(seconds), 0.0) FROM calls"""
+    price, found = (
+        price_of(run),
+        f"coalesce(avg(CASE WHEN lost THEN NULL ELSE seconds END), 0.0), {SUMS} FROM calls WHERE billed",
+    )
     db = open_for_reading(run)
     try:
-        rows = [*db.execute(f"SELECT stage, {sums} GROUP BY stage ORDER BY min(id)")]
-        rows += db.execute(f"SELECT 'all', {sums}")
+        rows = [
+            *db.execute(f"SELECT stage, {found} GROUP BY stage ORDER BY min(id)"),
+            *db.execute(f"SELECT 'all', {found}"),
+        ]
     finally:
         db.close()
-    return [Spent(*row) for row in rows]
+    spent = []
+    for stage, seconds, *sums in rows:
+        totals = Totals(*sums)
+        used = (totals.calls, totals.failed, totals.prompt_tokens, totals.completion_tokens)
+        spent.append(Spent(stage, *used, totals.cost(price), seconds))
+    return spent
 
 
 def prune(run: Path) -> int:
@@ -56,7 +69,7 @@ def prune(run: Path) -> int:
     open_for_reading(run).close()
     content = read_json(run / "run.json")
     try:
-        settings = Settings(**{name: content[name] for name in Settings.model_fields})
+        settings = Settings(**{name: content[name] for name in Settings.model_fields if name in content})
         fingerprint = settings.fingerprint(content["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agent.journal import Journal, Totals
+from agent.budget import Budget, Price
+from agent.canaries import Drift
+from agent.journal import Journal
 from agent.plans import Annotation, Settings
 from agent.runner import Progress
 from dataset_builder import atomic
 from dataset_builder.errors import OutputError
 from dataset_builder.official import dump_annotations
 
-__all__ = ["begin", "check_is_ours", "write_outputs"]
+__all__ = ["begin", "check_is_ours", "price_of", "write_outputs"]
 
 
 def check_is_ours(run: Path) -> None:
@@ -27,8 +29,21 @@ def check_is_ours(run: Path) -> None:
         raise OutputError(f"{run}: is there already and is no run; choose another --out")
 
 
-def begin(run: Path, settings: Settings, model: str, *, source: str, images: Path | None, base_url: str | None) -> None:
-    """Say in `run.json` what a directory is a run of. Raises `OutputError` if it cannot be written."""
+def begin(
+    run: Path,
+    settings: Settings,
+    model: str,
+    *,
+    source: str,
+    images: Path | None,
+    base_url: str | None,
+    price: Price | None = None,
+) -> None:
+    """Say in `run.json` what a directory is a run of. Raises `OutputError` if it cannot be written.
+
+    A price stays known once it was given: it prices the calls that were made before, too.
+    """
+    known = price or price_of(run)
     content = {
         "version": 1,
         "model": model,
@@ -37,14 +52,34 @@ def begin(run: Path, settings: Settings, model: str, *, source: str, images: Pat
         **settings.model_dump(),
         "source": source,
         "images": None if images is None else str(images),
+        "price": None if known is None else known.model_dump(),
     }
     atomic.write(run / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
+def price_of(run: Path) -> Price | None:
+    """The price that a run was last given, if it was given one."""
+    try:
+        return Price.model_validate(json.loads((run / "run.json").read_text(encoding="utf-8"))["price"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write_outputs(
-    run: Path, journal: Journal, settings: Settings, model: str, progress: Progress, limits: dict[str, Any]
+    run: Path,
+    journal: Journal,
+    settings: Settings,
+    model: str,
+    progress: Progress,
+    budget: Budget,
+    stopped: str | None = None,
+    drift: Drift | None = None,
 ) -> dict[str, Any]:
-    """Write the results of the pictures that are finished, in the source's order.
+    """Write the results of the pictures that are finished, in the source's order, however the run ended.
+
+    Args:
+        stopped (`str`, *optional*): why it ended early, if it did.
+        drift (`Drift`, *optional*): what asking canaries came to.
 
     Returns:
         The content of `summary.json`.
@@ -59,7 +94,10 @@ def write_outputs(
 
     atomic.write_parts(run / "annotations.jsonl", (row.model_dump_json() + "\n" for row in rows()))
     atomic.write_parts(run / "candidates.json", _official(rows()))
-    summary = _summary(journal.totals(), settings, model, progress, limits)
+    if stopped is None and progress.stopped:
+        stopped = "the budget is used up; run again with more"
+    summary = _summary(journal, settings, model, progress, budget, stopped)
+    summary["canaries"] = None if drift is None else drift._asdict()
     atomic.write(run / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -76,8 +114,10 @@ def _official(rows: Iterable[Annotation]) -> Iterator[str]:
 
 
 def _summary(
-    totals: Totals, settings: Settings, model: str, progress: Progress, limits: dict[str, Any]
+    journal: Journal, settings: Settings, model: str, progress: Progress, budget: Budget, stopped: str | None
 ) -> dict[str, Any]:
+    totals = journal.totals()
+    cost = totals.cost(budget.price)
     statuses = {status: progress.statuses.get(status, 0) for status in ("anomalies", "none", "partial", "failed")}
     return {
         "model": model,
@@ -86,11 +126,19 @@ def _summary(
         "pictures": len(progress.order),
         **statuses,
         "unfinished": len(progress.unfinished),
+        "stopped": stopped,
         "stopped_by_budget": progress.stopped,
         "calls": totals.calls,
         "calls_without_usable_answer": totals.failed,
+        "calls_lost": totals.lost,
+        "calls_with_estimated_tokens": totals.estimated,
         "prompt_tokens": totals.prompt_tokens,
+        "cached_tokens": totals.cached_tokens,
         "completion_tokens": totals.completion_tokens,
-        "usd": round(totals.cost, 6) if limits.pop("priced") else None,
-        "limits": limits,
+        "usd": None if cost is None else round(cost, 6),
+        "limits": budget.limits._asdict(),
+        "over_limits": budget.overshoot,
+        "answered_by": journal.answered_by(),
+        "notes": journal.notes(),
+        "salvaged": None if journal.salvaged is None else str(journal.salvaged),
     }

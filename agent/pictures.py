@@ -23,7 +23,7 @@ from dataset_builder.files.tree import MAX_PICTURE
 from dataset_builder.pictures import FORMATS, LARGE, MAX_SIDE, encode, open_picture, upright, within
 from dataset_builder.schema import Box
 
-__all__ = ["CROP_SIDE", "SentPicture", "common_box", "image_tokens", "stamp"]
+__all__ = ["CROP_SIDE", "SentPicture", "common_box", "stamp"]
 
 CROP_SIDE = 1024
 
@@ -126,11 +126,6 @@ def common_box(boxes: Sequence[Sequence[int]]) -> list[int] | None:
     if pairs and sum(pairs) / len(pairs) < 0.3:
         return None
     return [sorted(box[side] for box in boxes)[len(boxes) // 2] for side in range(4)]
-
-
-def image_tokens(width: int, height: int) -> int:
-    """About what a picture costs: a token for 28 × 28 pixels (Qwen2.5-VL's and the later GPTs' order of magnitude)."""
-    return math.ceil(width / 28) * math.ceil(height / 28)
 
 
 def stamp(path: Path) -> str:

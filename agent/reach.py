@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.budget import read_prices
-from agent.client import OPENAI, api_key, connect
+from agent.connection import OPENAI, api_key, connect
 from dataset_builder.contestants import Contestant
 from dataset_builder.errors import UnavailableError
 from dataset_builder.preflight import Check

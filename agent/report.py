@@ -1,13 +1,14 @@
-"""The report of a run: one self-contained page with the pictures, what was found where, and how the calls went.
+"""The report of a run: self-contained pages with the pictures, what was found where, and how the calls went.
 
-The page runs no script and loads nothing: everything is inside it, texts from models and files are escaped, and filters are
-style sheets. Its size is bounded whatever the run's; what had to be left out stands at its top.
+A page runs no script and loads nothing: everything is inside it, texts from models and files are escaped, and filters are
+style sheets. Its size is bounded whatever the run's, and so is the number of pages; what had to be left out is told at the top.
 """
 
 import os
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,16 +28,20 @@ from dataset_builder.templates import environment
 
 __all__ = ["write_report"]
 
-PICTURES = 400
+PICTURES = 1_000
 """Pictures shown at most: those with a finding or a failure before clean ones."""
+PAGE = 100
+"""Pictures of one page."""
 PICTURE_BYTES = 12_000_000
 TEXT_BYTES = 12_000_000
-"""Of prompts and answers, after which pictures come with their timeline alone."""
+"""Of prompts and answers on a page, after which pictures come with their timeline alone."""
 SIDE = 640  # pixels of a shown picture's longer side
 TEXT = 6_000  # characters of a prompt or an answer that are shown
 FIELD = 1_500  # characters of a quadruplet's field, or of a reason
 
 STATUSES = ("anomalies", "none", "partial", "failed")
+_LATER: dict[str, Any] = {"stopped": None, "salvaged": None, "canaries": None, "answered_by": {}, "notes": {}}
+"""What summaries of version 0.1.0 do not have."""
 _SHOWN_FIRST = ("failed", "partial", "anomalies", "none")
 
 
@@ -82,62 +87,82 @@ class _Box(NamedTuple):
 def write_report(run: Path) -> Path:
     """Write `report.html` of a run directory, from `run.json`, `summary.json`, `annotations.jsonl` and the journal.
 
+    Pictures beyond a page's come on further pages, `report-2.html` and so on.
+
     Returns:
-        The page's path.
+        The first page's path.
 
     Raises:
         InputError: if the run cannot be read.
-        OutputError: if the page cannot be written.
+        OutputError: if a page cannot be written.
     """
-    about, summary = read_json(run / "run.json"), read_json(run / "summary.json")
+    about, summary = read_json(run / "run.json"), _LATER | read_json(run / "summary.json")
     chosen, total = _choose(run / "annotations.jsonl")
     paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
     templates = environment(Path(__file__).parent)
     templates.finalize = _visible
     templates.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
     template = templates.get_template("report.html.jinja")
-    card = template.module.card  # type: ignore[attr-defined]
-    cards: list[Markup] = []
-    statuses: Counter[str] = Counter()
-    pictures = texts = silent = 0
     db = open_for_reading(run)
     try:
-        for row in chosen:
-            shown = _shown(paths.find(row.image_id))
-            if shown and pictures + len(shown.url) > PICTURE_BYTES:
-                break
-            calls = _calls(db, row.image_id)
-            told = texts < TEXT_BYTES
-            written = card(
-                row=row,
-                number=len(cards),
-                shown=shown,
-                boxes=_boxes(row, shown),
-                lanes=lanes(calls),
-                calls=calls if told else [],
-                silent=0 if told else len(calls),
-            )
-            pictures += len(shown.url) if shown else 0
-            texts += len(written) - (len(shown.url) if shown else 0)
-            silent += not told
-            cards.append(written)
-            statuses[row.status] += 1
+        # A card is written to its page as it is made: no more than one page is held. How many there are is known beforehand.
+        pages = [chosen[start : start + PAGE] for start in range(0, len(chosen), PAGE)] or [[]]
         stages = sorted(
             (dict(stage) for stage in db.execute(_STAGES)), key=lambda stage: _ORDER.get(stage["stage"], 99)
         )
+        for number, rows in enumerate(pages):
+            card = template.module.card  # type: ignore[attr-defined]
+            cards, silent = _cards(rows, number * PAGE, paths, db, card)
+            page = template.render(
+                about=about,
+                summary=summary,
+                cards=cards,
+                stages=stages,
+                statuses=STATUSES,
+                shown=Counter(row.status for row in rows),
+                left_out=total - len(chosen),
+                finished=total,
+                silent=silent,
+                page=number + 1,
+                pages=len(pages),
+            )
+            atomic.write(run / _name(number), page)
     finally:
         db.close()
-    page = template.render(
-        about=about,
-        summary=summary,
-        cards=cards,
-        stages=stages,
-        statuses=STATUSES,
-        shown=statuses,
-        left_out=total - len(cards),
-        silent=silent,
-    )
-    return atomic.write(run / "report.html", page)
+    for path in run.glob("report-*.html"):  # of a time when there were more
+        if re.fullmatch(r"report-\d+\.html", path.name) and path.name not in map(_name, range(len(pages))):
+            path.unlink()
+    return run / _name(0)
+
+
+def _name(number: int) -> str:
+    return f"report-{number + 1}.html" if number else "report.html"
+
+
+def _cards(
+    rows: list[_Row], first: int, paths: "_Paths", db: sqlite3.Connection, card: Callable[..., Markup]
+) -> tuple[list[Markup], int]:
+    """The cards of one page, and how many of them come without their texts."""
+    cards: list[Markup] = []
+    pictures = texts = silent = 0
+    for row in rows:
+        shown = _shown(paths.find(row.image_id)) if pictures < PICTURE_BYTES else None
+        calls = _calls(db, row.image_id)
+        told = texts < TEXT_BYTES
+        written = card(
+            row=row,
+            number=first + len(cards),
+            shown=shown,
+            boxes=_boxes(row, shown),
+            lanes=lanes(calls),
+            calls=calls if told else [],
+            silent=0 if told else len(calls),
+        )
+        pictures += len(shown.url) if shown else 0
+        texts += len(written) - (len(shown.url) if shown else 0)
+        silent += not told
+        cards.append(written)
+    return cards, silent
 
 
 def _choose(path: Path) -> tuple[list[_Row], int]:

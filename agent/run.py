@@ -1,20 +1,28 @@
 """A run: a source annotated into a run directory, to be interrupted and run again at any time."""
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import loops
 from agent.asking import Services
-from agent.budget import UNLIMITED, Budget, Price
-from agent.client import Chat, connect
+from agent.budget import UNLIMITED, Budget, BudgetReached, Price
+from agent.canaries import Drift, ask_again, chosen
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal
-from agent.outputs import begin, check_is_ours, write_outputs
+from agent.outputs import begin, check_is_ours, price_of, write_outputs
 from agent.plans import Settings
+from agent.report import write_report
 from agent.runner import Progress, annotate_all
-from agent.sources import Source, open_source
+from agent.sources import Listed, Source, open_source
 from dataset_builder.contestants import Limits
+from dataset_builder.errors import AnomReasonError, OutputError, UnavailableError
+from dataset_builder.files.strict_json import read_rows
 
 __all__ = ["Endpoint", "annotate"]
 
@@ -26,15 +34,33 @@ class Endpoint(NamedTuple):
 
     Attributes:
         model (`str`): its name there.
-        base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.client.connect`.
+        base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.connection.connect`.
         concurrency (`int`): calls in flight.
         timeout (`float`): seconds for one attempt.
+        rpm, tpm (`int`, *optional*): the quota in calls and tokens per minute, where it is known.
     """
 
     model: str
     base_url: str | None = None
     concurrency: int = 16
     timeout: float = 300.0
+    rpm: int | None = None
+    tpm: int | None = None
+
+    def chat(self) -> Chat:
+        """A new connection to it, to be closed with `chat.server.close()`.
+
+        Raises:
+            UnavailableError: see `agent.connection.connect`.
+        """
+        return Chat(
+            connect(self.model, self.base_url),
+            self.model,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            rpm=self.rpm,
+            tpm=self.tpm,
+        )
 
 
 def annotate(
@@ -46,6 +72,7 @@ def annotate(
     limit: int | None = None,
     limits: Limits = UNLIMITED,
     price: Price | None = None,
+    canaries: int = 0,
     show: Show = lambda progress, budget, total: None,
 ) -> dict[str, Any]:
     """Annotate a source into a run directory, or go on with one.
@@ -58,17 +85,19 @@ def annotate(
         limit (`int`, *optional*): only the first pictures.
         limits (`Limits`, *optional*): what the run may cost in all, earlier times included.
         price (`Price`, *optional*): of the model's tokens.
+        canaries (`int`): so many finished pictures of the run are asked again first; see `agent.canaries`.
         show (callable, *optional*): called with progress, budget and the number of pictures, a few times a second.
 
     Returns:
         The content of `summary.json`.
 
     Raises:
-        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal.
+        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal, and what is finished in
+            the run's files, whose `summary.json` says why it ended.
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
-    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, show))
+    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, canaries, show))
 
 
 async def _annotate(
@@ -79,29 +108,103 @@ async def _annotate(
     settings: Settings,
     limits: Limits,
     price: Price | None,
+    canaries: int,
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
-    client = connect(endpoint.model, endpoint.base_url, endpoint.timeout)
+    chat = endpoint.chat()
     async with Journal(out) as journal:
+        price = price or price_of(out)
         budget = Budget(limits, price, journal.totals())
-        begin(out, settings, endpoint.model, source=source, images=opened.images, base_url=endpoint.base_url)
-        chat = Chat(client, endpoint.model, concurrency=endpoint.concurrency, timeout=endpoint.timeout)
+        begin(
+            out,
+            settings,
+            endpoint.model,
+            source=source,
+            images=opened.images,
+            base_url=endpoint.base_url,
+            price=price,
+        )
+        services = Services(chat, journal, budget)
+        fingerprint = settings.fingerprint(endpoint.model)
+        order: list[str] = []
+        pictures = _noted(opened.pictures, order)
         ticking = asyncio.create_task(_tick(lambda: show(progress, budget, opened.total)))
+        drift: Drift | None = None
+        ended: BaseException | None = None
         try:
-            await annotate_all(
-                opened.pictures,
-                Services(chat, journal, budget),
-                settings,
-                window=endpoint.concurrency,
-                progress=progress,
-            )
+            if canaries:
+                pictures = iter(listed := list(pictures))
+                drift = await ask_again(chosen(listed, journal, fingerprint, canaries), services, settings)
+            await annotate_all(pictures, services, settings, window=endpoint.concurrency, progress=progress)
+        except BudgetReached:  # while canaries were asked
+            progress.stopped = True
+        except (AnomReasonError, asyncio.CancelledError) as error:
+            ended = error
         finally:
             ticking.cancel()
-            await client.close()
+            await chat.server.close()
+        if len(progress.order) < len(order) or ended is not None:
+            _all_of(order, pictures, opened, out)
+            stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
+            progress.stopped = stopped
         show(progress, budget, opened.total)
-        stated = {**limits._asdict(), "priced": price is not None}
-        return write_outputs(out, journal, settings, endpoint.model, progress, stated)
+        return await _conclude(out, journal, settings, endpoint.model, progress, budget, drift, ended)
+
+
+def _noted(pictures: Iterable[Listed], order: list[str]) -> Iterator[Listed]:
+    for item in pictures:
+        order.append(item.image_id)
+        yield item
+
+
+def _all_of(order: list[str], pictures: Iterator[Listed], opened: Source, out: Path) -> None:
+    """The names of all pictures of a run that ended early, as far as they are known without reading a dataset on."""
+    with suppress(AnomReasonError):
+        if opened.total is not None:
+            deque(pictures, maxlen=0)
+        elif (out / "annotations.jsonl").is_file():
+            known = set(order)
+            rows = [str(row["image_id"]) for _, row in read_rows(out / "annotations.jsonl")]
+            order += [image_id for image_id in rows if image_id not in known]
+
+
+async def _conclude(
+    out: Path,
+    journal: Journal,
+    settings: Settings,
+    model: str,
+    progress: Progress,
+    budget: Budget,
+    drift: Drift | None,
+    ended: BaseException | None,
+) -> dict[str, Any]:
+    """Write what is finished and the report, whatever ended the run; then raise what did."""
+    if isinstance(ended, asyncio.CancelledError):
+        stopped: str | None = "interrupted; run again to go on"
+    else:
+        stopped = None if ended is None else str(ended)
+    try:
+        with suppress(OutputError) if ended else nullcontext():
+            await journal.settle()
+        before = _written(out)
+        summary = write_outputs(out, journal, settings, model, progress, budget, stopped, drift)
+        if not (out / "report.html").is_file() or _written(out) != before:
+            write_report(out)
+    except AnomReasonError as error:
+        # What ended the run, such as a full disk, may keep its results from being written.
+        raise (ended or error) from None
+    if isinstance(ended, UnavailableError):
+        raise UnavailableError(f"{ended}; what is finished is in {out}, run again to go on")
+    if ended is not None:
+        raise ended
+    return summary
+
+
+def _written(out: Path) -> list[str]:
+    """What a report is made from, by its hashes."""
+    paths = (out / name for name in ("run.json", "summary.json", "annotations.jsonl"))
+    return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in paths]
 
 
 async def _tick(show: Callable[[], None]) -> None:

@@ -7,12 +7,14 @@ was left half done takes up its committed answers from the journal.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Self
 
 from agent.asking import Asker, Services
-from agent.budget import BudgetReached
+from agent.budget import Budget, BudgetReached
+from agent.journal import Journal
 from agent.pictures import SentPicture, stamp
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
@@ -43,6 +45,18 @@ class Progress:
     def done(self) -> int:
         return sum(self.statuses.values())
 
+    @classmethod
+    def of(cls, order: Sequence[str], journal: Journal, fingerprint: str) -> Self:
+        """How pictures stand in a journal, whoever finished them."""
+        progress = cls(list(order))
+        for image_id in order:
+            kept = journal.result(image_id, fingerprint)
+            if kept is None:
+                progress.unfinished.append(image_id)
+            else:
+                progress.statuses[kept[1]] += 1
+        return progress
+
 
 async def annotate_all(
     listed: Iterable[Listed],
@@ -68,6 +82,7 @@ async def annotate_all(
         OutputError: if the journal cannot be written.
     """
     fingerprint = settings.fingerprint(services.chat.model)
+    means = _Means(services.budget)
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(item: Listed, mark: str, rank: int) -> None:
@@ -79,6 +94,7 @@ async def annotate_all(
             return
         await services.journal.finish(item.image_id, fingerprint, mark, annotation.status, annotation.model_dump_json())
         progress.statuses[annotation.status] += 1
+        means.finished += 1
         show()
 
     try:
@@ -93,6 +109,8 @@ async def annotate_all(
             if progress.stopped:
                 progress.unfinished.append(item.image_id)
                 continue
+            while under_way and not means.leave_room(len(under_way)):
+                under_way = await _some_done(under_way)
             under_way.add(asyncio.create_task(one(item, mark, number)))
             if len(under_way) >= window:
                 under_way = await _some_done(under_way)
@@ -106,6 +124,27 @@ async def annotate_all(
         # What the others have in flight is paid for: it is waited for and kept, unless they were cancelled.
         await asyncio.gather(*under_way, return_exceptions=True)
     await services.journal.settle()
+
+
+class _Means:
+    """Whether a budget suffices for one more picture beside those under way, by what a picture has cost so far.
+
+    So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.finished = 0
+        self._before = (budget.calls, budget.tokens, budget.usd)
+
+    def leave_room(self, under_way: int) -> bool:
+        if not self.budget.limited:
+            return True
+        if not self.finished:
+            return False
+        spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
+        each = [(now - before) / self.finished for now, before in zip(spent, self._before, strict=True)]
+        return self.budget.has_room(*(one * (under_way + 1) for one in each))
 
 
 async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -129,4 +168,4 @@ async def _annotate(item: Listed, services: Services, settings: Settings, rank: 
         picture = await asyncio.to_thread(SentPicture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
-    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank), settings)
+    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank, settings.boxes), settings)

@@ -6,6 +6,7 @@ Thin calls of `agent.direct`: they check what was typed, read the pictures, show
 from collections.abc import Container
 from pathlib import Path
 
+from agent.boxes import check_unit
 from agent.budget import read_prices
 from agent.direct import examine, predict
 from agent.plans import Settings
@@ -67,6 +68,10 @@ def predict_split(
     steps: Steps,
     task: Asked,
     restart: bool,
+    *,
+    rpm: int | None = None,
+    tpm: int | None = None,
+    boxes: str | None = None,
 ) -> int:
     """Predict a split's pictures through a server into `out`; see `agent.direct.predict`.
 
@@ -78,10 +83,11 @@ def predict_split(
     """
     if task not in TASKS:
         raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
-    endpoint = _endpoint(model, adapter, base_url, concurrency)
+    endpoint = _endpoint(model, adapter, base_url)._replace(concurrency=concurrency, rpm=rpm, tpm=tpm)
+    settings = Settings(plan="direct", boxes=check_unit(boxes))
     pictures = open_split(dataset, split).first(limit)
     with steps.bar("pictures", len(pictures)) as done:
-        return predict(pictures, endpoint, out, done, task, restart=restart).failed
+        return predict(pictures, endpoint, out, done, task, restart=restart, settings=settings).failed
 
 
 def answer_split(
@@ -117,7 +123,7 @@ def answer(
     with steps.bar("pictures", len(pictures)) as done:
         predicted = predict(
             pictures,
-            Endpoint(str(contestant.model), contestant.base_url),
+            Endpoint(str(contestant.model), contestant.base_url, rpm=contestant.rpm, tpm=contestant.tpm),
             path,
             done,
             settings=Settings(plan=contestant.plan or "direct"),
@@ -136,11 +142,11 @@ def answer(
     return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
 
 
-def _endpoint(model: str | None, adapter: str | None, base_url: str, concurrency: int | None = None) -> Endpoint:
+def _endpoint(model: str | None, adapter: str | None, base_url: str) -> Endpoint:
     if model is None:
         raise InputError("--base-url: needs --model, the name the server knows it by")
     if adapter is not None:
         raise InputError(
             "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
         )
-    return Endpoint(model, base_url) if concurrency is None else Endpoint(model, base_url, concurrency)
+    return Endpoint(model, base_url)

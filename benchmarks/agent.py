@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from huggingface_hub import AsyncInferenceClient
 from PIL import Image
 
 from agent.asking import Asker, Question, Services
 from agent.budget import Budget
-from agent.client import Chat, connect
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal, open_for_reading
 from agent.pictures import SentPicture
 from agent.plans import Annotation, Settings
@@ -213,7 +215,7 @@ _TINY = (
 
 
 async def _bare(url: str, load: Load) -> Speed:
-    inference, room = connect("simulated", url), asyncio.Semaphore(POOL)
+    inference, room = AsyncInferenceClient(base_url=url, api_key="none"), asyncio.Semaphore(POOL)
 
     async def one(number: int) -> None:
         picture = load.pictures[number % len(load.pictures)]

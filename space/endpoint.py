@@ -1,11 +1,13 @@
 """A model behind any OpenAI-compatible endpoint: OpenAI, vLLM, `transformers serve`, Ollama, Inference Providers."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from agent.client import connect
+from agent.client import Chat
+from agent.connection import connect
 from dataset_builder.prompts import PROMPTS, Task
 from dataset_builder.textform import parse_verdict
 from space.backend import TIMEOUT, examine_text
@@ -38,41 +40,35 @@ class Endpoint:
         yield from examine_text(picture, self._pieces(sent.uri), sent.size)
 
     def _pieces(self, image: str) -> Iterator[str | VerdictAnswer]:
-        # A client a picture, closed at its end: that hangs up on a model that is still writing.
+        # A connection per picture, closed at its end: that hangs up on a model that is still writing.
         with asyncio.Runner() as runner:
-            client: Any = connect(self._model, self._base_url, TIMEOUT, Settings.key(self._base_url))
+            server = connect(self._model, self._base_url, Settings.key(self._base_url))
+            chat = Chat(server, self._model, concurrency=1, timeout=TIMEOUT)
             try:
-                yield from self._answer(client, runner, image)
-                if verdict := self._verdict(client, runner, image):
+                yield from self._answer(chat, runner, image)
+                if verdict := self._verdict(chat, runner, image):
                     yield verdict
             finally:
-                runner.run(client.close())
+                runner.run(server.close())
 
-    def _answer(self, client: Any, runner: asyncio.Runner, image: str) -> Iterator[str]:
-        ended = False
+    def _answer(self, chat: Chat, runner: asyncio.Runner, image: str) -> Iterator[str]:
+        pieces = chat.stream(_messages(self._task, image), {"temperature": 0.0}, 2048)
         try:
-            asked = client.chat_completion(
-                _messages(self._task, image), model=self._model, stream=True, max_tokens=2048, temperature=0
-            )
-            chunks = aiter(runner.run(asked))
-            while (chunk := runner.run(_next(chunks))) is not None:
-                for choice in chunk.choices[:1]:
-                    ended = ended or choice.finish_reason is not None
-                    yield choice.delta.content or ""
+            while (piece := runner.run(_next(pieces))) is not None:
+                yield piece
         # Endpoints and what lies before them fail in every way there is; the visitor is told that it failed, not how.
         except Exception:
             raise ConnectionError("the endpoint failed") from None
-        if not ended:  # the connection ended before the answer did
-            raise ConnectionError("the endpoint fell silent")
+        finally:
+            runner.run(pieces.aclose())
 
-    def _verdict(self, client: Any, runner: asyncio.Runner, image: str) -> VerdictAnswer | None:
+    def _verdict(self, chat: Chat, runner: asyncio.Runner, image: str) -> VerdictAnswer | None:
         """Whether it takes the picture for generated; with a probability if the endpoint tells probabilities."""
-        asked = client.chat_completion(
-            _messages("verdict", image), model=self._model, max_tokens=2, temperature=0, logprobs=True, top_logprobs=10
-        )
+        body = {"model": self._model, "messages": _messages("verdict", image), "max_tokens": 2, "temperature": 0}
+        asked = chat.server.complete({**body, "logprobs": True, "top_logprobs": 10})
         try:
-            choice = runner.run(asked).choices[0]
-            label = parse_verdict(choice.message.content or "")
+            choice = json.loads(runner.run(asked).text)["choices"][0]
+            label = parse_verdict(choice["message"]["content"] or "")
         except Exception:
             return None
         if label is None:
@@ -87,19 +83,20 @@ def _messages(task: Task, image: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}]
 
 
-async def _next(chunks: AsyncIterator[Any]) -> Any:
-    return await anext(chunks, None)
+async def _next(pieces: AsyncIterator[str]) -> str | None:
+    async with asyncio.timeout(TIMEOUT):
+        return await anext(pieces, None)
 
 
-def _probability(choice: Any) -> float | None:
+def _probability(choice: dict[str, Any]) -> float | None:
     """Yes against No among the likeliest first tokens, or `None`."""
     try:
         masses = {"yes": 0.0, "no": 0.0}
-        for token in choice.logprobs.content[0].top_logprobs:
-            word = token.token.strip().lower()
+        for token in choice["logprobs"]["content"][0]["top_logprobs"]:
+            word = token["token"].strip().lower()
             if word in masses:
-                masses[word] += math.exp(token.logprob)
+                masses[word] += math.exp(token["logprob"])
         total = masses["yes"] + masses["no"]
         return round(masses["yes"] / total, 6) if total > 0 else None
-    except (AttributeError, IndexError, TypeError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None

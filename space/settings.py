@@ -76,6 +76,6 @@ class Settings:
         It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` to Hugging Face alone,
         `OPENAI_API_KEY` to others.
         """
-        from agent.client import api_key
+        from agent.connection import api_key
 
         return os.environ.get("ANOMREASON_API_KEY") or api_key(base_url)

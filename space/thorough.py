@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 from agent.agent import AnomAgent
-from agent.client import connect
+from agent.connection import connect
 from agent.plans import Annotation
 from dataset_builder.errors import AnomReasonError
 from dataset_builder.schema import Anomaly
@@ -51,9 +51,9 @@ class Thorough:
         told: queue.Queue[tuple[str, bool] | None] = queue.Queue()
         progress = _Progress()
         yield Examination(picture.image_id, steps=progress.steps())
-        client = connect(self._model, self._base_url, TIMEOUT, Settings.key(self._base_url))
+        server = connect(self._model, self._base_url, Settings.key(self._base_url))
         sent = picture.sent()
-        with AnomAgent(client, model=self._model, concurrency=8, timeout=TIMEOUT) as agent:
+        with AnomAgent(server=server, model=self._model, concurrency=8, timeout=TIMEOUT) as agent:
             annotating = agent.begin(sent.data, picture.image_id, lambda stage, ended: told.put((stage, ended)))
             annotating.add_done_callback(lambda _: told.put(None))
             try:

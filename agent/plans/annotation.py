@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.asking import Asker, Failure
+from agent.boxes import Unit
 from agent.pictures import SentPicture
 from agent.prompts import STANCES, WORDINGS, Stance
 from agent.stages import AnomalyItem, Finding
@@ -30,6 +31,7 @@ class Settings(BaseModel):
         samples (`int`): S, the samples of what is sampled: verification in `efficient`, summaries in `paper`.
         max_objects (`int`, *optional*): only the first objects are examined.
         min_support (`int`): anomalies that fewer samples named or confirmed are left out.
+        boxes (`str`, *optional*): how the model gives boxes, `pixels`, `permille` or `fraction`, if not as its family is known to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,7 @@ class Settings(BaseModel):
     samples: int = Field(default=3, ge=1)
     max_objects: int | None = Field(default=None, ge=1)
     min_support: int = Field(default=1, ge=1)
+    boxes: Unit | None = None
 
     def fingerprint(self, model: str) -> str:
         """Changes whenever a picture's row could be another: with the settings, the model or a prompt."""

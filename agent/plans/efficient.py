@@ -36,18 +36,18 @@ ENOUGH = 3
 """Votes by which a finding is kept: one less where it is verified by one sample alone, more where more support is asked for."""
 
 
-def calls(settings: Settings, objects: int) -> dict[Stage, int]:
-    """About the number of calls of each stage for a picture with so many objects in which something is found."""
+def calls(settings: Settings, objects: int, findings: int) -> dict[Stage, int]:
+    """About the number of calls of each stage for a picture with so many objects, in which so much is found."""
     groups = -(-objects // GROUP)
-    return {
+    looks: dict[Stage, int] = {
         "discovery_draft": settings.drafts,
         "attributes_broad": groups,
         "relations_broad": groups,
         "scan": SCANS,
-        "relations_verify": min(settings.samples, 2),
-        "integrate": 1,
-        "format": 1,
     }
+    if not findings:
+        return looks
+    return looks | {"relations_verify": -(-findings // FINDINGS), "integrate": 1, "format": 1}
 
 
 async def efficient(asker: Asker, settings: Settings) -> Annotation:

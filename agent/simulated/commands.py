@@ -34,18 +34,29 @@ def simulate_vlm(
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds an answer takes.")] = 0.0,
     slots: Annotated[int, typer.Option(min=0, help="Answers made at a time; 0 for no limit.")] = 0,
     schemas: Annotated[bool, typer.Option("--schemas/--no-schemas", help="Whether response_format is known.")] = True,
+    dialect: Annotated[
+        list[str] | None, typer.Option(help="How a real server differs, NAME or NAME=SHARE; may be repeated.")
+    ] = None,
+    clock: Annotated[
+        float, typer.Option(min=1.0, help="How many times faster than the wall's clock the dialects' quotas run.")
+    ] = 1.0,
+    quota: Annotated[int, typer.Option(min=1, help="Requests per minute of the dialects that have a quota.")] = 60,
 ) -> None:
     """Serve a simulated vision-language model that answers from scenes of known truth (OpenAI's chat completions).
 
     Faults: malformed, truncated, refused and hostile answers; busy (429), broken (500, 503), hanging and cut connections.
+    The dialects are listed in docs/agent.md.
     """
-    rates = {name: value for name, value in locals().items() if name not in ("scenes", "port")}
+    rates = {
+        name: value for name, value in locals().items() if name not in ("scenes", "port", "dialect", "clock", "quota")
+    }
     import uvicorn
 
+    from agent.simulated.dialects import Spoken
     from agent.simulated.rates import Rates
     from agent.simulated.server import MODEL, SimulatedVLM, configure, listen
 
-    model = SimulatedVLM(scenes, Rates(**rates))
+    model = SimulatedVLM(scenes, Rates(**rates), Spoken(dialect or (), seed, clock, quota))
     with listen(port) as taken:
         typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C ends it")
         uvicorn.Server(configure(model)).run(sockets=[taken])

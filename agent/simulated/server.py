@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -22,6 +22,8 @@ from starlette.routing import Route
 
 from agent.simulated import faults
 from agent.simulated.answers import answer_stage, answer_task, task_of
+from agent.simulated.dialects import Request as Told
+from agent.simulated.dialects import Spoken
 from agent.simulated.pictures import Pictures, Seen
 from agent.simulated.rates import Dice, Rates
 from agent.simulated.world import Scene
@@ -33,6 +35,7 @@ __all__ = ["MODEL", "SimulatedVLM", "listen", "serve"]
 MODEL = "simulated"
 PATCH = 28  # pixels a side of what is billed as one token, as Qwen2.5-VL's merged patches
 CHARACTERS = 4  # of text, billed as one token
+LIMIT = 16_000  # tokens of an answer, if a request does not say
 PIECE = 16  # characters of a streamed answer that are sent at a time
 _STAGES: frozenset[str] = frozenset(get_args(Stage))
 _INPUT = re.compile(r"Input:\s*```json\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
@@ -55,6 +58,8 @@ class _Question(NamedTuple):
     prompt_tokens: int
     limit: int | None
     stream: bool
+    body: dict[str, Any]
+    urls: list[str]
 
     @property
     def scene(self) -> str | None:
@@ -70,10 +75,12 @@ class SimulatedVLM:
     Args:
         scenes (`Path`): a scenes directory.
         rates (`Rates`): how often what goes wrong.
+        spoken (`Spoken`, *optional*): the dialects it speaks.
     """
 
-    def __init__(self, scenes: Path, rates: Rates) -> None:
+    def __init__(self, scenes: Path, rates: Rates, spoken: Spoken | None = None) -> None:
         self.rates = rates
+        self._spoken = spoken or Spoken()
         self._pictures = Pictures(scenes)
         self._rows = {row.image_id: row for row in self._pictures.rows}
         self._scenes: dict[str, Scene] = {}
@@ -96,7 +103,7 @@ class SimulatedVLM:
         return (
             {name: self._served[name] for name in counted}
             | {name: dict(sorted(counter.items())) for name, counter in self._by.items()}
-            | {"most_at_once": self._most_busy}
+            | {"dialects": dict(sorted(self._spoken.shown.items())), "most_at_once": self._most_busy}
         )
 
     async def _models(self, _: Request) -> Response:
@@ -126,6 +133,9 @@ class SimulatedVLM:
         key = hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
         self._attempts[key] += 1
         attempt = self._attempts[key]
+        told = self._told(request, question, attempt)
+        if refused := self._spoken.refuse(told):
+            return refused
         fault = self.rates.fault(dice, attempt)
         if fault:
             self._by["faults"][fault] += 1
@@ -143,6 +153,9 @@ class SimulatedVLM:
             stage, text = self._text(question, dice)
         self._by["stages"][stage] += 1
         answer = self._finished(question, text, fault, dice, attempt)
+        self._spoken.write(answer, told)
+        if sent := self._spoken.send(answer, told):
+            return sent
         if question.stream:
             return StreamingResponse(_streamed(answer, cut=fault == "cut"), media_type="text/event-stream")
         if fault == "cut":
@@ -166,7 +179,8 @@ class SimulatedVLM:
             if asked.get("n") not in (None, 1):
                 raise _RequestError(400, "n above 1 is not supported by this server.")
             first = next(message for message in asked["messages"] if message["role"] == "user")
-            pictures = [self._pictures.see(part["image_url"]["url"]) for part in _parts(first) if "image_url" in part]
+            urls = [part["image_url"]["url"] for part in _parts(first) if "image_url" in part]
+            pictures = [self._pictures.see(url) for url in urls]
             text = "\n".join(part["text"] for part in _parts(first) if "text" in part)
             written = sum(len(part.get("text", "")) for message in asked["messages"] for part in _parts(message))
             limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
@@ -177,11 +191,31 @@ class SimulatedVLM:
                 _tokens(written) + sum(-(-seen.width // PATCH) * -(-seen.height // PATCH) for seen in pictures),
                 None if limit is None else int(limit),
                 bool(asked.get("stream")),
+                asked,
+                urls,
             )
         except _RequestError:
             raise
         except (KeyError, IndexError, StopIteration, TypeError, ValueError, AttributeError) as error:
             raise _RequestError(400, f"The request cannot be read: {type(error).__name__}: {error}") from None
+
+    def _told(self, request: Request, question: _Question, attempt: int) -> Told:
+        return Told(
+            question.body,
+            dict(request.query_params),
+            question.urls,
+            question.pictures[0][1:] if question.pictures else (1, 1),
+            question.scene,
+            question.text,
+            question.sample,
+            attempt,
+            task_of(question.text) is None,
+            self._served["calls"],
+            question.prompt_tokens,
+            LIMIT if question.limit is None else question.limit,
+            self._spoken.quota,
+            self._spoken.clock,
+        )
 
     def _text(self, question: _Question, dice: Dice) -> tuple[str, str | None]:
         """The stage and the answer; `None` where it is refused because the picture is of no known scene."""
@@ -247,22 +281,34 @@ class SimulatedVLM:
 
 
 @contextlib.contextmanager
-def serve(scenes: Path, port: int = 0, **rates: float | bool) -> Iterator[str]:
+def serve(
+    scenes: Path,
+    port: int = 0,
+    *,
+    dialects: Sequence[str] = (),
+    clock: float = 1.0,
+    quota: int = 60,
+    **rates: float | bool,
+) -> Iterator[str]:
     """Serve the simulated model from a thread while the block runs.
 
     Args:
         scenes (`Path`): a scenes directory; its `scenes.jsonl` is the truth.
         port (`int`, defaults to 0): on 127.0.0.1; 0 takes a free one.
+        dialects (sequence of `str`, *optional*): see `agent.simulated.dialects`.
+        clock (`float`, defaults to 1): how many times faster than the wall's clock the dialects' quotas run.
+        quota (`int`, defaults to 60): requests per minute of those quotas.
         rates: see `agent.simulated.Rates`.
 
     Yields:
         The base URL, ending in `/v1`.
 
     Raises:
-        InputError: for a directory without scenes, or rates that are none.
+        InputError: for a directory without scenes, rates that are none, or a dialect that is not known.
         UnavailableError: if the port is taken.
     """
-    model = SimulatedVLM(Path(scenes), Rates.named(**rates))
+    known = Rates.named(**rates)
+    model = SimulatedVLM(Path(scenes), known, Spoken(dialects, known.seed, clock, quota))
     taken = listen(port)
     server = uvicorn.Server(configure(model))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, name="simulated VLM", daemon=True)
@@ -333,13 +379,15 @@ async def _streamed(answer: dict[str, Any], *, cut: bool) -> AsyncIterator[str]:
     deltas += [{"content": text[start : start + PIECE]} for start in range(0, len(text), PIECE)]
     if refusal:
         deltas.append({"refusal": refusal})
+    if thoughts := choice["message"].get("reasoning_content") or choice["message"].get("reasoning"):
+        deltas.insert(1, {"reasoning_content": thoughts})
     shaped = answer | {"object": "chat.completion.chunk", "usage": None}
     for number, delta in enumerate(deltas):
         if cut and 2 * number >= len(deltas):
             raise ConnectionAbortedError("cut, as it was told to")
         yield _event(shaped | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     ended = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
-    yield _event(shaped | {"choices": [ended], "usage": answer["usage"]})
+    yield _event(shaped | {"choices": [ended], "usage": answer.get("usage")})
     yield "data: [DONE]\n\n"
 
 

@@ -6,14 +6,17 @@ its sentence alone, in whatever form it comes back, as (object, family).
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
+
 from agent.simulated.rates import Dice
-from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, SceneRow, family_of, pair
+from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, SceneRow, family_of, pair, read_scenes
 from dataset_builder.scenes.world import COLOURS, KINDS
 from dataset_builder.schema import Box
 
-__all__ = ["ATTRIBUTES", "RELATIONS", "Fact", "Scene", "read_fact", "tell"]
+__all__ = ["ATTRIBUTES", "RELATIONS", "Fact", "Scene", "contents", "read_fact", "tell"]
 
 ATTRIBUTES = ("clock", "extra_arm", "handle", "upside_down", "wrong_colour")
 """The families that an object shows by itself."""
@@ -56,6 +59,18 @@ class Scene:
     def of(self, name: str) -> dict[str, int]:
         """The families an object shows → severity; none for an object that is not there."""
         return {fact.family: severity for fact, severity in self.facts.items() if fact.object == name.casefold()}
+
+
+def contents(scenes: Path, image_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """How many objects and how many anomalies each of some scenes holds, as the simulated model sees them."""
+    rows = {row.image_id: row for row in read_scenes(scenes)}
+    found = {}
+    for image_id in image_ids:
+        if row := rows.get(image_id):
+            with Image.open(scenes / "images" / image_id) as picture:
+                scene = Scene(row, rows.get(row.twin_id or ""), picture.size)
+            found[image_id] = (len(scene.objects), len(scene.facts))
+    return found
 
 
 def _things(row: SceneRow, twin: SceneRow | None) -> list[tuple[str, Box]]:

@@ -12,7 +12,8 @@ from PIL import Image
 from agent import loops
 from agent.asking import Asker, Services
 from agent.budget import UNLIMITED, Budget
-from agent.client import Chat, connect
+from agent.client import Chat
+from agent.connection import connect
 from agent.journal import Journal, open_for_reading
 from agent.pictures import SentPicture
 from agent.stages import Stage
@@ -119,14 +120,39 @@ def test_nothing_is_an_answer(tmp_path: Path, text: str) -> None:
 
 def test_a_cut_off_answer_gets_twice_the_room_up_to_a_cap(tmp_path: Path) -> None:
     """Each answer that ends at its length doubles the limit; at 16,000 tokens the call is given up."""
-    cut = completion(json.dumps({"findings": [FINDING]})[:60], "length")
-    _, asker, endpoint = ask(in_turn(cut), tmp_path)
+    whole = json.dumps({"findings": [FINDING | {"phenomenon": f"Its handle number {n} is bent."} for n in range(200)]})
+    cut = completion(whole[:60], "length")
+
+    def growing(asked: Asked, number: int) -> Said:
+        return completion(whole[: asked.body["max_tokens"] // 2], "length")
+
+    _, asker, endpoint = ask(growing, tmp_path)
     assert [asked.body["max_tokens"] for asked in endpoint.asked] == [2000, 4000, 8000, 16000]
     assert "cut off at 16000 tokens" in asker.failures[0].reason
     assert all(len(texts(asked)) == 2 for asked in endpoint.asked)
     (found, *_), asker, endpoint = ask(in_turn(cut, GOOD), tmp_path / "other")
     assert len(found) == 1
     assert asker.failures == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda limit: '{"findings": [' + " \n" * limit,
+        lambda limit: '{"findings": [' + json.dumps(FINDING) * (limit // 40),
+        lambda limit: '{"findings": [',
+    ],
+    ids=["blanks", "the same again and again", "no longer with more room"],
+)
+def test_an_answer_that_would_never_end_gets_no_more_room(tmp_path: Path, answers: Callable[[int], str]) -> None:
+    """Blanks, loops and answers that do not grow are given up, at two attempts and 6,000 tokens at most."""
+
+    def answer(asked: Asked, number: int) -> Said:
+        return completion(answers(asked.body["max_tokens"]), "length")
+
+    _, asker, endpoint = ask(answer, tmp_path)
+    assert sum(asked.body["max_tokens"] for asked in endpoint.asked) <= 6000
+    assert "repeat or are blank" in asker.failures[0].reason
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from agent import loops
-from agent.client import CallFailed, Chat, Reply, api_key, connect
+from agent.client import CallFailed, Chat, Reply
+from agent.connection import api_key, connect
 from agent.simulated import serve
 from dataset_builder.errors import UnavailableError
 from tests.scripted_endpoint import Asked, Said, completion, serve_scripted
@@ -40,12 +41,12 @@ def ask(
     """So many calls at once through one client: replies, and errors in the place of replies."""
 
     async def calls() -> list[Any]:
-        client = connect(model, base_url, timeout)
+        client = connect(model, base_url)
         chat = Chat(client, model, concurrency=concurrency, timeout=timeout)
 
         async def one() -> Reply:
             async with chat.slots.of(0):
-                return await chat.ask([{"role": "user", "content": "x"}], parameters, 50)
+                return await chat.ask([{"role": "user", "content": "x"}], parameters, 50, prompt_tokens=77)
 
         try:
             return list(await asyncio.gather(*(one() for _ in range(times)), return_exceptions=True))
@@ -116,9 +117,9 @@ def test_a_retry_after_that_makes_no_sense_is_no_obstacle(after: str) -> None:
         assert ask(endpoint.base_url)[0].text == "good"
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405])
 def test_what_will_not_pass_stops_the_run_at_once(status: int) -> None:
-    """The reason is the server's, the mend ours; nothing is tried again and calls that wait are not made."""
+    """The reason is the server's, the fix ours; nothing is tried again and calls that wait are not made."""
     refusal = Said(status, {"error": {"message": "because \x1b[31m it is so", "type": "x"}}, wait=0.2)
     with serve_scripted(lambda asked, number: refusal) as endpoint:
         errors = ask(endpoint.base_url, 8, concurrency=2)
@@ -130,12 +131,12 @@ def test_what_will_not_pass_stops_the_run_at_once(status: int) -> None:
 
 
 def test_an_account_without_money_is_no_busy_server() -> None:
-    """OpenAI says 429 to both; what only money mends stops the run at once."""
+    """OpenAI says 429 to both; what only money can change stops the run at once."""
     broke = Said(429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
     with serve_scripted(lambda asked, number: broke) as endpoint:
         (error,) = ask(endpoint.base_url)
     assert isinstance(error, UnavailableError)
-    assert "put money into the account" in str(error)
+    assert "add credit to the account" in str(error)
     assert len(endpoint.asked) == 1
 
 
@@ -155,15 +156,35 @@ def test_a_server_that_goes_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) 
     loops.run(calls())
 
 
-def test_a_call_that_stays_without_answer_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_stays_without_answer_fails_alone() -> None:
     """After six attempts one call is given up with the reason; another is answered."""
-    monkeypatch.setattr("agent.client.MAX_WAIT", 0.0)
-    bad = Said(500, {"error": {"message": "broken"}}, {"Retry-After": "9"})
+    bad = Said(500, {"error": {"message": "broken"}})
     with serve_scripted(lambda asked, number: bad if asked.body["max_tokens"] == 50 else GOOD) as endpoint:
         (failed,) = ask(endpoint.base_url)
     assert isinstance(failed, CallFailed)
     assert '6 attempts (500: "broken")' in str(failed)
     assert len(endpoint.asked) == 6
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Said(400, {"error": {"message": "because it is so", "type": "x"}}),
+        Said(400, {"error": {"message": "image has an extreme aspect ratio"}}),
+        Said(400, {"error": {"code": "data_inspection_failed", "message": "Output data may contain"}}),
+        Said(403, {"error": {"message": "Input was flagged by moderation", "metadata": {"reasons": ["x"]}}}),
+        Said(400, {"error": {"message": "Your request was rejected by our safety system"}}),
+        Said(200, {"error": {"message": "Provider returned error", "metadata": {"raw": '{"code": "content_filter"}'}}}),
+    ],
+    ids=["unknown", "shape", "inspection", "flagged", "safety", "gateway"],
+)
+def test_what_one_picture_is_refused_for_fails_that_picture_alone(refusal: Said) -> None:
+    """The server's sentence is told, nothing is asked twice, and the next call is answered."""
+    with serve_scripted(lambda asked, number: refusal if number == 0 else GOOD) as endpoint:
+        failed, answered = ask(endpoint.base_url, 2, concurrency=1)
+    assert isinstance(failed, CallFailed)
+    assert answered.text == "good"
+    assert len(endpoint.asked) == 2
 
 
 def test_a_policy_refusal_is_of_one_picture() -> None:
@@ -232,13 +253,14 @@ def test_one_pool_bounds_all_calls(scenes: Any) -> None:
         assert httpx.get(base_url.replace("/v1", "/stats")).json()["most_at_once"] == 5
 
 
-def test_usage_that_is_none_counts_nothing() -> None:
-    """Tokens that are missing, negative, words or beyond all measure do not break the ledger."""
+def test_usage_that_is_none_is_estimated_and_marked() -> None:
+    """Tokens that are missing, negative, words or beyond all measure are estimated from the texts, so that a budget holds."""
     for usage in (None, {}, {"prompt_tokens": -1, "completion_tokens": "many"}, {"prompt_tokens": 10**30}):
         reply = completion("good").body | {"usage": usage}
         with serve_scripted(lambda asked, number, reply=reply: Said(200, reply)) as endpoint:  # type: ignore[misc]
             (answer,) = ask(endpoint.base_url)
-        assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("good", 0, 0)
+        assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("good", 77, 2)
+        assert answer.estimated
 
 
 def test_keys_go_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,16 +313,16 @@ def test_a_key_that_is_in_no_variable_is_kept_as_well() -> None:
 @pytest.mark.parametrize(
     ("base_url", "told"),
     [
-        ("localhost:8000/v1", "is no address"),
-        ("ftp://localhost/v1", "is no address"),
-        ("http://localhost:99999/v1", "is no address"),
-        ("http://[::1/v1", "is no address"),
+        ("localhost:8000/v1", "is not the address"),
+        ("ftp://localhost/v1", "is not the address"),
+        ("http://localhost:99999/v1", "is not the address"),
+        ("http://[::1/v1", "is not the address"),
         (f"http://me:{KEY}@localhost/v1", "OPENAI_API_KEY"),
         (f"http://localhost/v1?key={KEY}", "OPENAI_API_KEY"),
     ],
 )
 def test_addresses_that_cannot_be_are_told_without_quoting_a_key(base_url: str, told: str) -> None:
-    """What is no address is an error before any call; one with a key in it is refused, unquoted."""
+    """What is not an address is an error before any call; one with a key in it is refused, unquoted."""
     with pytest.raises(UnavailableError, match=told) as raised:
         connect("scripted", base_url)
     assert KEY not in str(raised.value)

@@ -1,6 +1,7 @@
 """The journal: what is on the disk when, what is replayed, what is not, and what happens when it cannot be written."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from agent import journal as journals
 from agent import loops
-from agent.journal import Attempt, Journal, open_for_reading
+from agent.budget import Price
+from agent.journal import Attempt, Journal, Totals, open_for_reading
 from agent.ledger import by_stage, prune
 from agent.outputs import begin
 from agent.plans import Settings
+from agent.report import write_report
 from dataset_builder.errors import InputError, OutputError
 
 
@@ -31,7 +34,6 @@ def attempt(key: str = "k", **fields: Any) -> Attempt:
         "finish_reason": "stop",
         "prompt_tokens": 100,
         "completion_tokens": 10,
-        "cost": 0.5,
         "seconds": 0.1,
     }
     return Attempt(**(usual | fields))
@@ -103,7 +105,7 @@ def test_a_migration_takes_an_older_journal_along(tmp_path: Path, monkeypatch: p
     within(tmp_path, record)
 
     def adds_a_column(db: sqlite3.Connection) -> None:
-        db.execute("ALTER TABLE calls ADD COLUMN note TEXT")
+        db.execute("ALTER TABLE calls ADD COLUMN extra TEXT")
 
     def breaks(db: sqlite3.Connection) -> None:
         db.execute("ALTER TABLE calls ADD COLUMN other TEXT")
@@ -113,9 +115,9 @@ def test_a_migration_takes_an_older_journal_along(tmp_path: Path, monkeypatch: p
     with pytest.raises(OutputError, match="disk I/O error"):
         within(tmp_path, record)
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
-        assert [row[1] for row in db.execute("PRAGMA table_info(calls)")][-1] == "note"
-    monkeypatch.setattr(journals, "MIGRATIONS", journals.MIGRATIONS[:2])
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert [row[1] for row in db.execute("PRAGMA table_info(calls)")][-1] == "extra"
+    monkeypatch.setattr(journals, "MIGRATIONS", journals.MIGRATIONS[:3])
     within(tmp_path, lambda journal: _equal(journal.attempts("k"), [attempt()]))
 
 
@@ -244,19 +246,43 @@ def test_pruning_forgets_texts_and_no_spending(tmp_path: Path) -> None:
 
 
 def test_a_ledger_says_what_each_stage_cost(tmp_path: Path) -> None:
-    """A row a stage in the order of their first calls, with what had no use, and the sum."""
+    """A row per stage in the order of their first calls, with what was of no use, and the sum; a later price counts for all."""
 
     async def record(journal: Journal) -> None:
-        await journal.record(attempt("k1", stage="scan"))
-        await journal.record(attempt("k2", stage="format", cost=None, seconds=0.3))
+        await journal.record(attempt("k1", stage="scan", cached_tokens=50))
+        await journal.record(attempt("k2", stage="format", seconds=0.3))
         await journal.record(attempt("k3", stage="scan", problem="bad"))
+        await journal.record(attempt("k3", stage="scan", problem="429", lost=True, billed=False))
 
     within(tmp_path, record)
+    assert [row.usd for row in by_stage(tmp_path)] == [None, None, None]
+    price = Price(input=10_000, output=20_000, cached=5_000)
+    begin(tmp_path, Settings(), "m", source="photos", images=None, base_url=None, price=price)
     rows = [row._replace(seconds=round(row.seconds, 3)) for row in by_stage(tmp_path)]
     assert [tuple(row) for row in rows] == [
-        ("scan", 2, 1, 200, 20, 1.0, 0.1),
-        ("format", 1, 0, 100, 10, None, 0.3),
-        ("all", 3, 1, 300, 30, 1.0, 0.167),
+        ("scan", 2, 1, 200, 20, 2.15, 0.1),
+        ("format", 1, 0, 100, 10, 1.2, 0.3),
+        ("all", 3, 1, 300, 30, 3.35, 0.167),
     ]
     with pytest.raises(InputError, match=r"journal\.sqlite: does not exist"):
         by_stage(tmp_path / "none")
+
+
+def test_a_run_of_version_0_1_0_opens_and_goes_on(tmp_path: Path) -> None:
+    """Its journal is read without being changed, and migrated when the run goes on; nothing it paid for is lost."""
+    old = tmp_path / "old"
+    shutil.copytree(Path(__file__).parent / "run_0_1_0", old)
+    before = (old / "journal.sqlite").read_bytes()
+    *stages, everything = by_stage(old)
+    assert (everything.calls, everything.prompt_tokens, everything.completion_tokens) == (17, 6165, 975)
+    assert sum(stage.calls for stage in stages) == 17
+    write_report(old)
+    assert (old / "journal.sqlite").read_bytes() == before
+
+    async def look(journal: Journal) -> None:
+        assert journal.totals() == Totals(17, 6165, 975)
+        assert journal.answered_by() == {}
+
+    within(old, look)
+    with sqlite3.connect(old / "journal.sqlite") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(journals.MIGRATIONS),)

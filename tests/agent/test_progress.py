@@ -27,7 +27,7 @@ def test_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(terminal, "LOG_EVERY", 0.3)
     progress = Progress()
     progress.statuses.update({"anomalies": 3, "none": 4, "partial": 1})
-    budget = Budget(Limits(), Price(input=2.5, output=10), Totals(120, 40_000, 2_000, 0.12, 1))
+    budget = Budget(Limits(), Price(input=2.5, output=10), Totals(120, 40_000, 2_000, failed=1))
     with terminal.heartbeat("annotate"), commands._showing(priced=True) as show:
         for _ in range(100):
             show(progress, budget, 50)

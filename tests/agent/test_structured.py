@@ -77,11 +77,11 @@ def test_what_a_schema_allows_is_read_whole(stage: Stage) -> None:
     answer = {name: [EXAMPLES[name]]}
     jsonschema.validate(answer, schema(stage))
     ids = ["1"] if name == "verdicts" else ["1", "2"]
-    (item,), problem = read_answer(stage, json.dumps(answer), ids)
+    (item,), problem, _ = read_answer(stage, json.dumps(answer), ids)
     assert problem is None
     assert item.model_dump() == EXAMPLES[name]
     if name != "verdicts":
-        assert read_answer(stage, json.dumps({name: []}), ids) == ([], None)
+        assert read_answer(stage, json.dumps({name: []}), ids) == ([], None, 0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_what_a_schema_allows_is_read_whole(stage: Stage) -> None:
 def test_one_bad_item_is_named_and_loses_no_sibling(field: str, value: Any, said: str) -> None:
     """Limits that no schema states are checked here: the complaint names the item and the field, the others stay."""
     good = EXAMPLES["anomalies"]
-    items, problem = read_answer("format", json.dumps({"anomalies": [good, good | {field: value}, good]}))
+    items, problem, _ = read_answer("format", json.dumps({"anomalies": [good, good | {field: value}, good]}))
     assert len(items) == 2
     assert problem is not None
     assert f"anomalies[1]: {field}" in problem
@@ -104,11 +104,11 @@ def test_one_bad_item_is_named_and_loses_no_sibling(field: str, value: Any, said
 
 
 def test_boxes_that_are_none_and_texts_without_end_lose_nothing_else() -> None:
-    """A box outside the grid is brought into it, one that is none left out; a text is cut where no answer needs to go."""
+    """A box a little outside the grid is brought into it, one that is none left out; a text is cut where no answer needs to go."""
     good = EXAMPLES["objects"]
-    answer = [good | {"bbox": [-5, 0, 2000, 10.4]}, good | {"bbox": [5, 5, 5, 9]}, good | {"bbox": "all of it"}]
+    answer = [good | {"bbox": [-5, 0, 1010, 10.4]}, good | {"bbox": [5, 5, 5, 9]}, good | {"bbox": "all of it"}]
     answer.append(good | {"description": "so long " * 100_000})
-    items, problem = read_answer("discovery_draft", json.dumps({"objects": answer}))
+    items, problem, _ = read_answer("discovery_draft", json.dumps({"objects": answer}))
     assert problem is None
     assert [item.bbox for item in items[:3]] == [[0, 0, 1000, 10], None, None]
     assert len(items[3].description) <= MAX_TEXT
@@ -141,17 +141,17 @@ FINDING = {"object": "hand", "name": "Six fingers", "phenomenon": "It has six.",
 def test_a_stage_reads_the_last_complete_list_and_no_thoughts(text: str) -> None:
     """As the parser of answers does."""
     answer = json.dumps({"findings": [FINDING]})
-    (item,), problem = read_answer("attributes_broad", text.replace("%s", answer))
+    (item,), problem, _ = read_answer("attributes_broad", text.replace("%s", answer))
     assert (item.name, problem) == ("Six fingers", None)
 
 
 def test_a_stage_knows_fields_by_other_names_and_ids_that_are_numbers() -> None:
     """What was asked for as a string may come as a number, and a phenomenon as a description."""
     other = {"object": "hand", "title": "Six fingers", "description": "It has six.", "why": "Hands have five."}
-    (item,), problem = read_answer("attributes_broad", json.dumps({"findings": [other]}))
+    (item,), problem, _ = read_answer("attributes_broad", json.dumps({"findings": [other]}))
     assert (item.model_dump(), problem) == (FINDING, None)
     verdict = {"id": 1, "evidence": "Seen.", "holds": True, "severity": "very low (10/100)"}
-    (item,), problem = read_answer("attributes_verify", json.dumps({"verdicts": [verdict]}), ["1"])
+    (item,), problem, _ = read_answer("attributes_verify", json.dumps({"verdicts": [verdict]}), ["1"])
     assert (item.id, item.severity, problem) == ("1", 10, None)
     assert read_answer("integrate", '{"groups": [{"ids": [1, 2]}]}', ["1", "2"]).items[0].ids == ["1", "2"]
 
@@ -159,9 +159,9 @@ def test_a_stage_knows_fields_by_other_names_and_ids_that_are_numbers() -> None:
 def test_a_stage_repairs_what_broke_before_giving_it_up() -> None:
     """A missing comma costs nothing; a cut list is used up to the cut, and said to be cut."""
     text = json.dumps({"findings": [FINDING, FINDING | {"name": "Third arm"}]})
-    items, problem = read_answer("attributes_broad", text.replace(', "phenomenon"', ' "phenomenon"'))
+    items, problem, _ = read_answer("attributes_broad", text.replace(', "phenomenon"', ' "phenomenon"'))
     assert ([item.name for item in items], problem) == (["Six fingers", "Third arm"], None)
-    items, problem = read_answer("attributes_broad", text[:-30])
+    items, problem, _ = read_answer("attributes_broad", text[:-30])
     assert [item.name for item in items] == ["Six fingers"]
     assert "cut off" in str(problem)
 

@@ -1,0 +1,171 @@
+"""When the next call may go to a server: as many at once and as often as it takes, found out by itself.
+
+- What a server asks to wait is waited by all calls, not only by the one that was told.
+- Without such a word one call probes, after 1, 4, 16, 30 seconds; the others wait for what comes of it. Where as many calls were
+  taken as a quota of a minute may allow, the third probe is made when the first of them is a minute old.
+- Calls at once: two to begin with, one more for each answer until the first refusal (slow start). A refusal of as many as
+  are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
+- Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
+  minute before are the quota. Else the spacing is guessed from how long it stayed closed and shrinks until the next refusal. A
+  measured spacing is tried 5 % closer only now and then.
+
+Times are the event loop's, so a loop with a faster clock waits less.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+__all__ = ["Pace"]
+
+MINUTE = 60.0
+FIRST_PROBE, PROBE_GROWS, LAST_PROBE = 1.0, 4, 30.0
+FIRST_WINDOW = 2
+QUOTA_FROM = 10
+"""Answers within a minute from which a refusal may be a quota's rather than of too many calls at once."""
+LONG = 20.0
+"""Seconds that a server stays closed, from which it is surely a quota."""
+GUESS_SHRINKS, GUESS_AFTER = 0.85, 5
+TRY_CLOSER, TRY_AFTER = 0.95, 2 * MINUTE
+
+
+class Pace:
+    """The pace of calls to one server.
+
+    Args:
+        concurrency (`int`): calls at once, at most.
+        rpm (`int`, *optional*): calls per minute, for those who know their quota.
+        tpm (`int`, *optional*): tokens per minute, prompts and limits of answers together.
+    """
+
+    def __init__(self, concurrency: int, rpm: int | None = None, tpm: int | None = None) -> None:
+        self.concurrency, self.tpm = concurrency, tpm
+        self._spacing = self._least = MINUTE / rpm if rpm else 0.0
+        self._measured = rpm is not None
+        self._window = float(min(FIRST_WINDOW, concurrency))
+        self._under_way = self._events = self._in_a_row = 0
+        self._closed_until = self._next_start = self._refused_at = self._oldest = self._try_at = 0.0
+        self._try_after = TRY_AFTER
+        self._before, self._crowded = 0, False
+        self._probe: float | None = None
+        self._accepted: deque[float] = deque()
+        self._started: deque[tuple[float, int]] = deque()
+        self._changed = asyncio.Event()
+
+    @asynccontextmanager
+    async def turn(self, tokens: int = 0) -> AsyncIterator[int]:
+        """Hold a place among the calls under way; `tokens` is what the call may use at most.
+
+        Gives a number to hand to `accepted` or `refused`: what was under way when another call was refused tells nothing of how the
+        server is afterwards.
+        """
+        while (wait := self._wait(tokens)) is None or wait > 1e-6:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+        now = _now()
+        self._under_way += 1
+        self._next_start = max(now, self._next_start) + self._spacing
+        if self.tpm is not None:
+            self._started.append((now, tokens))
+        try:
+            yield self._events
+        finally:
+            self._under_way -= 1
+            self.wake()
+
+    def accepted(self, number: int) -> None:
+        """A call was answered; `number` is its turn's."""
+        now = _now()
+        self._accepted.append(now)
+        if number < self._events:  # it began before the server was closed
+            self._before += 1
+            return
+        self._window = min(self.concurrency, self._window + (1 / self._window if self._events else 1))
+        self._in_a_row += 1
+        if self._probe is not None:
+            self._probe = None
+            self._estimate(now)
+        elif self._spacing > self._least and not self._measured and self._in_a_row >= GUESS_AFTER:
+            self._space(self._spacing * GUESS_SHRINKS)
+        elif self._spacing > self._least and self._measured and now >= self._try_at:
+            self._space(self._spacing * TRY_CLOSER)
+            self._try_at = now + self._try_after
+        self.wake()
+
+    def refused(self, number: int, wait: float | None) -> None:
+        """A call was refused because there are too many; `number` is its turn's, `wait` the seconds that the server asks for."""
+        now = _now()
+        if number < self._events:  # it was under way when another was refused: the same news
+            if wait is not None:
+                self._closed_until = max(self._closed_until, now + wait)
+            return
+        self._events += 1
+        self._in_a_row = 0
+        if self._probe is None:
+            self._refused_at, self._before = now, self._in_the_last_minute(now)
+            self._oldest = self._accepted[0] if self._accepted else now
+            self._crowded = self._under_way >= max(int(self._window), 2)
+            if self._crowded or not self._spacing:
+                self._window = max(self._window / 2, 1.0)
+            self._probe = FIRST_PROBE
+        else:
+            self._probe = min(self._probe * PROBE_GROWS, LAST_PROBE)
+        again = now + self._probe
+        if self._probe == FIRST_PROBE * PROBE_GROWS**2 and self._before >= QUOTA_FROM:
+            again = max(again, self._oldest + MINUTE)
+        self._closed_until = again if wait is None else now + wait
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        self._changed.set()
+
+    def open(self) -> None:
+        """Let everybody go at once: the run is over, and they are told so where they would call."""
+        self._closed_until = self._next_start = self._spacing = 0.0
+        self._window, self._probe, self.tpm = 1e9, None, None
+        self.wake()
+
+    def _estimate(self, now: float) -> None:
+        """The spacing after a refusal, once the server answers again."""
+        closed, quota = now - self._refused_at, MINUTE / max(self._before, 1)
+        if closed >= LONG:
+            self._space(quota)
+            self._measured = True
+        elif self._spacing:
+            if not self._crowded:  # it was a little too close
+                self._space(self._spacing / (TRY_CLOSER if self._measured else GUESS_SHRINKS))
+                self._measured = True
+        elif self._window < 2 or self._before >= QUOTA_FROM:
+            self._space(min(closed, quota))
+        self._try_at, self._try_after = now + self._try_after, min(self._try_after * 2, 60 * MINUTE)
+
+    def _space(self, seconds: float) -> None:
+        self._spacing, self._in_a_row = max(seconds, self._least), 0
+
+    def _in_the_last_minute(self, now: float) -> int:
+        while self._accepted and self._accepted[0] <= now - MINUTE:
+            self._accepted.popleft()
+        return len(self._accepted)
+
+    def _wait(self, tokens: int) -> float | None:
+        """Seconds until a call may begin as things are; `None` if only the end of another one can tell."""
+        now = _now()
+        if now < self._closed_until:
+            return self._closed_until - now
+        if self._under_way >= (int(self._window) if self._probe is None else 1):
+            return None
+        if now < self._next_start:
+            return self._next_start - now
+        if self.tpm is None:
+            return 0.0
+        while self._started and self._started[0][0] <= now - MINUTE:
+            self._started.popleft()
+        used = sum(one for _, one in self._started)
+        return 0.0 if not self._started or used + tokens <= self.tpm else self._started[0][0] + MINUTE - now
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
