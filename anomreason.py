@@ -20,8 +20,8 @@ import space.commands
 import trainer.commands
 import trainer.evaluation.commands
 from dataset_builder import command_line, owned
-from dataset_builder.commands import AsJson
 from dataset_builder.extras import require
+from dataset_builder.options import Adapter, AsJson, BaseUrl, Boxes, Merge, Model, Rpm, Tpm
 from dataset_builder.terminal import Steps
 
 GROUPS = {
@@ -84,28 +84,6 @@ def front(
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
     context.obj = Handed()
-
-
-Model = Annotated[
-    str | None,
-    typer.Option(
-        help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny.", show_default=False
-    ),
-]
-Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="URL of an OpenAI-compatible server hosting the model (one call per picture). The API key is read from "
-        "OPENAI_API_KEY or HF_TOKEN."
-    ),
-]
-Merge = Annotated[
-    bool,
-    typer.Option(
-        "--merge/--no-merge", help="Merge the adapter into the weights before inference (--no-merge: slower)."
-    ),
-]
 
 
 @app.command()
@@ -172,13 +150,9 @@ def predict(
         bool, typer.Option("--overwrite", help="Discard existing predictions and start over.")
     ] = False,
     base_url: BaseUrl = None,
-    rpm: Annotated[
-        int | None, typer.Option(min=1, help="A server's quota in calls per minute, if you know it.")
-    ] = None,
-    tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
-    boxes: Annotated[
-        str | None, typer.Option(help="How a server's model gives boxes: pixels, permille or fraction.")
-    ] = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    boxes: Boxes = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume."""
     from dataset_builder.errors import InputError

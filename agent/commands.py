@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import agent.simulated.commands
-from dataset_builder.commands import AsJson
+from dataset_builder.options import AsJson, Boxes, Rpm, Tpm
 from dataset_builder.terminal import printable, progress_bar, tell
 
 app = typer.Typer()
@@ -45,12 +45,9 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
-    rpm: Annotated[int | None, typer.Option(min=1, help="Your quota in calls per minute, if you know it.")] = None,
-    tpm: Annotated[int | None, typer.Option(min=1, help="The same in tokens per minute.")] = None,
-    boxes: Annotated[
-        str | None,
-        typer.Option(help="How the model gives boxes: pixels, permille or fraction. Common families are known."),
-    ] = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    boxes: Boxes = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
     ] = False,

@@ -327,8 +327,10 @@ SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tok
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    found = Attempt(*row)
-    return found._replace(**{name: bool(getattr(found, name)) for name in _FLAGS})
+    """A row of `calls`, whose flags SQLite keeps as 0 and 1."""
+    return Attempt(
+        *(bool(value) if name in _FLAGS else value for name, value in zip(Attempt._fields, row, strict=True))
+    )
 
 
 def _is_damaged(path: Path) -> bool:

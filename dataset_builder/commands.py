@@ -7,17 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from dataset_builder import owned
+from dataset_builder.options import AsJson, Overwrite
 from dataset_builder.terminal import pictures_done, printable
 
 app = typer.Typer()
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Replace files there that anomreason did not write or somebody changed. Others stay."
-    ),
-]
 
 
 @app.command()

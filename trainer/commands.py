@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dataset_builder.commands import Overwrite
 from dataset_builder.extras import require
+from dataset_builder.options import Overwrite
 from dataset_builder.terminal import Steps
 
 app = typer.Typer()

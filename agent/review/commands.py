@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dataset_builder.commands import AsJson
 from dataset_builder.extras import require
+from dataset_builder.options import AsJson
 from dataset_builder.terminal import printable
 
 app = typer.Typer()

@@ -11,9 +11,9 @@ from typing import Annotated, Protocol
 import typer
 
 from dataset_builder import owned
-from dataset_builder.commands import AsJson, Overwrite
 from dataset_builder.contestants import Outcome
 from dataset_builder.extras import require
+from dataset_builder.options import AsJson, Overwrite
 from dataset_builder.preflight import Check
 from dataset_builder.terminal import Steps, printable
 
