@@ -17,6 +17,7 @@ from agent.direct import examine
 from agent.run import Endpoint
 from dataset_builder.errors import InputError, OutputError, UnavailableError
 from dataset_builder.scenes import pair
+from dataset_builder.stored import StoredPictures
 from tests.adapters import make_adapter
 from trainer import serve
 from trainer.loading import load
@@ -71,7 +72,7 @@ def test_served_answers_are_those_of_predict(adapter: Path, tmp_path: Path) -> N
                 assert server.poll() is None, (tmp_path / "log").read_text()
                 assert time.monotonic() < deadline, (tmp_path / "log").read_text()
                 time.sleep(0.2)
-        served = examine([(one, picture.png()) for one, picture in pictures], Endpoint(name, url))
+        served = examine(StoredPictures.of({one: picture.png() for one, picture in pictures}), Endpoint(name, url))
     finally:
         server.terminate()
         server.wait(60)
