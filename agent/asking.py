@@ -274,7 +274,7 @@ class _Account:
 def _limit(question: Question, before: list[Attempt]) -> int:
     """How many tokens an answer gets: twice as many after each that was cut off."""
     cut_off = sum(attempt.finish_reason == "length" for attempt in before)
-    return min(LONG.get(question.stage, MAX_TOKENS) * 2**cut_off, TOKENS_CAP)
+    return min(LONG.get(question.stage, MAX_TOKENS) << cut_off, TOKENS_CAP)
 
 
 @functools.cache

@@ -112,8 +112,11 @@ class Budget:
 
     def has_room(self, calls: float, tokens: float, usd: float) -> bool:
         """Whether so much more fits beside what is spent; what is set aside is not counted."""
-        wanted = ((self.limits.calls, self.calls + calls), (self.limits.tokens, self.tokens + tokens))
-        wanted += ((self.limits.usd, self.usd + usd),)
+        wanted = (
+            (self.limits.calls, self.calls + calls),
+            (self.limits.tokens, self.tokens + tokens),
+            (self.limits.usd, self.usd + usd),
+        )
         return all(limit is None or value <= limit for limit, value in wanted)
 
     @property

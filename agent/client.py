@@ -10,7 +10,7 @@ schema, one picture, JPEG, fewer tokens) is heeded and the call made again; what
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import httpx2
@@ -148,7 +148,7 @@ class Chat:
 
     async def stream(
         self, messages: list[dict[str, Any]], parameters: Mapping[str, Any], max_tokens: int
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """An answer piece by piece, for somebody who waits: refusals are heeded as in `ask`, but nothing is waited for.
 
         Raises:
@@ -332,7 +332,8 @@ async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
             raise CallFailed("the server broke off with an error")
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        delta = choice.get("delta") if isinstance(choice.get("delta"), dict) else {}
+        found = choice.get("delta")
+        delta: dict[str, Any] = found if isinstance(found, dict) else {}
         thoughts = (thoughts + str(delta.get("reasoning_content") or delta.get("reasoning") or ""))[:MAX_ANSWER]
         text = delta.get("content")
         ended = ended or choice.get("finish_reason") is not None

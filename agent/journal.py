@@ -327,8 +327,8 @@ SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tok
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    found = Attempt(*row)
-    return found._replace(**{name: bool(getattr(found, name)) for name in _FLAGS})
+    fields = dict(zip(Attempt._fields, row, strict=True))
+    return Attempt(**fields | {name: bool(fields[name]) for name in _FLAGS})
 
 
 def _is_damaged(path: Path) -> bool:
