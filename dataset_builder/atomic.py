@@ -68,4 +68,6 @@ def _flush_directory(path: Path) -> None:
 
 def cannot(path: Path, error: OSError) -> OutputError:
     """The error for a place that cannot be written."""
-    return OutputError(f"{path}: cannot be written ({error.strerror or error}); give another place or make room there")
+    # pyarrow writes a text of its own around the system's.
+    reason = os.strerror(error.errno) if error.errno else error
+    return OutputError(f"{path}: cannot be written ({reason}); give another place or make room there")

@@ -36,8 +36,28 @@ def scenes(
     typer.echo(f"{directory}: {n} pictures of seed {seed}")
 
 
-Images = Annotated[Path | None, typer.Option(help="Where a run's pictures are, if not in its images/.")]
-Label = Annotated[str | None, typer.Option(help="real or fake: the label of a run's pictures; fake unless given.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Where the pictures of a run, predictions or conversations are, if not beside them.")
+]
+Label = Annotated[str | None, typer.Option(help="real or fake: the label of pictures whose source has none.")]
+SourceKind = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="What the source is, if that cannot be told from its files: release, run, scenes, imagefolder, predictions, "
+        "llava, manifest or synthscars.",
+        show_default=False,
+    ),
+]
+
+
+def _kind(kind: str | None) -> Any:
+    from dataset_builder.errors import InputError
+    from dataset_builder.sources.opening import KINDS
+
+    if kind not in (None, *KINDS):
+        raise InputError(f"--format {kind}: is not known; choose {', '.join(KINDS)}")
+    return kind
 
 
 def _label(label: str | None) -> Any:
@@ -51,9 +71,15 @@ def _label(label: str | None) -> Any:
 @app.command()
 def build(
     source: Annotated[
-        Path, typer.Argument(help="A release (directory or zip), a run or a scenes directory.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A release (directory or zip), a run, scenes, a folder with metadata.jsonl, predictions, LLaVA "
+            "conversations, a manifest.csv or SynthScars.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The dataset repository to write.")] = Path("anomreason"),
+    kind: SourceKind = None,
     label: Label = None,
     images: Images = None,
     split: Annotated[str | None, typer.Option(help="train or test: build it alone.")] = None,
@@ -62,7 +88,8 @@ def build(
         bool, typer.Option("--skip-invalid", help="Leave out what has errors, into skipped.jsonl; exit code 3.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning or none.")
+        str,
+        typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning, grounded or none."),
     ] = "anomaly_only",
     copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
     seed: Annotated[
@@ -80,6 +107,7 @@ def build(
         result = run(
             source,
             out,
+            kind=_kind(kind),
             label=_label(label),
             images=images,
             split=split,  # type: ignore[arg-type]
@@ -99,13 +127,13 @@ def build(
 
 @app.command()
 def sft(
-    source: Annotated[
-        Path, typer.Argument(help="A release (directory or zip), a run or a scenes directory.", show_default=False)
-    ],
+    source: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The file; a name in .jsonl gives a sample a line.")] = Path("sft.json"),
     form: Annotated[str, typer.Option("--format", help="llava, the official builder's conversations.")] = "llava",
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
-    recipe: Annotated[str, typer.Option(help="anomaly_only or authenticity_reasoning.")] = "authenticity_reasoning",
+    recipe: Annotated[
+        str, typer.Option(help="anomaly_only, authenticity_reasoning or grounded.")
+    ] = "authenticity_reasoning",
     fake_copies: Annotated[int, typer.Option(min=1, help="Samples of a generated picture, in other wordings.")] = 1,
     real_copies: Annotated[int, typer.Option(min=1, help="Samples of a real picture.")] = 1,
     seed: Annotated[int, typer.Option(help="Wordings, order and token places.")] = 42,
@@ -131,10 +159,11 @@ def sft(
     """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
     config = {name: str(value) if isinstance(value, Path) else value for name, value in locals().items()}
     from dataset_builder.building.allowlists import allowed, read_allowlist, read_split_file
-    from dataset_builder.building.build import BuildError
+    from dataset_builder.building.build import stop_for_errors
     from dataset_builder.building.llava import conversations, write_llava, write_metadata
+    from dataset_builder.building.read_back import read_built
     from dataset_builder.errors import InputError
-    from dataset_builder.sources.opening import open_source
+    from dataset_builder.sources.opening import is_dataset, open_source
     from dataset_builder.sources.rows import SPLITS, of_config
 
     choices = {"format": ("llava",), "split": ("train", "test"), "image-token": ("prefix", "suffix", "random")}
@@ -147,12 +176,14 @@ def sft(
     lists = {"fake": fake_allowlist or allowlist, "real": real_allowlist or allowlist}
     entries = {one: read_allowlist(path) for one, path in lists.items() if path}
     of_split = read_split_file(split_file, split_name) if split_file and split_name else None
-    read = open_source(source, label=_label(label), images=images)
-    broken = [finding for finding in read.findings if finding.is_error]
-    if broken and not skip_invalid:
-        raise BuildError(source, broken)
+    if is_dataset(source):
+        rows, findings = read_built(source)
+    else:
+        read = open_source(source, label=_label(label), images=images)
+        rows, findings = read.rows, read.findings
+    broken = stop_for_errors(source, findings, skip_invalid)
     homes = SPLITS if of_split is not None else (split,)
-    seen = [row for home in homes for row in of_config(read.rows, "sft", home)]  # type: ignore[arg-type]
+    seen = [row for home in homes for row in of_config(rows, "sft", home)]  # type: ignore[arg-type]
     used = [
         row
         for row in seen
@@ -184,7 +215,7 @@ def sft(
 
 @app.command()
 def validate(
-    path: Annotated[Path, typer.Argument(help="A release, a run, scenes or a built dataset.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -192,6 +223,7 @@ def validate(
             show_default=False,
         ),
     ] = None,
+    kind: SourceKind = None,
     label: Label = None,
     images: Images = None,
     as_json: AsJson = False,
@@ -201,7 +233,7 @@ def validate(
     from dataset_builder.checks.validation import validate as run
 
     with pictures_done() as progress:
-        report = run(path, label=_label(label), images=images, progress=progress)
+        report = run(path, kind=_kind(kind), label=_label(label), images=images, progress=progress)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
     else:

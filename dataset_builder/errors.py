@@ -1,11 +1,25 @@
 """What can go wrong, as one tree.
 
-    AnomReasonError            every error this project raises on purpose
-    ├── InputError             a source cannot be read or is not what it should be
-    │   ├── RecordError        one record in a file: names file, key, index, field and value
-    │   └── PictureError       one picture cannot be decoded or is not accepted
-    ├── OutputError            a destination may not or cannot be written
-    └── UnavailableError       something needed is out of reach: a model, an encoder, a server
+    AnomReasonError                    every error this project raises on purpose
+    ├── InputError                     a source cannot be read or is not what it should be
+    │   ├── UnmatchedListError         a list whose names are not those of the pictures
+    │   ├── SecondListError            two files where only one can be right
+    │   ├── RecordError                one record in a file: names file, key, index, field and value
+    │   │   ├── SeverityRangeError     a severity outside 0..100
+    │   │   ├── DuplicateError         a picture or key that appears more than once
+    │   │   ├── ConflictError          two files or rows that say different things of one picture
+    │   │   ├── SameNameError          two pictures with the same file name
+    │   │   ├── AnnotatedRealError     anomalies of a picture that is labelled real
+    │   │   └── TestInTrainError       a picture of a test list that would be trained on
+    │   └── PictureError               one picture cannot be decoded or is not accepted
+    │       ├── TruncatedPictureError  its file ends too early
+    │       ├── DamagedPictureError    it decodes, but not to what was once encoded
+    │       └── OversizedPictureError  more bytes or pixels than the limit
+    ├── OutputError                    a destination may not or cannot be written
+    └── UnavailableError               something needed is out of reach: a model, an encoder, a server
+
+Each kind of problem that a source can have is one class below `InputError`: `kind` is its name in reports and
+`meaning` explains it. `InputError` itself stands for a file of the source that cannot be read as a whole.
 
 A message is one sentence that names the place, the value and the mend. The command prints it on one line and exits with
 2. `InputError` is also a `ValueError`, `OutputError` an `OSError` and `UnavailableError` a `RuntimeError`, so code that
@@ -13,8 +27,28 @@ knows nothing of this project catches them too.
 """
 
 import reprlib
+from typing import ClassVar
 
-__all__ = ["AnomReasonError", "InputError", "OutputError", "PictureError", "RecordError", "UnavailableError", "shorten"]
+__all__ = [
+    "AnnotatedRealError",
+    "AnomReasonError",
+    "ConflictError",
+    "DamagedPictureError",
+    "DuplicateError",
+    "InputError",
+    "OutputError",
+    "OversizedPictureError",
+    "PictureError",
+    "RecordError",
+    "SameNameError",
+    "SecondListError",
+    "SeverityRangeError",
+    "TestInTrainError",
+    "TruncatedPictureError",
+    "UnavailableError",
+    "UnmatchedListError",
+    "shorten",
+]
 
 
 class AnomReasonError(Exception):
@@ -22,11 +56,61 @@ class AnomReasonError(Exception):
 
 
 class InputError(AnomReasonError, ValueError):
-    """A source cannot be read or is not what it should be."""
+    """A source cannot be read or is not what it should be.
+
+    Attributes:
+        kind (`str`): what this class of problems is called in reports.
+        meaning (`str`): a few words that explain it.
+        concerns_all (`bool`): whether it says something about the whole source, so that leaving out one picture or record
+            does not help.
+    """
+
+    kind: ClassVar[str] = "unreadable file"
+    meaning: ClassVar[str] = "a file of the source that cannot be read as what its name says"
+    concerns_all: ClassVar[bool] = True
+
+
+class UnmatchedListError(InputError):
+    """Most names of a list are not names of pictures, and most pictures are not in it."""
+
+    kind = "unmatched list"
+    meaning = "a list whose names are mostly not those of the pictures"
+
+
+class SecondListError(InputError):
+    """Two files where only one can be right."""
+
+    kind = "second list"
+    meaning = "two lists of the same kind, of which only one can be right"
 
 
 class PictureError(InputError):
     """A picture cannot be decoded or is not accepted."""
+
+    kind = "unreadable picture"
+    meaning = "not a picture, or one that cannot be decoded"
+    concerns_all = False
+
+
+class TruncatedPictureError(PictureError):
+    """A picture file that ends too early."""
+
+    kind = "truncated picture"
+    meaning = "a picture file that ends too early"
+
+
+class DamagedPictureError(PictureError):
+    """A picture that decodes, but not to what was once encoded."""
+
+    kind = "damaged picture"
+    meaning = "data inside the picture is damaged; a viewer shows grey or displaced blocks"
+
+
+class OversizedPictureError(PictureError):
+    """A picture with more bytes or pixels than the limit, or that would need more memory than a reader allows."""
+
+    kind = "oversized picture"
+    meaning = "more bytes or pixels than the limit: a decompression bomb"
 
 
 class OutputError(AnomReasonError, OSError):
@@ -83,6 +167,10 @@ class RecordError(InputError):
         value (*optional*): the offending value; shortened in the message.
     """
 
+    kind = "unreadable record"
+    meaning = "a record that cannot be read"
+    concerns_all = False
+
     def __init__(
         self,
         problem: str,
@@ -101,3 +189,46 @@ class RecordError(InputError):
         words = [name, None if value is ... else shorten(value), problem]
         sentence = " ".join(word for word in words if word)
         super().__init__(": ".join(str(part) for part in (file, entry or None, sentence) if part is not None))
+
+
+class SeverityRangeError(RecordError):
+    """A severity outside 0..100."""
+
+    kind = "severity out of range"
+    meaning = "a severity outside 0..100"
+
+
+class DuplicateError(RecordError):
+    """A picture, or a key of an object, that appears more than once in a file."""
+
+    kind = "duplicate id"
+    meaning = "a picture that appears more than once in a file"
+
+
+class ConflictError(RecordError):
+    """Two files, or two rows, that say different things of one picture."""
+
+    kind = "conflicting statements"
+    meaning = "two places that say different things of one picture"
+
+
+class SameNameError(RecordError):
+    """Two pictures with the same file name, which is a picture's identity."""
+
+    kind = "basename collision"
+    meaning = "two pictures with the same file name"
+
+
+class AnnotatedRealError(RecordError):
+    """Anomalies of a picture that is labelled real."""
+
+    kind = "annotated real picture"
+    meaning = "anomalies of a picture that is labelled real; they would be lost"
+
+
+class TestInTrainError(RecordError):
+    """A picture of a test list that would be trained on."""
+
+    __test__ = False  # pytest takes a class of this name for a test
+    kind = "test picture in train"
+    meaning = "a picture that a test list names and that would be trained on"

@@ -17,18 +17,21 @@ index, field and value.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic
-from dataset_builder.errors import shorten
+from dataset_builder.errors import ConflictError, DuplicateError, InputError, SameNameError, shorten
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object, as_text, dump_record, read_records
 from dataset_builder.files.strict_json import read_json
 from dataset_builder.schema import Anomaly, Label
 
 __all__ = [
     "ImageNames",
+    "as_captions",
+    "as_deepfake_list",
+    "as_split",
     "dump_annotations",
     "read_annotations",
     "read_captions",
@@ -71,9 +74,11 @@ class ImageNames:
         name = as_image_id(path, place)
         other = self._paths.setdefault(name, "") or path
         if other != path:
-            raise place.error(f"and {shorten(other)} have the same file name; rename one of the pictures")
+            raise place.error(
+                f"and {shorten(other)} have the same file name; rename one of the pictures", kind=SameNameError
+            )
         if self._paths[name] and not again:
-            raise place.error("stands more than once; keep one of them")
+            raise place.error("appears more than once; remove the duplicates", kind=DuplicateError)
         self._paths[name] = str(path)
         return name
 
@@ -133,30 +138,48 @@ def write_annotations(path: str | os.PathLike[str], images: Mapping[str, Iterabl
     return atomic.write(path, dump_annotations(images))
 
 
+Told = Callable[[InputError], None]
+"""Called with each thing that cannot be read, which is then left out; the default raises the first."""
+
+
+def _raise(error: InputError) -> None:
+    raise error
+
+
 def read_split(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """The split list: `train` and `test`, each a list of file names in the file's order.
 
     Raises:
         InputError, RecordError: see the module; also if a picture is in both, or a split is missing or unknown.
     """
-    place = Place(path)
-    content = as_object(read_json(path), place, 'an object {"train": names, "test": names}')
-    if set(content) != {"train", "test"}:
-        raise place.error('are the splits; there should be "train" and "test"', value=sorted(content))
-    names = ImageNames(path)
-    splits: dict[str, list[str]] = {}
+    return as_split(read_json(path), path)
+
+
+def as_split(content: object, file: object, told: Told = _raise) -> dict[str, list[str]]:
+    """`read_split` of a file's content; `told` gets what is wrong with single names."""
+    place = Place(file)
+    splits = as_object(content, place, 'an object {"train": names, "test": names}')
+    if set(splits) != {"train", "test"}:
+        raise place.error('are the splits; there should be "train" and "test"', value=sorted(splits))
+    names = ImageNames(file)
+    found: dict[str, list[str]] = {}
     home: dict[str, str] = {}
-    for split, members in content.items():
-        splits[split] = []
-        for index, member in enumerate(as_list(members, Place(path, split), "a list of image names")):
-            at = Place(path, split, index)
-            as_image_id(member, at)
-            name = names.add(member, again=True)
-            if home.setdefault(name, split) != split:
-                raise at.error(f"is also in {home[name]}; keep it in one split", value=member)
-            splits[split].append(name)
-        splits[split] = list(dict.fromkeys(splits[split]))
-    return splits
+    for split, members in splits.items():
+        found[split] = []
+        for index, member in enumerate(as_list(members, Place(file, split), "a list of image names")):
+            at = Place(file, split, index)
+            try:
+                as_image_id(member, at)
+                name = names.add(member, again=True)
+                if home.setdefault(name, split) != split:
+                    problem = f"is also in {home[name]}; keep it in one split"
+                    raise at.error(problem, value=member, kind=ConflictError)
+            except InputError as error:
+                told(error)
+                continue
+            found[split].append(name)
+        found[split] = list(dict.fromkeys(found[split]))
+    return found
 
 
 def read_captions(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -165,9 +188,19 @@ def read_captions(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         InputError, RecordError: see the module.
     """
-    names = ImageNames(path)
-    content = as_object(read_json(path), Place(path), "an object of image names and captions")
-    return {names.add(key): as_text(text, Place(path, key), "caption", empty=False) for key, text in content.items()}
+    return as_captions(read_json(path), path)
+
+
+def as_captions(content: object, file: object, told: Told = _raise) -> dict[str, str]:
+    """`read_captions` of a file's content; `told` gets what is wrong with single captions."""
+    names = ImageNames(file)
+    captions: dict[str, str] = {}
+    for key, text in as_object(content, Place(file), "an object of image names and captions").items():
+        try:
+            captions[names.add(key)] = as_text(text, Place(file, key), "caption", empty=False)
+        except InputError as error:
+            told(error)
+    return captions
 
 
 def read_deepfake_list(path: str | os.PathLike[str]) -> dict[str, Label | None]:
@@ -180,42 +213,52 @@ def read_deepfake_list(path: str | os.PathLike[str]) -> dict[str, Label | None]:
     Raises:
         InputError, RecordError: see the module; also if a label is none of these or contradicts the folder.
     """
-    names = ImageNames(path)
+    return as_deepfake_list(read_json(path), path)
+
+
+def as_deepfake_list(content: object, file: object, told: Told = _raise) -> dict[str, Label | None]:
+    """`read_deepfake_list` of a file's content; `told` gets what is wrong with single names."""
+    names = ImageNames(file)
     labels: dict[str, Label | None] = {}
-
-    def add(image: object, label: object, place: Place) -> None:
-        as_image_id(image, place)
-        name = names.add(image)
-        folder = next(
-            (_LABELS[part] for part in str(image).replace("\\", "/").split("/")[:-1] if part in ("0_real", "1_fake")),
-            None,
-        )
-        stated = None if label is None else _label(label, place)
-        if folder and stated and folder != stated:
-            raise place.error(f"contradicts the folder of {shorten(str(image))}; mend one of them", "label", label)
-        labels[name] = stated or folder
-
-    content = read_json(path)
-    if isinstance(content, list):
-        for index, entry in enumerate(content):
-            place = Place(path, index=index)
-            if isinstance(entry, dict):
-                row = as_object(entry, place, "an object")
+    for image, label, place in _entries(content, file):
+        try:
+            entry = image
+            if isinstance(image, dict):
+                row = as_object(image, place, "an object")
                 if "image" not in row:
                     raise place.error('has no key "image"; add it', value=row)
-                add(row["image"], row.get("label"), place)
-            else:
-                add(entry, None, place)
-        return labels
-    entries = as_object(content, Place(path), "a list of image names or an object").items()
-    for key, value in entries:
-        if key in _LABELS or key == "test":
-            for index, image in enumerate(as_list(value, Place(path, key), "a list of image names")):
-                add(image, None if key == "test" else key, Place(path, key, index))
-        else:
-            # A value that is no label, such as the image's records, says nothing about real or fake.
-            add(key, None if isinstance(value, list | dict) else value, Place(path, key))
+                entry, label = row["image"], row.get("label")
+            as_image_id(entry, place)
+            name = names.add(entry)
+            folder = _folder_label(str(entry))
+            stated = None if label is None else _label(label, place)
+            if folder and stated and folder != stated:
+                problem = f"contradicts the folder of {shorten(str(entry))}; correct one of them"
+                raise place.error(problem, "label", label, kind=ConflictError)
+        except InputError as error:
+            told(error)
+            continue
+        labels[name] = stated or folder
     return labels
+
+
+def _entries(content: object, file: object) -> Iterable[tuple[Any, Any, Place]]:
+    """Each entry of the list, with the label that the list gives it and its place."""
+    if isinstance(content, list):
+        yield from ((entry, None, Place(file, index=index)) for index, entry in enumerate(content))
+        return
+    for key, value in as_object(content, Place(file), "a list of image names or an object").items():
+        if key in _LABELS or key == "test":
+            for index, image in enumerate(as_list(value, Place(file, key), "a list of image names")):
+                yield image, None if key == "test" else key, Place(file, key, index)
+        else:
+            # A value that is not a label, such as the image's records, says nothing about real or fake.
+            yield key, None if isinstance(value, list | dict) else value, Place(file, key)
+
+
+def _folder_label(path: str) -> Label | None:
+    folders = path.replace("\\", "/").split("/")[:-1]
+    return next((_LABELS[part] for part in folders if part in ("0_real", "1_fake")), None)
 
 
 def _label(value: Any, place: Place) -> Label:

@@ -6,19 +6,24 @@ somebody changed a file of ours, is refused unless `overwrite` is set, and even 
 """
 
 import errno
+import getpass
 import hashlib
 import json
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from dataset_builder import atomic
-from dataset_builder.errors import OutputError, shorten
+from filelock import FileLock, Timeout
 
-__all__ = ["MANIFEST", "added", "begin", "changing", "check", "clear", "record", "replaced"]
+from dataset_builder import atomic
+from dataset_builder.errors import AnomReasonError, OutputError, shorten
+
+__all__ = ["MANIFEST", "added", "alone", "begin", "changing", "check", "clear", "record", "replaced"]
 
 MANIFEST = ".anomreason.json"
 """Hidden, so that it is neither published nor taken for data."""
@@ -179,18 +184,71 @@ def _refuse_changed(directory: Path, known: _Manifest, names: Iterable[str]) -> 
 
 @contextmanager
 def _beside(directory: Path, command: str, *, overwrite: bool, keep: bool) -> Iterator[Path]:
-    # In a directory that is there, since beside it may be another file system, or no place that may be written.
-    work = atomic.beside(directory / directory.name if directory.exists() else directory)
+    with alone(directory):
+        # In a directory that is there, since beside it may be another file system, or no place that may be written.
+        work = atomic.beside(directory / directory.name if directory.exists() else directory)
+        try:
+            work.mkdir(parents=True)
+        except OSError as error:
+            raise atomic.cannot(directory, error) from error
+        try:
+            yield work
+            _put_in_place(work, directory, command, overwrite=overwrite, keep=keep)
+        except OSError as error:
+            if isinstance(error, AnomReasonError) or error.errno not in _FULL:
+                raise
+            raise atomic.cannot(directory, error) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """While no other process writes a directory; may be entered again within. What a killed process left of it is removed.
+
+    The lock is a file in the system's temporary directory, since a lock beside the directory would stay there. The system
+    takes it back when the process ends, however it ends.
+
+    Raises:
+        OutputError: if another process is writing the directory.
+    """
+    directory = _real(directory)
     try:
-        work.mkdir(parents=True)
-        yield work
-        _put_in_place(work, directory, command, overwrite=overwrite, keep=keep)
-    except OSError as error:
-        if isinstance(error, OutputError) or error.errno not in _FULL:
-            raise
-        raise atomic.cannot(directory, error) from error
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a user without a name, as containers have them
+        user = ""
+    who = hashlib.sha256(f"{user}:{directory.resolve()}".encode()).hexdigest()[:24]
+    lock = FileLock(
+        Path(tempfile.gettempdir()) / f"anomreason-{who}.lock", blocking=False, is_singleton=True, thread_local=False
+    )
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"{directory}: another process is writing it; wait until that is done, or give another place"
+        ) from None
+    except (
+        OSError,
+        NotImplementedError,
+    ):  # without locks, as it would be without other processes, but nothing is removed
+        yield
+        return
+    try:
+        if lock.lock_counter == 1:
+            _remove_leftovers(directory)
+        yield
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        lock.release()
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove the temporary directories that processes which were killed left beside the directory or in it."""
+    ours = re.compile(rf"\.{re.escape(directory.name[:100])}\.[0-9a-f]{{12}}")
+    for place in (directory.absolute().parent, directory):
+        with suppress(OSError):
+            for entry in list(os.scandir(place)):
+                if ours.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool, keep: bool) -> None:

@@ -1,7 +1,8 @@
 """Whether a picture file is whole, from its first and last bytes: the header, the size it claims, the end marker.
 
-It costs microseconds where decoding costs milliseconds, and finds what happens to files on their way: empty, cut off,
-not a picture, a page of HTML in its place, a header that claims gigapixels. `dataset_builder.checks.validation` decodes.
+Of a PNG all chunks are checked. It costs microseconds where decoding costs milliseconds, and finds what happens to files
+on their way: empty, cut off, not a picture, a page of HTML in its place, a header that claims gigapixels.
+`dataset_builder.checks.validation` decodes.
 """
 
 import io
@@ -10,9 +11,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import OversizedPictureError, PictureError, TruncatedPictureError
 from dataset_builder.files.tree import File
 from dataset_builder.pictures import FORMATS, MAX_PIXELS
+from dataset_builder.png_chunks import SIGNATURE, check_png
 
 __all__ = ["Header", "check_structure"]
 
@@ -45,20 +47,22 @@ def check_structure(file: File, data: bytes | None = None) -> Header:
     header = None
     if head.startswith(b"\xff\xd8\xff"):
         header = _jpeg(file, head, tail)
-    elif head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
+    elif head.startswith(SIGNATURE) and head[12:16] == b"IHDR":
         header = Header("PNG", *struct.unpack(">II", head[16:24]))
-        if b"IEND\xaeB`\x82" not in tail:
-            raise _truncated(file, "IEND")
+        if header.width * header.height <= MAX_PIXELS:
+            check_png(file.read() if data is None else data, file.path)
     if header is None:
         header = _other(file)
     if header.width * header.height > MAX_PIXELS:
         size = f"{header.width} × {header.height}"
-        raise PictureError(f"{file.path}: {size} pixels are more than {MAX_PIXELS:,}; make the picture smaller")
+        raise OversizedPictureError(
+            f"{file.path}: {size} pixels are more than {MAX_PIXELS:,}; make the picture smaller"
+        )
     return header
 
 
 def _truncated(file: File, marker: str) -> PictureError:
-    return PictureError(f"{file.path}: is truncated (no {marker} at its end); fetch it again")
+    return TruncatedPictureError(f"{file.path}: is truncated (no {marker} at its end); fetch it again")
 
 
 def _jpeg(file: File, head: bytes, tail: bytes) -> Header | None:
@@ -96,7 +100,7 @@ def _other(file: File) -> Header:
     # A parser that is handed rubbish can raise nearly anything.
     except Exception as error:
         if isinstance(error, Image.DecompressionBombError):
-            raise PictureError(f"{file.path}: {error}; make the picture smaller") from None
+            raise OversizedPictureError(f"{file.path}: {error}; make the picture smaller") from None
         raise PictureError(
             f"{file.path}: is not a picture that can be read; give a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file"
         ) from None

@@ -18,7 +18,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import OversizedPictureError, PictureError
 from dataset_builder.files.regular import open_regular
 
 pillow_heif.register_heif_opener()  # HEIC, what telephones photograph
@@ -147,7 +147,7 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
     """
     pixels = picture.width * picture.height
     if pixels > MAX_PIXELS:
-        raise PictureError(
+        raise OversizedPictureError(
             f"{name}: {picture.width} × {picture.height} pixels are more than {MAX_PIXELS:,}; make it smaller"
         )
     with _ONE_LARGE if pixels > LARGE else nullcontext():

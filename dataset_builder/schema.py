@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 __all__ = ["Anomaly", "Box", "Candidate", "Example", "ImageId", "Label", "Text", "Verdict"]
 
@@ -24,6 +24,9 @@ def _encodable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_encodable)]
 """A text that can be written as UTF-8."""
+
+OwnText = Annotated[Text, BeforeValidator(lambda text: "" if text is None else text)]
+"""A phenomenon or reasoning; null, which a dataset has where a source says nothing, is the empty text."""
 
 ImageId = Annotated[Text, StringConstraints(min_length=1)]
 """A picture's file name."""
@@ -59,8 +62,8 @@ class Anomaly(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Text = ""
-    phenomenon: Text = ""
-    reasoning: Text = ""
+    phenomenon: OwnText = ""
+    reasoning: OwnText = ""
     severity: Annotated[int, Field(ge=0, le=100, strict=True)] | None = None
     remark: Text | None = None
     bbox: Box | None = None

@@ -8,7 +8,7 @@ does it here.
 import re
 import unicodedata
 
-from dataset_builder.errors import RecordError
+from dataset_builder.errors import RecordError, SeverityRangeError
 
 __all__ = ["BANDS", "colour", "find", "format_official", "intensity", "parse", "word"]
 
@@ -38,7 +38,7 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
         The severity, an integer in 0..100, and the remark or `None`.
 
     Raises:
-        RecordError: if it is no number, not whole, or outside 0..100.
+        RecordError: if it is no number or not whole; `SeverityRangeError` if it is outside 0..100.
 
     >>> parse("25/100 (moderately noticeable)."), parse("25"), parse(25.0), parse("25/100 - mild.")
     ((25, 'moderately noticeable'), (25, None), (25, None), (25, 'mild'))
@@ -55,7 +55,7 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
     else:
         value = text
     if not 0 <= value <= 100:
-        raise RecordError("is outside 0..100 (0 completely irrational, 100 completely realistic)", value=text)
+        raise SeverityRangeError("is outside 0..100 (0 completely irrational, 100 completely realistic)", value=text)
     if value != int(value):
         raise RecordError(_MEND, value=text)
     return int(value), remark

@@ -39,9 +39,10 @@ def read_split_file(path: Path, name: str) -> frozenset[str]:
 
 def allowed(row: Row, entries: Iterable[str]) -> bool:
     """Whether entries name a row: by its file name, its path in the source, or its folder and file name."""
-    assert row.picture is not None
     folder = "1_fake" if row.label == "fake" else "0_real"
-    names = {row.image_id, f"{folder}/{row.image_id}", _normal(row.picture.path), _normal(row.picture.place)}
+    names = {row.image_id, f"{folder}/{row.image_id}"}
+    if row.picture is not None:
+        names |= {_normal(row.picture.path), _normal(row.picture.place)}
     return not names.isdisjoint(entries)
 
 

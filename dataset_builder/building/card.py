@@ -11,13 +11,16 @@ import datasets
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
+from PIL import Image, ImageDraw
 
 from dataset_builder import severity
+from dataset_builder.boxes import scaled
 from dataset_builder.building.features import DESCRIPTIONS, FEATURES
 from dataset_builder.building.histogram import severity_histogram
 from dataset_builder.building.shards import ShardWriter
 from dataset_builder.errors import PictureError
 from dataset_builder.pictures import open_picture
+from dataset_builder.schema import Anomaly
 from dataset_builder.sources.findings import ERRORS, WARNINGS, Finding, by_kind
 from dataset_builder.sources.opening import Source
 from dataset_builder.sources.rows import SPLITS, Config, Row
@@ -27,6 +30,7 @@ __all__ = ["Built", "Table", "write_card"]
 
 _SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
 _EXAMPLES = 3
+_SHOWN = 4
 
 
 @dataclass
@@ -48,9 +52,9 @@ class Table:
     def add(self, split: str, name: str, writer: ShardWriter) -> None:
         """Count the shards of a writer as part of a split."""
         self.splits[split] = self.splits.get(split, 0) + writer.rows
-        self.bytes[split] = self.bytes.get(split, 0) + writer.bytes
+        self.bytes[split] = self.bytes.get(split, 0) + writer.memory
         self.patterns.setdefault(split, []).append(f"{name}-*")
-        self.download += sum(path.stat().st_size for path in writer.paths)
+        self.download += sum(shard.path.stat().st_size for shard in writer.shards)
 
     def info(self, source: Source) -> datasets.DatasetInfo:
         """The configuration's `dataset_info`: features, and splits that are checked on loading."""
@@ -98,6 +102,8 @@ def write_card(directory: Path, built: Built) -> None:
             severities=_severity_words(annotated),
             lengths=_lengths(annotated),
             examples=examples,
+            shown=_SHOWN,
+            boxes=sum(anomaly.bbox is not None for row in annotated for anomaly in row.anomalies or []),
             word=severity.word,
             warnings=[(kind, count, WARNINGS[kind]) for kind, count in by_kind(built.source.findings).items()],
             skipped=[(kind, count, ERRORS[kind]) for kind, count in by_kind(built.skipped).items()],
@@ -113,20 +119,22 @@ def write_card(directory: Path, built: Built) -> None:
 
 def _front_matter(built: Built) -> str:
     source = built.source
-    scenes = source.kind == "scenes"
+    scenes, imported = source.kind == "scenes", source.kind not in ("scenes", "release", "run")
     count = len(source.rows)
     reals = any(row.label == "real" for row in source.rows)
     data = DatasetCardData(
         # The authors state no licence for their data, and pictures of a run are whoever's they are.
-        license="apache-2.0" if scenes else "other",
-        license_name=None if scenes else "unstated",
-        license_link=None if scenes else "https://arxiv.org/abs/2510.10231",
-        pretty_name="AnomReason (rendered scenes)" if scenes else "AnomReason",
+        license="apache-2.0" if scenes else "unknown" if imported else "other",
+        license_name=None if scenes or imported else "unstated",
+        license_link=None if scenes or imported else "https://arxiv.org/abs/2510.10231",
+        pretty_name="AnomReason (rendered scenes)" if scenes else f"AnomReason{' (imported)' if imported else ''}",
         task_categories=["image-text-to-text", *(["image-classification"] if reals else [])],
-        annotations_creators=["machine-generated", *(["expert-generated"] if source.kind == "release" else [])],
+        annotations_creators=None
+        if imported
+        else ["machine-generated", *(["expert-generated"] if source.kind == "release" else [])],
         language=["en"],
         size_categories=[next((size for limit, size in _SIZES if count < limit), "1M<n<10M")],
-        source_datasets=["original"],
+        source_datasets=None if imported else ["original"],
         tags=[
             "anomaly-reasoning",
             "generated-images",
@@ -138,13 +146,19 @@ def _front_matter(built: Built) -> str:
     configs: dict[str, Any] = {}
     for table in built.tables:
         files = [{"split": split, "path": table.patterns[split]} for split in SPLITS if split in table.patterns]
-        configs[table.config] = {"data_files": files}
+        # What `load_dataset(…).info.version` says; the one in `dataset_info` is not looked at.
+        configs[table.config] = {"version": source.version, "data_files": files}
         if table.narrow:
             configs[table.config]["columns"] = list(FEATURES[table.config])
-        if table.config == "default":
+        if table is built.tables[0]:  # `default`, where anything is annotated
             configs[table.config]["default"] = True
     MetadataConfigs(configs).to_dataset_card_data(data)
     DatasetInfosDict({table.config: table.info(source) for table in built.tables}).to_dataset_card_data(data)
+    # datasets reads a description from here, but does not write it.
+    infos = data["dataset_info"]
+    data["dataset_info"] = [
+        {**info, "description": source.description} for info in (infos if isinstance(infos, list) else [infos])
+    ]
     return str(data.to_yaml())
 
 
@@ -205,8 +219,22 @@ def _examples(rows: list[Row], assets: Path) -> list[tuple[str, Row]]:
         # Damage that only decoding finds is for `validate` to tell; here another picture does as well.
         except PictureError:
             continue
+        full = picture.size
         picture.thumbnail((320, 320))
+        _draw_boxes(picture, full, row.anomalies[:_SHOWN] if row.anomalies else [])
         name = f"example-{len(shown) + 1}.jpg"
         picture.save(assets / name, "JPEG", quality=85)
         shown.append((f"assets/{name}", row))
     return shown
+
+
+def _draw_boxes(picture: Image.Image, full: tuple[int, int], anomalies: Iterable[Anomaly]) -> None:
+    """Draw the anomalies' boxes, given in pixels of the full picture, numbered as in the table below it."""
+    draw = ImageDraw.Draw(picture)
+    for number, anomaly in enumerate(anomalies, 1):
+        if anomaly.bbox is None:
+            continue
+        box = scaled(anomaly.bbox, full, picture.size)
+        colour = severity.colour(50 if anomaly.severity is None else anomaly.severity)
+        draw.rectangle(box, outline=colour, width=2)
+        draw.text((box[0] + 4, box[1] + 2), str(number), fill=colour, stroke_width=2, stroke_fill="white")

@@ -20,6 +20,7 @@ _QUADRUPLET = {
     "reasoning": Value("string"),
     "severity": Value("int32"),
     "remark": Value("string"),
+    "bbox": List(Value("float32")),
 }
 _PICTURE = {
     "image": Image(),
@@ -79,10 +80,11 @@ def example(row: Row, config: Config, data: bytes) -> dict[str, Any]:
 def _quadruplet(anomaly: Anomaly) -> dict[str, Any]:
     return {
         "name": anomaly.name,
-        "phenomenon": anomaly.phenomenon,
-        "reasoning": anomaly.reasoning,
+        "phenomenon": anomaly.phenomenon or None,
+        "reasoning": anomaly.reasoning or None,
         "severity": anomaly.severity,
         "remark": anomaly.remark,
+        "bbox": None if anomaly.bbox is None else list(anomaly.bbox),
     }
 
 

@@ -2,7 +2,8 @@
 
     {"image": "1_fake/cup.jpg", "id": "1_fake_cup.jpg_anomaly_only_01", "conversations": [{"from": "human", "value": …}, …]}
 
-It is written from the same rows as the configuration `sft`, with the official builder's options. Two of its habits are not
+It is written from the same rows as the configuration `sft`, with the official builder's options, and with boxes in pixels of
+the upright picture by the recipe `grounded`. Two of its habits are not
 kept unless asked for: ten copies of each picture with the same answer, and no picture without anomalies.
 """
 
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder import atomic
-from dataset_builder.building.sft import RECIPES, Recipe
+from dataset_builder.building.sft import RECIPES, Recipe, has_boxes, is_complete
 from dataset_builder.errors import InputError
 from dataset_builder.prompts import ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS, OFFICIAL_FORMAT, PROMPTS, draw
 from dataset_builder.schema import Anomaly
 from dataset_builder.sources.rows import Row
-from dataset_builder.textform import write_official_text
+from dataset_builder.textform import write_answer, write_official_text
 
 __all__ = ["ImageToken", "conversations", "write_llava", "write_metadata"]
 
@@ -45,7 +46,8 @@ def conversations(
 
     Args:
         rows (iterable of `Row`): annotated generated pictures, and real ones.
-        recipe (`str`): `anomaly_only`, one turn; `authenticity_reasoning`, the verdict and then the reasons.
+        recipe (`str`): `anomaly_only`, one turn; `authenticity_reasoning`, the verdict and then the reasons; `grounded`, one
+            turn, whose answer is a JSON list with a box to each anomaly.
         fake_copies, real_copies (`int`, defaults to 1): samples of each picture, each with another wording. 10 is the official
             builder's number.
         seed (`int`, defaults to 42): wordings, order and token places depend on it and on nothing else.
@@ -62,6 +64,7 @@ def conversations(
         raise InputError(f"recipe {recipe!r}: is not known; choose {' or '.join(RECIPES)}")
     if min(fake_copies, real_copies) < 1:
         raise InputError(f"copies {min(fake_copies, real_copies)}: at least one is needed")
+    rows = [row for row in rows if is_complete(row) and (recipe != "grounded" or has_boxes(row))]
     asked = [(row, copy) for row in rows for copy in range(fake_copies if row.label == "fake" else real_copies)]
     anomalies, credible = (draw(pool, len(asked), seed) for pool in (ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS))
     samples = []
@@ -69,13 +72,15 @@ def conversations(
         image = f"{_FOLDERS[row.label]}/{row.image_id}"
         if image_extension:
             image = f"{image.rpartition('.')[0] or image}.{image_extension.lstrip('.')}"
-        name = recipe if recipe == "anomaly_only" else f"{recipe}_{row.label}"
+        name = f"{recipe}_{row.label}" if recipe == "authenticity_reasoning" else recipe
         identity = f"{image.replace('/', '_')}_{name}_{copy + 1:02d}"
         found = list(row.anomalies or [])
         if shuffle_anomalies:
             found.sort(key=lambda anomaly: _place(seed, f"{identity}:{_key(anomaly)}"))
         turns = [(f"{question}\n\n{OFFICIAL_FORMAT}", write_official_text(found))]
-        if recipe == "authenticity_reasoning":
+        if recipe == "grounded":
+            turns = [(PROMPTS["grounded"], write_answer(found, boxes=True))]
+        elif recipe == "authenticity_reasoning":
             # Half of the real pictures are asked what makes them credible, half what is wrong with them: nothing.
             if row.caption and _place(seed, identity)[1] % 2 == 0:
                 turns = [(why, row.caption)]

@@ -8,19 +8,15 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from dataset_builder.building.features import FEATURES
-from dataset_builder.errors import InputError
+from dataset_builder.errors import DuplicateError, InputError, RecordError, SeverityRangeError
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
+from dataset_builder.sources.opening import is_dataset
 from dataset_builder.sources.rows import Row, Split
 
 __all__ = ["is_dataset", "read_built"]
 
 _LABELS: tuple[Label, ...] = get_args(Label)
-
-
-def is_dataset(path: Path) -> bool:
-    """Whether `path` holds a dataset repository this project built."""
-    return (path / "README.md").is_file() and (path / "data").is_dir()
 
 
 def _shards(directory: Path) -> list[Path]:
@@ -78,7 +74,7 @@ def read_built(directory: Path) -> tuple[list[Row], list[Finding]]:
             if name is None or values["label"] not in range(len(_LABELS)):
                 raise InputError(f"{shard}: a row lacks its image_id or label; build the dataset again")
             if name in rows:
-                findings.append(Finding("duplicate id", name, f"{name}: stands more than once; build it again", name))
+                findings.append(Finding.of(DuplicateError(f"{name}: appears more than once; build it again"), name))
                 continue
             rows[name] = Row(
                 image_id=name,
@@ -103,7 +99,7 @@ def _anomalies(values: dict[str, Any], name: str, findings: list[Finding]) -> li
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
-            kind = "severity out of range" if field == "severity" else "unreadable record"
+            kind = SeverityRangeError if field == "severity" else RecordError
             message = f"{name}[{index}]: {field} {first['msg']}"
-            findings.append(Finding(kind, f"{name}[{index}]", message, name, index))
+            findings.append(Finding.of(kind(message), name, index))
     return anomalies

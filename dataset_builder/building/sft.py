@@ -1,7 +1,8 @@
 """The examples as supervised fine-tuning wants them: `images`, `prompt`, `completion`.
 
-Two recipes, the official builder's. `anomaly_only`: what is wrong with this picture? `authenticity_reasoning`: was it
-generated? and then why. Unlike there, real and clean pictures are asked for anomalies too and answer that there are
+Two recipes are the official builder's. `anomaly_only`: what is wrong with this picture? `authenticity_reasoning`: was it
+generated? and then why. A third, `grounded`, asks for a box to each anomaly and takes the pictures whose anomalies all
+have one. Unlike there, real and clean pictures are asked for anomalies too and answer that there are
 none, the prompts are those of inference, the classes are balanced, and a picture comes once unless copies are asked for.
 """
 
@@ -15,9 +16,9 @@ from dataset_builder.schema import Anomaly
 from dataset_builder.sources.rows import Row
 from dataset_builder.textform import write_answer, write_official_text
 
-__all__ = ["RECIPES", "Recipe", "Turns", "conversation_row", "sft_row", "sft_turns"]
+__all__ = ["RECIPES", "Recipe", "Turns", "conversation_row", "has_boxes", "is_complete", "sft_row", "sft_turns"]
 
-Recipe = Literal["anomaly_only", "authenticity_reasoning"]
+Recipe = Literal["anomaly_only", "authenticity_reasoning", "grounded"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
 
@@ -37,26 +38,42 @@ def sft_turns(
 
     Args:
         rows (iterable of `Row`): annotated generated pictures, and real ones.
-        recipe (`str`): `anomaly_only` or `authenticity_reasoning`.
+        recipe (`str`): `anomaly_only`, `authenticity_reasoning` or `grounded`.
         copies (`int`, defaults to 1): how often each picture comes; the first time with the prompt of inference, then with
-            other wordings, answered in the release's labelled lines.
+            other wordings, answered in the release's labelled lines. `grounded` has one wording, since those lines have no
+            place for a box.
         seed (`int`): which pictures of the larger class stay, and the wordings; nothing else is left to chance.
         balance (`bool`): whether as many pictures with anomalies as without are taken, as long as there are both.
 
     Raises:
-        InputError: for an unknown recipe, or fewer than one copy.
+        InputError: for an unknown recipe, fewer than one copy, or more than one of `grounded`.
     """
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r}: is not known; choose {' or '.join(RECIPES)}")
     if copies < 1:
         raise InputError(f"copies {copies}: at least one is needed")
-    chosen = _balanced(list(rows), seed) if balance else list(rows)
+    if recipe == "grounded":
+        if copies > 1:
+            raise InputError(f"copies {copies}: the recipe grounded has one wording; give 1")
+        rows = [row for row in rows if has_boxes(row)]
+    rows = [row for row in rows if is_complete(row)]
+    chosen = _balanced(rows, seed) if balance else rows
     count = len(chosen)
     credibility = draw(CREDIBILITY_QUESTIONS, count * copies, seed)
     others = draw(ANOMALY_QUESTIONS, count * (copies - 1), seed)
     wordings = [None] * count + [f"{question}\n\n{OFFICIAL_FORMAT}" for question in others]
     turns = zip(chosen * copies, wordings, credibility, strict=True)
     return [Turns(row, recipe, question, why) for row, question, why in turns]
+
+
+def is_complete(row: Row) -> bool:
+    """Whether each anomaly of a row has a phenomenon, a reasoning and a severity: what a model is trained to give."""
+    return all(one.phenomenon and one.reasoning and one.severity is not None for one in row.anomalies or [])
+
+
+def has_boxes(row: Row) -> bool:
+    """Whether a row can be asked for boxes: it was looked at, or is real, and each of its anomalies has one."""
+    return all(anomaly.bbox is not None for anomaly in row.anomalies or [])
 
 
 def _balanced(rows: list[Row], seed: int) -> list[Row]:
@@ -77,7 +94,8 @@ def conversation_row(turns: Turns, data: bytes) -> dict[str, Any]:
     """A row of the configuration `sft`, with `data` as its picture."""
     row = turns.row
     if turns.question is None:
-        ask, answer = PROMPTS["anomalies"], write_answer(row.anomalies or [])
+        task: Task = "grounded" if turns.recipe == "grounded" else "anomalies"
+        ask, answer = PROMPTS[task], write_answer(row.anomalies or [], boxes=task == "grounded")
     else:
         ask, answer = turns.question, write_official_text(row.anomalies or [])
     messages = [("user", ask), ("assistant", answer)]

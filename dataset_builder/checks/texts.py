@@ -32,6 +32,7 @@ _ENGLISH = frozenset(
     where than any""".split()  # noqa: SIM905
 )
 _NEAR = 0.8
+_SPECIAL = re.compile(r"<\|\w{1,40}\|>|<image>|<video>")
 
 
 def _words(text: str) -> list[str]:
@@ -104,12 +105,22 @@ def read_texts(row: Row) -> Reading:
         if not all(_in_latin(texts[name]) and _may_be_english(words[name]) for name in texts):
             odd.append(("non-English text", "a text does not look English"))
         place = f"{row.image_id}[{index}]"
+        token = _SPECIAL.search("\n".join((*texts.values(), anomaly.remark or "")))
+        if token:
+            reading.findings.append(_special(token[0], place, row.image_id, index))
         reading.findings.extend(Finding(kind, place, f"{place}: {told}", row.image_id, index) for kind, told in odd)
         reading.names.append(plain["name"])
         reading.words.append((words["phenomenon"], words["reasoning"]))
         reading.bags.append(frozenset(words["phenomenon"] + words["reasoning"]))
     reading.findings.extend(_near_duplicates(row.image_id, reading.bags))
+    if row.caption and (token := _SPECIAL.search(row.caption)):
+        reading.findings.append(_special(token[0], row.image_id, row.image_id))
     return reading
+
+
+def _special(token: str, place: str, image_id: str, index: int | None = None) -> Finding:
+    message = f"{place}: a text holds {token}, which a model takes for a command; write it in another way"
+    return Finding("special token in a text", place, message, image_id, index)
 
 
 @dataclass

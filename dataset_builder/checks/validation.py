@@ -20,8 +20,8 @@ from dataset_builder.checks.texts import Reading, Texts, read_texts
 from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
-from dataset_builder.sources.findings import ERRORS, Finding, by_kind, of_picture
-from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.findings import ERRORS, Finding, by_kind
+from dataset_builder.sources.opening import Kind, open_source
 from dataset_builder.sources.rows import Row
 from dataset_builder.stored import stream
 
@@ -85,6 +85,7 @@ class Report:
 def validate(
     path: Path,
     *,
+    kind: Kind | None = None,
     label: Label | None = None,
     images: Path | None = None,
     progress: Progress = lambda what, done, total: None,
@@ -93,20 +94,20 @@ def validate(
 
     Args:
         path (`Path`): a release (directory or zip archive), a run, scenes or a built dataset.
-        label, images: see `dataset_builder.sources.opening.open_source`.
+        kind, label, images: see `dataset_builder.sources.opening.open_source`.
         progress (callable, *optional*): called as pictures are decoded.
 
     Raises:
         InputError: if it is none of these, or a whole file of it cannot be read.
     """
     if is_dataset(path):
-        kind, (rows, findings) = "dataset", read_built(path)
+        what, (rows, findings) = "dataset", read_built(path)
         pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]
         by_name = {row.image_id: row for row in rows}
         pictures = ((by_name.pop(name), partial(_examine, data)) for name, data in stream(str(path)) if name in by_name)
     else:
-        source = open_source(path, label=label, images=images)
-        kind, rows, findings = source.kind, source.rows, list(source.findings)
+        source = open_source(path, kind=kind, label=label, images=images)
+        what, rows, findings = source.kind, source.rows, list(source.findings)
         pictures = ((row, _read_and_examine) for row in rows)
     prints: list[Print] = []
     texts = Texts()
@@ -119,7 +120,7 @@ def validate(
             progress("decode", done, len(rows))
     findings += [*texts.shared(), *leaks(prints)]
     anomalies = sum(len(row.anomalies or []) for row in rows)
-    return Report(path, kind, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
+    return Report(path, what, len(rows), anomalies, findings, texts.diversity(), texts.overlap())
 
 
 class _Examined(NamedTuple):
@@ -137,17 +138,33 @@ def _read_and_examine(row: Row) -> _Examined:
         check_structure(row.picture, data)
     except InputError as error:
         texts = read_texts(row)
-        return _Examined([of_picture(error, row.image_id), *texts.findings], None, texts)
+        return _Examined([Finding.of(error, row.image_id), *texts.findings], None, texts)
     return _examine(data, row)
 
 
 def _examine(data: bytes, row: Row) -> _Examined:
-    found, bits = decode(data, row.image_id)
+    found, bits, size = decode(data, row.image_id)
+    found = found + _boxes_outside(row, size)
     # In the thread that decodes: one more thread of Python code would keep all decoders waiting for the lock.
     texts = read_texts(row)
     split = row.split or row.deepfake or ""
     seen = None if bits is None else Print(row.image_id, split, hashlib.sha256(data).digest(), bits)
     return _Examined(found + texts.findings, seen, texts)
+
+
+def _boxes_outside(row: Row, size: tuple[int, int] | None) -> list[Finding]:
+    """A finding for each box that reaches beyond the upright picture by more than a rounding."""
+    found = []
+    for index, anomaly in enumerate(row.anomalies or []):
+        if anomaly.bbox is None or size is None:
+            continue
+        x0, y0, x1, y1 = anomaly.bbox
+        if min(x0, y0) < -1 or x1 > size[0] + 1 or y1 > size[1] + 1:
+            place = f"{row.image_id}[{index}]"
+            box = ", ".join(f"{corner:g}" for corner in anomaly.bbox)
+            message = f"{place}: the box [{box}] reaches beyond the upright picture of {size[0]} × {size[1]} pixels"
+            found.append(Finding("box outside the picture", place, message, row.image_id, index))
+    return found
 
 
 def _examined(pictures: Iterator[tuple[Row, Callable[[Row], _Examined]]]) -> Iterator[_Examined]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dataset_builder import severity
-from dataset_builder.errors import RecordError, shorten
+from dataset_builder.errors import DuplicateError, RecordError, shorten
 from dataset_builder.fields import OFFICIAL_KEYS, TEXT_FIELDS, Field, clean_name, clean_text, field_of
 from dataset_builder.files.strict_json import Repeated
 from dataset_builder.schema import Anomaly
@@ -26,9 +26,16 @@ class Place:
     key: str | None = None
     index: int | None = None
 
-    def error(self, problem: str, field: str | None = None, value: object = ...) -> RecordError:
-        """The error that says so."""
-        return RecordError(problem, file=self.file, key=self.key, index=self.index, field=field, value=value)
+    def error(
+        self,
+        problem: str,
+        field: str | None = None,
+        value: object = ...,
+        *,
+        kind: type[RecordError] = RecordError,
+    ) -> RecordError:
+        """The error of this kind that says so."""
+        return kind(problem, file=self.file, key=self.key, index=self.index, field=field, value=value)
 
 
 def as_object(value: object, place: Place, what: str) -> dict[str, Any]:
@@ -36,7 +43,10 @@ def as_object(value: object, place: Place, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise place.error(f"is not {what}", value=value)
     if isinstance(value, Repeated):
-        raise place.error(f"the key {shorten(value.key)} stands more than once in one object; keep one of them")
+        raise place.error(
+            f"the key {shorten(value.keys_repeated[0])} appears more than once in one object; remove the duplicates",
+            kind=DuplicateError,
+        )
     return value
 
 
@@ -146,7 +156,7 @@ def _severity(fields: dict[Field, tuple[str, Any]], place: Place, prediction: bo
     try:
         return severity.parse(value)
     except RecordError as error:
-        raise place.error(error.problem, "severity", value) from None
+        raise place.error(error.problem, "severity", value, kind=type(error)) from None
 
 
 def dump_record(anomaly: Anomaly) -> dict[str, str]:

@@ -17,9 +17,9 @@ __all__ = ["Repeated", "loads", "read_json", "read_rows"]
 
 
 class Repeated(dict[str, Any]):
-    """An object in which `key` stands more than once."""
+    """An object in which some keys appear more than once: `keys_repeated`, in the order of their first appearance."""
 
-    key: str
+    keys_repeated: list[str]
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -105,5 +105,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) == len(pairs):
         return found
     repeated = Repeated(found)
-    repeated.key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+    repeated.keys_repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     return repeated

@@ -1,7 +1,9 @@
 """The files of a source: a directory, the zip archives in it, or one zip archive.
 
 Archives are read where they are. Nothing of them is written to the disk, so a member's name, whatever it is, leads
-nowhere; symbolic links are not followed; and no more is read of a file than its limit allows, whatever its header says.
+nowhere, and links in them are not followed. Symbolic links of a directory are followed as long as they stay within it, or
+lead from a snapshot of the Hub's cache to its blobs; those that leave it, or lead in circles, are passed over and told. No
+more is read of a file than its limit allows, whatever its header says.
 """
 
 import functools
@@ -16,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.errors import InputError, PictureError, shorten
+from dataset_builder.errors import InputError, OversizedPictureError, PictureError, shorten
 from dataset_builder.files.regular import MAX_JSON
 from dataset_builder.files.strict_json import loads
 
-__all__ = ["MAX_PICTURE", "File", "Tree", "open_tree", "read_json"]
+__all__ = ["MAX_PICTURE", "File", "Tree", "open_tree", "read_json", "within"]
 
 MAX_PICTURE = 64 * 2**20
 """Bytes of one picture file; the release's are below one megabyte."""
@@ -46,7 +48,9 @@ class File:
             PictureError: if it cannot be read or has more than `limit` bytes.
         """
         if self.size > limit:
-            raise PictureError(f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller")
+            raise OversizedPictureError(
+                f"{self.path}: {self.size:,} bytes are more than {limit:,}; make the file smaller"
+            )
         try:
             if self.member is None:
                 with open(self.place, "rb") as plain:
@@ -61,7 +65,7 @@ class File:
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, KeyError) as error:
             raise PictureError(f"{self.path}: cannot be read ({error}); fetch it again") from None
         if len(data) > limit:
-            raise PictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
+            raise OversizedPictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
         if self.member is None and len(data) > self.size:
             raise PictureError(f"{self.path}: grew while it was read; try again when it is all there")
         return data
@@ -72,7 +76,7 @@ class File:
             data = self.read()
             return data, data
         if self.size > MAX_PICTURE:
-            raise PictureError(
+            raise OversizedPictureError(
                 f"{self.path}: {self.size:,} bytes are more than {MAX_PICTURE:,}; make the picture smaller"
             )
         try:
@@ -100,7 +104,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of a source, sorted by path, and the links that were passed over."""
+    """The files of a source, sorted by path, and the links that were passed over. A file may be there under several paths."""
 
     root: Path
     files: list[File]
@@ -126,24 +130,60 @@ def open_tree(root: Path) -> Tree:
         return Tree(root, sorted(files, key=lambda file: file.path), links)
     if not root.is_dir():
         raise InputError(f"{root}: does not exist; give a directory or a zip archive")
-    files, links, directories = [], [], [(str(root), "")]
+    grounds, top = _grounds(root), os.path.realpath(root)
+    files, links = [], []
+    linked: set[str] = set()
+    # Each directory with its path in the source and the real directories above it, itself included.
+    directories: list[tuple[str, str, tuple[str, ...]]] = [(str(root), "", (top,))]
     while directories:
-        directory, prefix = directories.pop()
+        directory, prefix, above = directories.pop()
         for entry in _entries(directory):
-            path = prefix + entry.name
+            path, place = prefix + entry.name, entry.path
             if entry.name.startswith((".", "__MACOSX")):
                 continue
             if entry.is_symlink():
-                links.append(entry.path)
-            elif entry.is_dir():
-                directories.append((entry.path, f"{path}/"))
+                target = _target(place, grounds)
+                # A directory is entered through one link only: links to each other would multiply without an end.
+                if target is None or target in above or target in linked:
+                    links.append(place)
+                    continue
+                place = target
+                if os.path.isdir(target):
+                    linked.add(target)
+            if entry.is_dir():
+                directories.append((place, f"{path}/", (*above, os.path.realpath(place))))
             elif entry.name.lower().endswith(".zip") and entry.is_file():
-                members, inner = _members(entry.path, f"{path}/")
+                members, inner = _members(place, f"{path}/")
                 files += members
                 links += inner
             elif entry.is_file():
-                files.append(File(path, entry.path, None, entry.stat().st_size))
+                files.append(File(path, place, None, entry.stat().st_size))
     return Tree(root, sorted(files, key=lambda file: file.path), sorted(links))
+
+
+def within(path: Path, root: Path) -> Path | None:
+    """The real file of a path in a source, which may be a link to one; `None` if it leads out of the source or nowhere."""
+    if not path.is_symlink():
+        return path
+    target = _target(str(path), _grounds(root))
+    return None if target is None else Path(target)
+
+
+def _grounds(root: Path) -> tuple[str, ...]:
+    """The real directories that a source's links may lead into."""
+    real = root.resolve()
+    # The Hub's cache keeps each file once, below blobs/, and links to it from snapshots/REVISION/.
+    caches = [place.parents[1] / "blobs" for place in (real, *real.parents) if place.parent.name == "snapshots"]
+    return (str(real), *(str(blobs.resolve()) for blobs in caches if blobs.is_dir()))
+
+
+def _target(link: str, grounds: tuple[str, ...]) -> str | None:
+    """Where a link leads, if that exists and lies within the grounds."""
+    try:
+        target = os.path.realpath(link, strict=True)
+    except OSError:  # nowhere, or in a circle
+        return None
+    return target if any(os.path.commonpath((ground, target)) == ground for ground in grounds) else None
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.errors import InputError
+from dataset_builder.errors import DuplicateError, InputError
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object
 from dataset_builder.files.strict_json import read_json, read_rows
 from dataset_builder.files.tree import open_tree
 from dataset_builder.schema import Anomaly, Candidate, Label
-from dataset_builder.sources.findings import Finding, of_record
-from dataset_builder.sources.release import picture_files, read_candidate
+from dataset_builder.sources.annotations import read_candidate
+from dataset_builder.sources.findings import Finding
+from dataset_builder.sources.release import picture_files
 from dataset_builder.sources.rows import Row, generator_of, split_by_hash
 
 __all__ = ["is_run", "pictures_of", "read_run"]
@@ -110,10 +111,11 @@ def _candidates(root: Path, findings: list[Finding]) -> dict[str, list[Candidate
                 continue
             image_id = as_image_id(name, Place(file))
             if image_id in found:
-                raise Place(file, name).error("stands more than once; keep one of them")
+                problem = "appears more than once; remove the duplicates"
+                raise Place(file, name).error(problem, kind=DuplicateError)
             found[image_id] = []
         except InputError as error:
-            findings.append(of_record(error, None))
+            findings.append(Finding.of(error))
             continue
         broken = 0
         for index, record in enumerate(as_list(records, Place(file, name), "a list of records")):
@@ -121,7 +123,7 @@ def _candidates(root: Path, findings: list[Finding]) -> dict[str, list[Candidate
                 found[image_id].append(read_candidate(record, Place(file, name, index)))
             except InputError as error:
                 broken += 1
-                findings.append(of_record(error, image_id, index))
+                findings.append(Finding.of(error, image_id, index))
         if broken and not found[image_id]:
             del found[image_id]
     return found

@@ -60,7 +60,7 @@ def test_pipes_within_a_source_are_passed_over(tmp_path: Path) -> None:
     picture = next(iter((scenes / "images").iterdir()))
     picture.unlink()
     os.mkfifo(picture)
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         build(scenes, tmp_path / "out")
 
 

@@ -19,7 +19,7 @@ def test_what_is_published_can_be_loaded_validated_and_published_again(official:
         environment = hub.environment | {"HF_HOME": str(tmp_path)}
         dry = run_command("publish", official, "--repo-id", "org/anomreason", "--dry-run", cwd=tmp_path, **environment)
         assert (dry.returncode, hub.log) == (0, []), dry.stderr
-        assert "data/train-00000-of-00001.parquet" in dry.stdout
+        assert "data/train-00000.parquet" in dry.stdout
         for _ in range(2):
             done = run_command(
                 "publish", official, "--repo-id", "org/anomreason", "--private", cwd=tmp_path, **environment
@@ -43,10 +43,10 @@ def test_what_is_published_can_be_loaded_validated_and_published_again(official:
 def test_damage_on_the_way_is_told(official: Path, tmp_path: Path) -> None:
     """A file that the Hub has with another content makes the command fail and name it."""
     with LoopbackHub() as hub:
-        hub.spoil = "test-00000-of-00001.parquet"
+        hub.spoil = "test-00000.parquet"
         done = run_command("publish", official, "--repo-id", "org/spoilt", cwd=tmp_path, **hub.environment)
         assert done.returncode == 2
-        assert "data/test-00000-of-00001.parquet has another content" in done.stderr
+        assert "data/test-00000.parquet has another content" in done.stderr
 
 
 def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path) -> None:

@@ -1,12 +1,7 @@
 """Building from the authors' files, from a run, and what is left out."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -19,10 +14,10 @@ from dataset_builder.errors import InputError
 from dataset_builder.files.records import Place, read_record
 from dataset_builder.official import read_annotations
 from dataset_builder.scenes import write_scenes
+from dataset_builder.sources.annotations import _as_released
 from dataset_builder.sources.opening import open_source
-from dataset_builder.sources.release import _as_released
 from dataset_builder.sources.rows import generator_of
-from tests.synthetic_release import ERROR_KINDS, write_release
+from tests.synthetic_release import ERROR_KINDS
 
 
 def _load(path: Path, config: str | None, split: str, cache: Path) -> datasets.Dataset:
@@ -218,20 +213,3 @@ def test_the_fast_reader_of_released_records_agrees_with_the_tolerant_one(record
         assert fast is None
     else:
         assert fast in (None, slow)
-
-
-def test_a_build_that_is_killed_leaves_no_dataset_and_can_be_run_again(tmp_path: Path) -> None:
-    """kill -9 while shards are written: nothing under the name; the next build makes it whole."""
-    source = write_release(tmp_path / "source", 3000, side=8)
-    out = tmp_path / "place" / "anomreason"
-    command = [sys.executable, "-m", "anomreason", "build", str(source), "--out", str(out)]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not list(tmp_path.glob("place/.anomreason.*/data/*.part")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not out.exists()
-    assert build(source, out, limit=5).rows["default"] == {"train": 5, "test": 5}

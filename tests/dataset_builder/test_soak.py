@@ -1,6 +1,8 @@
 """The dataset at length: a release of 2,000 pictures, 50,000 small ones, and an installation with nothing but `datasets`."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -77,6 +79,49 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     kilobytes = run_python(code, tmp_path, PYTHONPATH=str(REPOSITORY))
     print(f"50,000 pictures: {kilobytes / 1024:,.0f} MiB at most")
     assert kilobytes < 10**9 / 1024
+
+
+def test_thirty_gigabytes_follow_from_three(tmp_path: Path) -> None:
+    """Building 3 GB takes about ten times what 300 MB take, and no more memory: what 30 GB would take follows from that."""
+    figures = {}
+    for pictures in (300, 3000):
+        release = _large_release(tmp_path / str(pictures), pictures)
+        code = f"""
+import json, resource, time
+from pathlib import Path
+from dataset_builder.building.build import build
+started = time.perf_counter()
+build(Path({str(release)!r}), Path({str(tmp_path / "built")!r}), recipe=None)
+first = time.perf_counter() - started
+build(Path({str(release)!r}), Path({str(tmp_path / "built")!r}), recipe=None)
+again = time.perf_counter() - started - first
+print(json.dumps([first, again, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+"""
+        figures[pictures] = run_python(code, tmp_path, PYTHONPATH=str(REPOSITORY))
+        shutil.rmtree(tmp_path / "built")
+        shutil.rmtree(release)
+    (small, small_again, small_memory), (first, again, memory) = figures[300], figures[3000]
+    print(
+        f"3 GB: {first:.0f} s, built again {again:.0f} s, {memory / 2**20:,.0f} MiB (300 MB: {small:.0f} s, {small_again:.0f} s, "
+        f"{small_memory / 2**20:,.0f} MiB); 30 GB would take {first / 6:.0f} minutes, again {again / 6:.0f}, and as much memory"
+    )
+    assert memory < small_memory + 200 * 2**20
+    assert first < 20 * small
+
+
+def _large_release(directory: Path, pictures: int) -> Path:
+    """Pictures of one megabyte, each another: a small JPEG with comments that nobody could compress."""
+    release = write_release(directory, 4)
+    one = next(iter((release / "1_fake").iterdir())).read_bytes()
+    records = next(iter(json.loads((release / "AnomReason_After_HITL.json").read_text()).values()))
+    shutil.rmtree(release)
+    (release / "1_fake").mkdir(parents=True)
+    for number in range(pictures):
+        comments = b"".join(b"\xff\xfe" + (60_002).to_bytes(2, "big") + os.urandom(60_000) for _ in range(17))
+        (release / "1_fake" / f"{number:05d}.jpg").write_bytes(one[:2] + comments + one[2:])
+    truth = {f"{number:05d}.jpg": records for number in range(pictures)}
+    (release / "AnomReason_After_HITL.json").write_text(json.dumps(truth))
+    return release
 
 
 def test_nothing_but_datasets_is_needed_to_load(official: Path, tmp_path: Path) -> None:
