@@ -112,7 +112,7 @@ class Budget:
 
     def has_room(self, calls: float, tokens: float, usd: float) -> bool:
         """Whether so much more fits beside what is spent; what is set aside is not counted."""
-        wanted: tuple[tuple[float | None, float], ...] = (
+        wanted = (
             (self.limits.calls, self.calls + calls),
             (self.limits.tokens, self.tokens + tokens),
             (self.limits.usd, self.usd + usd),

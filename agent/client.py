@@ -331,8 +331,9 @@ async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
         if chunk.get("error"):
             raise CallFailed("the server broke off with an error")
         choices = chunk.get("choices")
-        choice: Any = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        delta: Any = choice["delta"] if isinstance(choice.get("delta"), dict) else {}
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        found = choice.get("delta")
+        delta: dict[str, Any] = found if isinstance(found, dict) else {}
         thoughts = (thoughts + str(delta.get("reasoning_content") or delta.get("reasoning") or ""))[:MAX_ANSWER]
         text = delta.get("content")
         ended = ended or choice.get("finish_reason") is not None

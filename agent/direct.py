@@ -141,9 +141,9 @@ async def _answer(
                 keep(prediction)
         except AnomReasonError:
             # Nobody asks any more, so the others end soon: what they were answered is kept in its place.
-            for found in await asyncio.gather(*waiting, return_exceptions=True):
-                if isinstance(found, Prediction):
-                    keep(found)
+            for late in await asyncio.gather(*waiting, return_exceptions=True):
+                if isinstance(late, Prediction):
+                    keep(late)
             raise
         finally:
             for one in waiting:

@@ -327,10 +327,8 @@ SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tok
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    """A row of `calls`, whose flags SQLite keeps as 0 and 1."""
-    return Attempt(
-        *(bool(value) if name in _FLAGS else value for name, value in zip(Attempt._fields, row, strict=True))
-    )
+    fields = dict(zip(Attempt._fields, row, strict=True))
+    return Attempt(**fields | {name: bool(fields[name]) for name in _FLAGS})
 
 
 def _is_damaged(path: Path) -> bool:
