@@ -170,7 +170,7 @@ def predict(
             )
         from agent.served import check_served, predict_split
 
-        check_served(dataset, split, model, adapter, base_url, out)
+        check_served(dataset, split, model, adapter, base_url, out, task)
         steps.step(heading)
         failed = predict_split(
             dataset,

@@ -42,12 +42,16 @@ def examine_files(paths: list[Path], model: str | None, adapter: str | None, bas
     )
 
 
-def check_served(dataset: str, split: str, model: str | None, adapter: str | None, base_url: str, out: Path) -> None:
+def check_served(
+    dataset: str, split: str, model: str | None, adapter: str | None, base_url: str, out: Path, task: str
+) -> None:
     """Look at what predicting a split through a server needs.
 
     Raises:
-        InputError: listing everything that is not ready.
+        InputError: for a task that is not known, else listing everything that is not ready.
     """
+    if task not in TASKS:
+        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     look(
         lambda: owned.check(out.parent, "predict", ()),
         lambda: check_room(out.parent, ROOM),
@@ -79,10 +83,8 @@ def predict_split(
         `int`: pictures without a readable answer.
 
     Raises:
-        InputError: for a model, adapter or task that does not fit.
+        InputError: for a model or adapter that does not fit.
     """
-    if task not in TASKS:
-        raise InputError(f"--task {task}: is not known; choose {', '.join(TASKS)}")
     endpoint = _endpoint(model, adapter, base_url)._replace(concurrency=concurrency, rpm=rpm, tpm=tpm)
     settings = Settings(plan="direct", boxes=check_unit(boxes))
     pictures = open_split(dataset, split).first(limit)
