@@ -75,7 +75,7 @@ def _errors(data: bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("damage", "share"),
     [(_zeroed, 1), (_swapped, 0.8), (_closed_again, 1), (_flipped, 0.1)],
-    ids=lambda part: str(part),
+    ids=["zeroed", "swapped", "closed again", "one bit"],
 )
 def test_damage_inside_a_jpeg_is_found_as_often_as_a_strict_decoder_can(
     damage: Callable[[bytes, random.Random], bytes], share: float, photographs: list[bytes]
