@@ -28,7 +28,7 @@ GROUPS = {
     "Pictures": ("quickstart", "examine", "predict"),
     "Data": ("scenes", "build", "validate", "install", "sft", "publish"),
     "Metric": ("score", "benchmark", "audit"),
-    "Train": ("train", "grpo", "merge"),
+    "Train": ("train", "grpo", "merge", "probe", "serve"),
     "Annotate": ("annotate", "runs", "review", "verdicts"),
     "Page": ("demo",),
     "Tools": ("doctor", "simulate-vlm"),

@@ -23,8 +23,10 @@ def demo(
     ] = None,
     compare: Annotated[str | None, typer.Option(help="A second model: tiny, a directory or a Hub id.")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Offer AnomAgent too; needs --base-url.")] = False,
-    run: Annotated[Path | None, typer.Option(help="A run of AnomAgent to review.")] = None,
-    boxes: Annotated[bool, typer.Option("--boxes", help="Ask for boxes too; the tiny model's are rough.")] = False,
+    run: Annotated[Path | None, typer.Option("--review", "--run", help="A run of AnomAgent to review.")] = None,
+    boxes: Annotated[
+        bool, typer.Option("--with-boxes", "--boxes", help="Ask for boxes too; the tiny model's are rough.")
+    ] = False,
 ) -> None:
     """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
     here = base_url is None or compare is not None  # a model in this process

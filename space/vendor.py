@@ -9,6 +9,8 @@ __all__ = ["vendor"]
 _HERE = Path(__file__).resolve().parent
 _PACKAGES = ("agent", "dataset_builder", "space", "trainer")
 _ROOT_FILES = ("app.py", "README.md", "requirements.txt")
+_LEFT_OUT = {"__pycache__", "commands.py"}
+"""A Space has no command line, nor what only a command needs."""
 _KEPT = {".py", ".jinja", ".html", ".css", ".js", ".json", ".yaml", ".safetensors", ".png"}
 
 
@@ -37,7 +39,7 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
             source = _HERE.parent / package
             for path in sorted(source.rglob("*")):
                 inside = path.relative_to(source)
-                if path.is_file() and path.suffix in _KEPT and "__pycache__" not in inside.parts:
+                if path.is_file() and path.suffix in _KEPT and not _LEFT_OUT & set(inside.parts):
                     target = work / package / inside
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(path.read_bytes())

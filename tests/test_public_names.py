@@ -33,10 +33,11 @@ PUBLIC: dict[str, set[str]] = {
         "BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices",
     },
     "trainer.loading": {
+        "processor_of", "read_config",
         "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
     },
     "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
-    "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "main", "parse", "train"},
+    "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"},
 }  # fmt: skip
 
 # Modules whose every public function and class must be documented.

@@ -19,7 +19,7 @@ from dataset_builder import command_line, terminal
 from metric_semap.errors import SemapError
 
 COMMAND = str(Path(sys.executable).with_name("anomreason"))
-FORWARDING = {"train", "grpo"}
+FORWARDING = {"train", "grpo", "probe"}
 """What is unknown to these goes to TRL's parser, which the tests of training ask."""
 
 

@@ -16,6 +16,7 @@ class Said(SimpleNamespace):
     """A model whose answer begins with these logits, whatever it is shown."""
 
     device = torch.device("cpu")
+    config = SimpleNamespace(model_type="said", get_text_config=lambda: None)
 
     def __call__(self, **_: Any) -> SimpleNamespace:
         return SimpleNamespace(logits=self.logits)

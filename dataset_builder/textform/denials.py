@@ -103,6 +103,10 @@ _UNSEEN = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"</?[^\W\d][\w:.-]{0,40}(?:\s[^<>]{0,200})?>")
+_BROKEN_OFF = re.compile(
+    r"(?<=\s)(?:to|and|or|but|with|of|the|an?|as|except|because|although|though|while|however)\s*\Z", re.IGNORECASE
+)
+"""How a sentence ends that is not at its end: what would have followed may take the denial back."""
 _LONGEST = 1_500
 
 
@@ -113,7 +117,7 @@ def says_none(text: str) -> bool:
     (True, False)
     """
     rest, denials = _without_denials(text)
-    return denials > 0 and _is_filler(rest)
+    return denials > 0 and _is_filler(rest) and _BROKEN_OFF.search(text) is None
 
 
 def says_nothing(text: str) -> bool:

@@ -137,7 +137,8 @@ def test_only_what_is_seen_is_rewarded(
             "generic": [GENERIC],
             "everything": everything[:16],
             "another picture's": rendered[(place + 1) % len(rendered)],
-            "doubled truth": [*truth, *truth],
+            # The same list twice is read as one, so each anomaly is said again under another name.
+            "doubled truth": [*truth, *(record | {"name": f"{record['name']}, again"} for record in truth)],
             "severity 100": [record | {"severity": 100} for record in truth],
         }
         return ways[way]
