@@ -203,7 +203,7 @@ class Chat:
                 self.pace.accepted(number)
                 return outcome._replace(limit=call.limit)
             await account.lost(outcome.reason, billed=outcome.billed)
-            if outcome.kind == "busy" and isinstance(came, Came):
+            if outcome.kind in ("busy", "passing") and isinstance(came, Came):
                 self._wait_as_told(came, number, outcome)
             if outcome.kind == "strange":
                 self._count_strange(outcome)
@@ -238,10 +238,7 @@ class Chat:
             return Refusal("strange", str(strange))
         except NotAnAnswer as nothing:
             return judge(200, clean(nothing.text[:READ]))
-        refusal = judge(came.status, clean(came.text[:READ]))
-        if came.status == 503 and "retry-after" in came.headers:  # too busy, in other words
-            return refusal._replace(kind="busy")
-        return refusal
+        return judge(came.status, clean(came.text[:READ]))
 
     def _wait_as_told(self, came: Came, number: int, refusal: Refusal) -> None:
         wait = asked_to_wait(came.headers, came.text[:READ])
@@ -249,6 +246,11 @@ class Chat:
             raise self._stop(
                 f"the server takes no more calls for {_span(wait)} ({refusal.reason}); run again after that"
             )
+        if (
+            refusal.kind == "passing"
+        ):  # a fault, which a call has a few attempts for, however short the wait it asks for
+            self.pace.hold(wait or 0.0)
+            return
         self._heard = _now() if self._heard is None else self._heard
         if _now() - self._heard > PATIENCE:
             raise self._stop(f"the server has taken no call for {_span(PATIENCE)} ({refusal.reason}); run again later")

@@ -103,6 +103,7 @@ class Pace:
             return
         self._events += 1
         self._in_a_row = 0
+        probed = self._probe is not None
         if self._probe is None:
             self._refused_at, self._before = now, self._in_the_last_minute(now)
             self._oldest = self._accepted[0] if self._accepted else now
@@ -115,8 +116,14 @@ class Pace:
         again = now + self._probe
         if self._probe == FIRST_PROBE * PROBE_GROWS**2 and self._before >= QUOTA_FROM:
             again = max(again, self._oldest + MINUTE)
-        self._closed_until = again if wait is None else now + wait
+        if wait is not None:  # whoever asks for no wait again and again is not asked at once again and again
+            again = max(now + wait, again) if probed else now + wait
+        self._closed_until = again
         self.wake()
+
+    def hold(self, seconds: float) -> None:
+        """Keep all calls for so long, as a server asks."""
+        self._closed_until = max(self._closed_until, _now() + seconds)
 
     def wake(self) -> None:
         """Let everybody who waits look again."""

@@ -156,6 +156,25 @@ def test_a_server_that_goes_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) 
     loops.run(calls())
 
 
+def test_a_server_that_is_never_ready_fails_the_call_however_short_a_wait_it_asks_for() -> None:
+    """503 with `Retry-After: 0` for ever is six attempts, not as many as fit into a quarter of an hour."""
+    with serve_scripted(lambda asked, number: Said(503, "loading", {"Retry-After": "0"})) as endpoint:
+        (failed,) = ask(endpoint.base_url)
+    assert isinstance(failed, CallFailed)
+    assert len(endpoint.asked) == 6
+
+
+def test_a_server_that_asks_for_no_wait_again_and_again_is_not_hammered() -> None:
+    """429 with `Retry-After: 0`: once at once, as told, and then after a second and more."""
+    busy = Said(429, "busy", {"Retry-After": "0"})
+    started = time.monotonic()
+    with serve_scripted(first(busy, 3)) as endpoint:
+        (reply,) = ask(endpoint.base_url)
+    assert reply.text == "good"
+    assert time.monotonic() - started > 2
+    assert len(endpoint.asked) == 4
+
+
 def test_a_call_that_stays_without_answer_fails_alone() -> None:
     """After six attempts one call is given up with the reason; another is answered."""
     bad = Said(500, {"error": {"message": "broken"}})
