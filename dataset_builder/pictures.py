@@ -27,10 +27,12 @@ __all__ = [
     "FORMATS",
     "LARGE",
     "MAX_PIXELS",
+    "MAX_RATIO",
     "MAX_SIDE",
     "SHOWN_BY_BROWSERS",
     "SUFFIXES",
     "Prepared",
+    "check_shape",
     "eight_bits",
     "encode",
     "is_picture",
@@ -59,6 +61,9 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", "
 
 MAX_PIXELS = 100_000_000
 """A picture with more pixels is refused before it is decoded: a few kilobytes can claim gigabytes."""
+
+MAX_RATIO = 200
+"""The longer side by the shorter one, above which models of the Qwen-VL kind refuse a picture."""
 
 MAX_SIDE = 2048
 """Pixels of the longer side that a model is shown; more only costs time."""
@@ -125,6 +130,13 @@ def open_picture(path: str | os.PathLike[str], content: bytes | None = None) -> 
         raise PictureError(
             f"{path}: cannot be decoded ({reason or type(error).__name__}); give an undamaged picture"
         ) from None
+
+
+def check_shape(size: tuple[int, int], name: str = "picture") -> None:
+    """Raise `PictureError` for a picture so narrow that models of the Qwen-VL kind refuse it."""
+    width, height = size
+    if max(size) > MAX_RATIO * min(size):
+        raise PictureError(f"{name}: {width} × {height} pixels is more than {MAX_RATIO} times as long as wide; crop it")
 
 
 def prepare(picture: Image.Image, name: str = "picture") -> Prepared:

@@ -10,10 +10,11 @@ from accelerate.utils.memory import should_reduce_batch_size
 from PIL import Image
 
 from dataset_builder.boxes import rescaled
-from dataset_builder.errors import UnavailableError
-from dataset_builder.pictures import Prepared, prepare
+from dataset_builder.errors import PictureError, UnavailableError
+from dataset_builder.pictures import Prepared, check_shape, prepare
 from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
+from dataset_builder.textform import Dropped
 from trainer.decoding import decoder, ends
 from trainer.verdict import Judgement, judge
 
@@ -74,7 +75,19 @@ class Predictor:
         Raises:
             UnavailableError: if memory does not suffice for the batch.
         """
-        batch = [(image_id, prepare(image, image_id)) for image_id, image in pictures]
+        refused: dict[int, Prediction] = {}
+        batch = []
+        for place, (image_id, image) in enumerate(pictures):
+            try:
+                check_shape(image.size, image_id)
+            except PictureError as error:  # the others are answered all the same
+                refused[place] = Prediction(image_id=image_id, status="failed", dropped=[Dropped("", str(error))])
+            else:
+                batch.append((image_id, prepare(image, image_id)))
+        answered = iter(self._answers(batch))
+        return [refused[place] if place in refused else next(answered) for place in range(len(pictures))]
+
+    def _answers(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
         if not batch:
             return []
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset_builder.pictures import open_picture
+from dataset_builder.pictures import check_shape, open_picture
 from dataset_builder.predictions import Prediction
 
 __all__ = ["examine_files"]
@@ -13,10 +13,12 @@ def examine_files(paths: list[Path], model: str | None, adapter: str | None) -> 
     """The predictions for picture files, one after the other, and whether the model is the tiny one, whose verdicts say nothing.
 
     Raises:
-        PictureError: for a file that cannot be read, before a model is loaded.
+        PictureError: for a file that cannot be read, or that no model takes, before a model is loaded.
         UnavailableError: if the model or adapter is out of reach.
     """
     opened = [(str(path), open_picture(path)) for path in paths]
+    for name, picture in opened:
+        check_shape(picture.size, name)
     from trainer.loading import is_tiny, load
     from trainer.predict import predict
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dataset_builder.checks.strict_jpeg import brightness
 from dataset_builder.errors import OversizedPictureError, PictureError, TruncatedPictureError
-from dataset_builder.pictures import FORMATS, MAX_PIXELS, eight_bits
+from dataset_builder.pictures import FORMATS, MAX_PIXELS, MAX_RATIO, eight_bits
 from dataset_builder.png_chunks import check_png
 from dataset_builder.sources.findings import Finding
 
@@ -23,7 +23,6 @@ __all__ = ["Decoded", "decode"]
 
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
-_MAX_RATIO = 200
 
 
 class Decoded(NamedTuple):
@@ -86,11 +85,11 @@ def _odd(picture: Image.Image, image_id: str) -> list[Finding]:
         "16-bit picture": picture.mode.startswith("I") or picture.mode == "F",
         "HEIC picture": picture.format == "HEIF",
         "EXIF-rotated picture": picture.getexif().get(_ORIENTATION, 1) not in (0, 1),
-        "extreme aspect ratio": max(picture.size) > _MAX_RATIO * min(picture.size),
+        "extreme aspect ratio": max(picture.size) > MAX_RATIO * min(picture.size),
     }
     details = {
         "animated picture": f"animated, {getattr(picture, 'n_frames', 1)} frames; the first one is taken",
-        "extreme aspect ratio": f"{picture.width} × {picture.height} pixels, more than {_MAX_RATIO} times as long as wide",
+        "extreme aspect ratio": f"{picture.width} × {picture.height} pixels, more than {MAX_RATIO} times as long as wide",
     }
     return [
         Finding(kind, image_id, f"{image_id}: {details.get(kind, kind)}", image_id)

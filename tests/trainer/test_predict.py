@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.errors import InputError, PictureError, UnavailableError
 from dataset_builder.predictions import read_predictions
 from dataset_builder.prompts import chat
 from dataset_builder.scenes import pair
+from trainer.examining import examine_files
 from trainer.loading import load
 from trainer.predict import predict, predict_dataset
 from trainer.verdict import judge
@@ -39,6 +40,27 @@ def test_a_batch_gives_the_answers_of_one_at_a_time(tiny: tuple[Any, Any]) -> No
     together = [prediction.raw for prediction in predict(pictures, *tiny, batch_size=7)]
     alone = [prediction.raw for prediction in predict(pictures, *tiny, batch_size=1)]
     assert together == alone
+
+
+@pytest.mark.parametrize("task", ["anomalies", "both", "verdict"])
+def test_a_picture_that_no_model_takes_fails_alone(tiny: tuple[Any, Any], task: Any) -> None:
+    """One that is too narrow is told, with its size; the others of its batch are answered, in their order."""
+    whole = pair(21, 0)[0].image
+    pictures = [("a.png", whole), ("thin.png", Image.new("RGB", (4, 1200), "red")), ("b.png", whole)]
+    first, thin, last = predict(pictures, *tiny, task=task)
+    assert (first.image_id, last.image_id) == ("a.png", "b.png")
+    assert first.raw == last.raw
+    assert thin.status == "failed"
+    assert "thin.png: 4 × 1200 pixels" in thin.dropped[0].reason
+
+
+def test_examine_refuses_such_a_picture_before_a_model_is_loaded(tmp_path: Path) -> None:
+    """In one sentence with place, value and fix."""
+    Image.new("RGB", (1200, 4), "red").save(tmp_path / "thin.png")
+    with pytest.raises(
+        PictureError, match=r"thin\.png: 1200 × 4 pixels is more than 200 times as long as wide; crop it"
+    ):
+        examine_files([tmp_path / "thin.png"], "nowhere/to-be-found", None)
 
 
 def test_a_verdict_comes_with_its_probability(tiny: tuple[Any, Any]) -> None:
