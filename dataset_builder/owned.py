@@ -40,7 +40,7 @@ class _Manifest(NamedTuple):
 
 @contextmanager
 def replaced(directory: Path, command: str, *, overwrite: bool = False, also: Iterable[str] = ()) -> Iterator[Path]:
-    """Fill a directory anew: yields a directory to write into, whose files are put in place if the block ends without an error.
+    """Fill a directory again: yields a directory to write into, whose files are put in place if the block ends without an error.
 
     Each file appears whole or not at all, and where there was no directory, so does the directory. Files of ours that are not
     written again go; others stay.

@@ -1,7 +1,7 @@
 """What an adapter answered about a few pictures at each evaluation: a page and its data in the run's directory.
 
 `examined/index.html` is one self-contained page, a row per picture with its truth and the answers of the latest evaluations;
-`examined/answers.json` holds all of them. Both are written anew at each evaluation, whole or not at all, and a run that goes on
+`examined/answers.json` holds all of them. Both are written again at each evaluation, whole or not at all, and a run that goes on
 from a checkpoint continues them. They show pictures of the dataset, so they are not published with the adapter.
 """
 

@@ -1,4 +1,4 @@
-"""The order in which examples are read: pictures drawn anew each epoch, and examples by length within a step.
+"""The order in which examples are read: pictures drawn again for each epoch, and examples by length within a step.
 
 A batch is padded to its longest row, and an answer of one word beside a list of anomalies is mostly padding. As the objective
 does not depend on how a step is split (`trainer.objective`), the examples of a step may be dealt to its batches by length, which

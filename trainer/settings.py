@@ -19,7 +19,7 @@ from trainer.loading import resolve
 __all__ = ["fingerprint", "go_on"]
 
 VERSION = 1
-_MEND = "give another --out, or begin anew: predict --overwrite, or remove it"
+_MEND = "give another --out, or start over: predict --overwrite, or remove it"
 _CONTENT = ("*.safetensors", "*.bin", "*config.json", "*.index.json", "tokenizer*", "vocab*", "merges*", "*.jinja")
 
 

@@ -98,7 +98,7 @@ def build(
         skip_invalid (`bool`): leave out what has errors, into `skipped.jsonl`, instead of stopping.
         recipe, copies, seed: see `dataset_builder.building.sft.sft_turns`; without a recipe there is no configuration `sft`.
         overwrite (`bool`): write into a directory that was not built, and over files of a build that were changed.
-        command (`str`): who builds; see `dataset_builder.owned`. What `quickstart` made may be built anew.
+        command (`str`): who builds; see `dataset_builder.owned`. What `quickstart` made may be built again.
         progress (callable, *optional*): called as pictures are checked and written.
 
     Raises:
