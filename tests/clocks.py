@@ -3,6 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -32,9 +33,17 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def in_no_time(work: Coroutine[Any, Any, _T]) -> _T:
-    """The result of work that waits for nothing but time: its loop's clock jumps to whatever is waited for next."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(work)
+    """The result of work that waits for nothing but time: its loop's clock jumps to whatever is waited for next.
+
+    In a thread of its own: once a test has opened the browser, a loop runs in this one (`browser` in conftest.py).
+    """
+
+    def run() -> _T:
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(work)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
 
 
 class _Fast(asyncio.SelectorEventLoop):
