@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dataset_builder import Anomaly, parse_answer, write_answer, write_official_text
 from dataset_builder.textform import identity
+from dataset_builder.textform.denials import says_none
 
 CUP = Anomaly(name="Floating cup", phenomenon="A cup hovers.", reasoning="Cups fall.", severity=10)
 HAND = Anomaly(
@@ -29,10 +30,10 @@ boxes = st.builds(
     *[st.integers(0, 2000)] * 4,
 )
 
-# What the JSON form carries: any text at all.
+# What the JSON form carries: any text at all, but for a record that is called "None" and says nothing: that is a denial.
 anomalies = st.builds(
     Anomaly, name=texts, phenomenon=texts, reasoning=texts, severity=severities, bbox=st.none() | boxes
-)
+).filter(lambda one: not (says_none(one.name) and (not one.phenomenon.strip() or says_none(one.phenomenon))))
 
 # What the labelled lines carry: one line a field, words between single spaces, no markup.
 _words = st.text("abcdefgXYZéß0123456789'’,;!?&%/(“", min_size=1, max_size=9)
