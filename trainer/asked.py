@@ -5,7 +5,7 @@ from typing import Any
 
 from dataset_builder.building.sft import sft_row
 from dataset_builder.pictures import prepare
-from trainer.shown import Shown, taught
+from trainer.shown import Shown, asks_for_boxes, taught
 
 __all__ = ["questions", "sft_example", "turns"]
 
@@ -21,18 +21,20 @@ def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
     return [task for task in tasks if boxed or task != "grounded"]
 
 
-def turns(row: Mapping[str, Any], question: Any, shown: Shown) -> list[dict[str, str]]:
-    """The turns of an example, its answer last; the row may come without its picture, whose sizes are `shown`."""
+def turns(row: Mapping[str, Any], question: Any) -> list[dict[str, str]]:
+    """The turns of an example, its answer last, with boxes as the dataset has them; the row may come without its picture."""
     if "prompt" in row:
-        return taught([*row["prompt"], *row["completion"]][: question + 1], shown)
+        return [*row["prompt"], *row["completion"]][: question + 1]
     example = sft_row({**row, "image": None}, question)
-    return taught([*example["prompt"], *example["completion"]], shown)
+    return [*example["prompt"], *example["completion"]]
 
 
 def sft_example(row: Mapping[str, Any], question: Any, image_processor: Any) -> dict[str, Any]:
     """A row and one of its `questions` as an SFT example, with the very pixels that the model is shown when it predicts."""
     pictures = [prepare(picture) for picture in (row["images"] if "prompt" in row else [row["image"]])]
-    said = turns(row, question, Shown.of(pictures[0], image_processor))
+    said = turns(row, question)
+    if asks_for_boxes(said):
+        said = taught(said, Shown.of(pictures[0], image_processor))
     return {
         "images": [picture.image for picture in pictures],
         "prompt": said[:-1],

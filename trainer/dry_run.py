@@ -18,6 +18,7 @@ from trainer.asked import sft_example, turns
 from trainer.beforehand import weight_bytes
 from trainer.examples import Sample, picture_names, without_pictures
 from trainer.expectation import device_bytes, operations, size_of
+from trainer.shown import taught
 from trainer.survey import Survey
 
 __all__ = ["COMPILED", "SHARE", "Material", "describe"]
@@ -95,7 +96,7 @@ def _lengths(rows: Any, found: Survey, processor: Any) -> _Lengths:
     whole, answers = [], []
     for start in range(0, len(found.examples), 256):
         batch = found.examples[start : start + 256]
-        said = [_templated(turns(light[row], question, found.shown[row]), processor) for row, question in batch]
+        said = [_templated(taught(turns(light[row], question), found.shown[row]), processor) for row, question in batch]
         prompts, completions = (
             [len(ids) for ids in processor.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
             for texts in zip(*said, strict=True)

@@ -17,7 +17,7 @@ from dataset_builder.errors import InputError, shorten
 from dataset_builder.pictures import Prepared
 from dataset_builder.prompts import PROMPTS
 
-__all__ = ["Shown", "taught"]
+__all__ = ["Shown", "asks_for_boxes", "taught"]
 
 
 class Shown(NamedTuple):
@@ -44,6 +44,11 @@ class Shown(NamedTuple):
             height, width, side, min_pixels=budget["shortest_edge"], max_pixels=budget["longest_edge"]
         )
         return cls(picture.size, (columns, rows))
+
+
+def asks_for_boxes(turns: Sequence[dict[str, str]]) -> bool:
+    """Whether the prompt `grounded` is among the turns of a conversation."""
+    return any(turn["content"] == PROMPTS["grounded"] for turn in turns)
 
 
 def taught(turns: Sequence[dict[str, str]], shown: Shown) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from dataset_builder.pictures import prepare
 from trainer.asked import questions, turns
 from trainer.examples import picture_names
 from trainer.loading import first_line
-from trainer.shown import Shown
+from trainer.shown import Shown, taught
 
 __all__ = ["Survey", "refuse_failing", "survey"]
 
@@ -37,13 +37,13 @@ class Survey:
 
     Attributes:
         image_tokens (`list[int]`): of each row's picture.
-        shown (`list[Shown | None]`): the sizes of each row's picture; `None` if it would fail.
+        shown (`list[Shown]`): the sizes of each row's picture, if it would not fail.
         examples (`list[tuple[int, Any]]`): row and question of each example.
         failing (`list[str]`): each row that would fail, with its reason.
     """
 
     image_tokens: list[int]
-    shown: list[Shown | None]
+    shown: list[Shown]
     examples: list[tuple[int, Any]]
     failing: list[str]
 
@@ -65,12 +65,12 @@ def survey(rows: Any, tasks: Sequence[str], processor: Any) -> Survey:
             looked = pool.map(lambda row: _look(row[1], processor.image_processor), batch)
             for (row, _), (shown, reason) in zip(batch, looked, strict=True):
                 index = len(found.image_tokens)
-                found.image_tokens.append(shown.seen[0] * shown.seen[1] // area if shown else 0)
+                found.image_tokens.append(0 if reason else shown.seen[0] * shown.seen[1] // area)
                 found.shown.append(shown)
                 reasons = [reason] if reason else []
                 for question in questions(row, tasks):
                     found.examples.append((index, question))
-                    reasons += _unspeakable(row, question, shown or _UNKNOWN, special)
+                    reasons += _unspeakable(row, question, shown, special)
                 found.failing.extend(f"{shorten(names[index])}: {one}" for one in dict.fromkeys(reasons))
     return found
 
@@ -92,13 +92,13 @@ def refuse_failing(place: str, *surveys: Survey) -> None:
 def _unspeakable(row: Mapping[str, Any], question: Any, shown: Shown, special: Sequence[str]) -> list[str]:
     """Why an example's text would fail."""
     try:
-        said = "\n".join(turn["content"] for turn in turns(row, question, shown))
+        said = "\n".join(turn["content"] for turn in taught(turns(row, question), shown))
     except InputError as error:
         return [str(error)]
     return [f"its text holds the special token {token}" for token in special if token in said]
 
 
-def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[Shown | None, str | None]:
+def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[Shown, str | None]:
     """A picture's sizes, and why it would fail."""
     try:
         content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
@@ -106,12 +106,12 @@ def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[Shown | None
             prepared = prepare(picture)
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception as error:
-        return None, f"its picture cannot be decoded ({first_line(error)})"
+        return _UNKNOWN, f"its picture cannot be decoded ({first_line(error)})"
     try:
         return Shown.of(prepared, image_processor), None
     except ValueError:
         width, height = prepared.image.size
-        return None, f"its picture of {width} × {height} pixels is too long and narrow"
+        return _UNKNOWN, f"its picture of {width} × {height} pixels is too long and narrow"
 
 
 def _rows(rows: Any) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
