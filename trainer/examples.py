@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import trl
 
 from dataset_builder.errors import InputError
-from dataset_builder.prompts import PROMPTS, Task
+from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
 from trainer import loading
@@ -257,7 +257,7 @@ def _letters(row: Mapping[str, Any], question: Any) -> int:
     return sum(len(str(value)) for anomaly in row["anomalies"] or [] for value in anomaly.values())
 
 
-def tasks_of(rows: Any, tasks: Sequence[Task] | None) -> list[Task]:
+def tasks_of(rows: Any, tasks: Sequence[str] | None) -> list[str]:
     """The tasks that rows teach: those given, or those whose prompts the first 1,000 conversations have."""
     if "prompt" not in _columns(rows):
         return list(tasks or ["anomalies"])

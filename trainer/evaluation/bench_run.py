@@ -19,9 +19,10 @@ from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
 from metric_semap.results import Leaderboard
 from metric_semap.similarity import BertScoreSimilarity
+from trainer.asked import questions
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.names import file_name
-from trainer.examples import evenly, questions
+from trainer.examples import evenly
 from trainer.loading import load_split
 from trainer.predict import Progress, predict_dataset
 
