@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dataset_builder import Anomaly, parse_answer, write_answer, write_official_text
 from dataset_builder.textform import identity
 from dataset_builder.textform.denials import says_none
+from dataset_builder.textform.names import says_enough
 
 CUP = Anomaly(name="Floating cup", phenomenon="A cup hovers.", reasoning="Cups fall.", severity=10)
 HAND = Anomaly(
@@ -382,3 +383,44 @@ def test_half_a_character_is_replaced_in_every_form(text: str) -> None:
         (anomaly.name + anomaly.phenomenon + anomaly.reasoning).encode()
     for piece in parsed.dropped:
         (piece.text + piece.reason).encode()
+
+
+@pytest.mark.parametrize("field", ["name", "phenomenon", "reasoning"])
+@pytest.mark.parametrize("text", ["{}", "[]", " [ ] "])
+def test_an_empty_list_in_the_text_of_a_field_is_a_text(field: str, text: str) -> None:
+    """It says nothing about whether there are anomalies; `"anomalies": "[]"` does."""
+    written = [CUP.model_copy(update={field: text})]
+    assert parse_answer(write_answer(written)).anomalies == written
+    assert parse_answer('{"anomalies": "[]"}').status == "none"
+
+
+def test_a_record_in_parts_is_put_together_once() -> None:
+    """A part that is called as a field is a part, and not that field's value as well."""
+    parsed = parse_answer('{"name": "Six fingers", "reasoning": {"phenomenon": "The hand has six.", "severity": 10}}')
+    assert parsed.anomalies == [Anomaly(name="Six fingers", phenomenon="The hand has six.", severity=10)]
+    assert parsed.dropped == []
+
+
+@pytest.mark.parametrize(("length", "shown"), [(199, 199), (200, 200), (201, 200)])
+def test_what_was_dropped_is_told_whole_up_to_200_letters(length: int, shown: int) -> None:
+    """Longer texts are cut, and say so."""
+    (dropped,) = parse_answer("x" * length).dropped
+    assert len(dropped.text) == shown
+    assert dropped.text.endswith("…") == (length > shown)
+
+
+@pytest.mark.parametrize(
+    ("keys", "enough"),
+    [
+        (["name"], True),
+        (["Observed Phenomenon"], True),
+        (["Severity Score"], True),
+        (["reasoning"], False),
+        (["issue"], False),
+        (["issue", "why"], True),
+        (["colour"], False),
+    ],
+)
+def test_the_release_s_spelling_is_as_sure_as_ours(keys: list[str], enough: bool) -> None:
+    """One such field makes a record an anomaly; of other spellings it takes two."""
+    assert says_enough(keys) == enough
