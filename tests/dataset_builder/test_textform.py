@@ -424,3 +424,10 @@ def test_what_was_dropped_is_told_whole_up_to_200_letters(length: int, shown: in
 def test_the_release_s_spelling_is_as_sure_as_ours(keys: list[str], enough: bool) -> None:
     """One such field makes a record an anomaly; of other spellings it takes two."""
     assert says_enough(keys) == enough
+
+
+def test_of_lists_that_are_all_damaged_the_last_counts() -> None:
+    """A later try replaces an earlier one, also where neither is whole."""
+    one, other = write_answer([CUP]), write_answer([HAND])
+    text = f'{one[:-1]}, "And a loose remark here."]\n\n{other[:-1]}, "And another loose remark."]'
+    assert parse_answer(text).anomalies == [HAND]
