@@ -50,17 +50,19 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def refused(model: Any, processor: Any, images: Sequence[Image.Image]) -> list[bool]:
-    """Whether each picture is taken for unknown."""
+def distances(model: Any, processor: Any, images: Sequence[Image.Image]) -> list[float]:
+    """How far each picture is, as a multiple of the threshold: one above 1 is refused."""
     known: Known = model.known
     seen = features(model, processor, (prepare(image).image for image in images))
-    return (known.distances(seen) > known.threshold).tolist()  # type: ignore[no-any-return]
+    return (known.distances(seen) / known.threshold).tolist()  # type: ignore[no-any-return]
 
 
-def told(name: str, count: int, whole: int) -> str:
+def told(name: str, far: Sequence[float]) -> str:
     """A row of the card's table."""
+    count, whole = sum(one > 1 for one in far), len(far)
     interval = binomtest(count, whole).proportion_ci(0.95, method="exact")
-    return f"| {name} | {count} of {whole} | {count / whole:.1%} | {interval.low:.1%} to {interval.high:.1%} |"
+    share = f"{count / whole:.1%} | {interval.low:.1%} to {interval.high:.1%}"
+    return f"| {name} | {count} of {whole} | {share} | {min(far):.2f} to {max(far):.2f} |"
 
 
 def main() -> None:
@@ -71,7 +73,7 @@ def main() -> None:
     parser.add_argument("--changed", type=int, default=200, help="scenes that are changed, in each way")
     arguments = parser.parse_args()
     model, processor = load(arguments.model)
-    print("| pictures | refused | share | 95 % interval |\n|---|---|---|---|")
+    print("| pictures | refused | share | 95 % interval | distance |\n|---|---|---|---|---|")
     others: dict[str, list[Image.Image]] = {
         kind: [picture for _, picture in pictures(kind, arguments.each)] for kind in KINDS
     }
@@ -79,19 +81,19 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
         others["screenshots"] = [picture for _, picture in screenshots(browser, arguments.each)]
         browser.close()
-    counts = {kind: sum(refused(model, processor, images)) for kind, images in others.items()}
-    for kind, count in counts.items():
-        print(told(kind, count, len(others[kind])))
-    print(told("all other pictures", sum(counts.values()), sum(map(len, others.values()))))
+    far = {kind: distances(model, processor, images) for kind, images in others.items()}
+    for kind, found in far.items():
+        print(told(kind, found))
+    print(told("all other pictures", [one for found in far.values() for one in found]))
     scenes = [picture.image for index in range(arguments.scenes // 2) for picture in pair(SEED, index)]
     started = time.monotonic()
-    print(told("fresh scenes", sum(refused(model, processor, scenes)), len(scenes)))
+    print(told("fresh scenes", distances(model, processor, scenes)))
     print(f"{1000 * (time.monotonic() - started) / len(scenes):.1f} ms per picture")
     print("\n| scenes, changed | refused |\n|---|---|")
     sample = random.Random(0).sample(scenes, min(arguments.changed, len(scenes)))
     for name, change in CHANGES.items():
-        changed = refused(model, processor, [change(image) for image in sample])
-        print(f"| {name} | {sum(changed)} of {len(changed)} |")
+        found = distances(model, processor, [change(image) for image in sample])
+        print(f"| {name} | {sum(one > 1 for one in found)} of {len(found)} |")
 
 
 if __name__ == "__main__":

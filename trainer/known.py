@@ -120,13 +120,13 @@ def fit(model: Any, processor: Any, seen: Tensor, held_out: Tensor, refused: flo
         InputError: for too few pictures, or if all are the same to the model.
     """
     check_enough(len(seen) + len(held_out))
-    mean, scale = seen.mean(0), seen.std(0).clamp(min=1e-6)
+    mean, scale = seen.mean(0), seen.std(0).clamp(min=1e-4)
     scaled = ((seen - mean) / scale).double()
     count, width = scaled.shape
     _, singular, axes = torch.linalg.svd(scaled, full_matrices=False)
     eigen = singular.square() / count
     average = eigen.sum() / width
-    if not average:
+    if average < 0.01:  # 1, unless features hardly vary
         raise InputError("knows: all training pictures are the same to the model; train on others, or leave it out")
     # Ledoit and Wolf's d², b² and shrinkage b²/d², all divided by the width.
     spread = eigen.square().sum() / width - average.square()
