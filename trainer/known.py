@@ -41,7 +41,7 @@ AXES = 256
 REFUSED = 0.01
 LEAST = 40
 """Pictures, of which a quarter is held out."""
-BATCH = 32
+BATCH = 8  # pictures that the tower looks at at once: those of a large model may have five thousand patches each
 _RUN = 8
 _PROBE_SIDE = 224
 _UNLIKE = 0.2
@@ -204,7 +204,8 @@ def strangers(known: Known | None, model: Any, processor: Any, images: Sequence[
     """Whether each picture is of a kind that the model does not know: none is where nobody fitted what is known."""
     if known is None or not images:
         return [False] * len(images)
-    return [bool(far > known.threshold) for far in known.distances(features(model, processor, images))]
+    # Written so that a distance that is not a number is not a known one.
+    return [not bool(far <= known.threshold) for far in known.distances(features(model, processor, images))]
 
 
 def read_known(place: str) -> Known | None:
@@ -229,7 +230,10 @@ def read_known(place: str) -> Known | None:
     return known
 
 
-_FIT_AGAIN = "fit it again (an adapter: train --knows true; the tiny model: python -m trainer.tiny.known), or remove it"
+_FIT_AGAIN = (
+    "fit it again (an adapter: train --knows true; the tiny model: python -m trainer.tiny.known --model DIRECTORY), "
+    "or remove it"
+)
 
 
 def _found(place: str) -> Path | None:
