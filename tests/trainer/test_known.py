@@ -255,6 +255,7 @@ def test_an_adapter_that_was_trained_to_knows_its_pictures(adapter: Path) -> Non
     assert sum(found[:20]) <= 3
     assert found[20:] == [True] * 6
     assert FILE in repository_files(adapter)
+    assert "get the status\n`unknown`" in (adapter / "README.md").read_text()
 
 
 def enumerated(images: list[Image.Image]) -> list[tuple[str, Image.Image]]:
