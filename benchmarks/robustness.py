@@ -89,8 +89,7 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "pictures" else "right")
     for name, change in CHANGES.items():
         changed = [(picture.row.image_id, change(picture.image)) for picture in pictures]
-        answers = list(predict(changed, *model, batch_size=32))
-        found = score(rows, answers)
+        found = score(rows, list(predict(changed, *model, batch_size=32)))
         table.add_row(
             name,
             f"{found['micro_f1']:.3f}",
@@ -98,7 +97,7 @@ def main() -> None:
             "{} of {}".format(*found["false_alarms"]),
             f"{found['severity_mae']:.1f}",
             f"{found['parseable']:.1%}",
-            f"{sum(answer.status == 'unknown' for answer in answers)} of {len(answers)}",
+            "{} of {}".format(*found["refused"]),
         )
     console.print(table)
     told = list(predict(photographs(), *model))

@@ -214,7 +214,10 @@ def _scores(out: Path) -> tuple[dict[str, Estimate], dict[str, Any]]:
     c = "C" if metrics.get("configuration") == "deepfake" else ""
     names = [f"{c}{score}_{view}" for score in ("SemAP", "SemF1") for view in ("Full", "Phe", "Rea")] + ["accuracy"]
     scores = {name: score for name in names if (score := Estimate.named(name, numbers)) is not None}
-    about = {key: numbers.get(key) for key in ("signature", "false_alarms", "clean_images", "failed_images", "unknown_images")}
+    about = {
+        key: numbers.get(key)
+        for key in ("signature", "false_alarms", "clean_images", "failed_images", "unknown_images")
+    }
     return scores, about
 
 
