@@ -277,5 +277,5 @@ def test_an_adapter_without_the_file_answers_about_everything(tmp_path: Path) ->
     """As before: nobody said what it knows, and what its base knows is not it."""
     model, processor = load(adapter=str(make_adapter(tmp_path / "adapter")))
     assert model.known is None
-    (answer,) = predict(pictures("noise and plain colours", 1), model, processor)
+    (answer,) = predict(pictures("noise and plain colours", 1), model, processor, max_new_tokens=8)
     assert answer.status != "unknown"
