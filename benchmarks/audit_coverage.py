@@ -78,7 +78,7 @@ def sized(pictures: int, many: int, audits: int, known: np.ndarray, first: int) 
     def apart(rates: list[float], shared: bool, resamples: int, trials: int) -> float:
         return ranked_apart(rates, shared, trials, pictures, resamples, known, first)
 
-    some = max(20, audits // 4)
+    enough = max(1000, 25 * many * (many - 1))  # so that Holm's smallest level can be reached
     return {
         "intervals hold the truth": {
             f"{rate:g} per picture": coverage(rate, audits, pictures, known, first) for rate in RATES
@@ -88,8 +88,8 @@ def sized(pictures: int, many: int, audits: int, known: np.ndarray, first: int) 
             "own prompts": apart([1.0] * 2, False, 1000, audits),
         },
         f"any of {many} equal generators ranked apart": {
-            "shared prompts": apart([1.0] * many, True, 10_000, some),
-            "own prompts": apart([1.0] * many, False, 10_000, max(20, some // 4)),
+            "shared prompts": apart([1.0] * many, True, enough, audits),
+            "own prompts": apart([1.0] * many, False, enough, audits // 4),
         },
         f"two generators, one {UNEQUAL:g} times as bad, told apart": {
             "shared prompts": apart([1.0, UNEQUAL], True, 1000, audits),

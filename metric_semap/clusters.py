@@ -7,6 +7,7 @@ is a cluster of its own.
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def cluster_of(image: str) -> str:
     return next((match["cluster"] for name in NAMES if (match := name.fullmatch(stem))), stem)
 
 
-def read_clusters(path: str | Path) -> dict[str, str]:
+def read_clusters(path: str | os.PathLike[str]) -> dict[str, str]:
     """The cluster of each picture, from a JSON object `{picture: cluster}` or a CSV file with the columns picture and cluster.
 
     Raises:

@@ -63,7 +63,8 @@ def _is_listed(value: Any) -> bool:
 
 
 def _listed(value: Any) -> Iterable[Any]:
-    return value.tolist() if hasattr(value, "tolist") else value
+    entries: Iterable[Any] = value.tolist() if hasattr(value, "tolist") else value
+    return entries
 
 
 def _record(record: Any) -> Any:

@@ -28,7 +28,7 @@ Matrices = dict[str, np.ndarray]
 """The similarities of one picture: `phe` (phenomena) and `rea` (reasonings), each of the shape [predictions, references]."""
 
 BLOCK_RECORDS = 2400  # records encoded together: 4,800 texts of about 40 tokens, 1.5 kB a token with MiniLM, are 300 MB
-ROUNDING = 2e-6  # of the similarity of a text to itself in single precision: 5e-7 at most in 10,000 texts
+ROUNDING = 2e-6  # of the similarity of a text to itself, in single precision; 4e-7 were seen
 BATCH_TOKENS = 2048  # tokens, padding included, in one forward pass; larger ones are slower on a CPU's caches
 FIELDS: dict[str, Callable[[Quadruplet], str]] = {
     "phe": lambda anomaly: anomaly.phenomenon.strip(),

@@ -111,7 +111,7 @@ class PairedTest(NamedTuple):
 def _without_each(sums: Sums) -> np.ndarray:
     """The ratio without each cluster in turn; NaN where nothing is left."""
     parts, wholes = sums.parts.sum() - sums.parts, sums.wholes.sum() - sums.wholes
-    return np.divide(parts, wholes, out=np.full(len(wholes), np.nan), where=wholes > 0)
+    return np.asarray(np.divide(parts, wholes, out=np.full(len(wholes), np.nan), where=wholes > 0))
 
 
 def _error(without: np.ndarray) -> tuple[float, int]:
@@ -217,7 +217,7 @@ def _exchanged(first: Sums, second: Sums, unlike: np.ndarray, apart: np.ndarray,
         )
         difference = np.abs(a - b)
         # No spread: all differences are the same, and any of them is infinitely far from none.
-        return np.where(spread > 1e-15, difference / np.sqrt(np.maximum(spread, 1e-15)), difference * 1e9)
+        return np.asarray(np.where(spread > 1e-15, difference / np.sqrt(np.maximum(spread, 1e-15)), difference * 1e9))
 
     observed = statistics(np.zeros((1, len(moved))))[0] * (1 - 1e-9)
     places = np.flatnonzero(unlike)

@@ -38,6 +38,8 @@ def test_a_large_set_is_dealt_about_a_hundred_times_in_all() -> None:
         pairs = [pair for _, dealt in deal(said, said, 0) for pair in dealt]
         assert len(pairs) == pictures * times == len(set(pairs))
         assert all(p != r for p, r in pairs)
+        other = [pair for _, dealt in deal(said, said, 1) for pair in dealt]
+        assert sorted(other) != sorted(pairs)
 
 
 def test_a_prediction_at_the_threshold_is_a_hit_in_the_ranked_form() -> None:
