@@ -117,7 +117,8 @@ def _check_text(text: Any, place: str, field: str, role: Role) -> str:
         raise fault(place, field, text, "is no text; write a string")
     if len(text) > MAX_TEXT:
         raise fault(place, field, text, f"is {len(text):,} characters long; the limit is {MAX_TEXT:,}")
-    if not text.strip() and role == "reference":
+    missing = field == "name" and not text  # what a record without a name has
+    if not text.strip() and role == "reference" and not missing:
         raise fault(place, field, text, "is empty; every reference needs the text")
     try:
         text.encode()

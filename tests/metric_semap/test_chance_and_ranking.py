@@ -14,6 +14,7 @@ from metric_semap.errors import RecordError, SemapError
 from metric_semap.evaluation import score_files, score_pictures
 from metric_semap.measurement import Options, measure, views
 from metric_semap.ranking import average_precision, precision_recall, ranking
+from metric_semap.similarity import pictures_per_block
 from tests.word_similarity import WordSimilarity
 
 WORDS: Any = WordSimilarity()
@@ -32,10 +33,13 @@ def test_a_small_set_deals_every_picture_to_every_other(pictures: int) -> None:
 
 
 def test_a_large_set_is_dealt_about_a_hundred_times_in_all() -> None:
-    """50 pictures twice, 1,000 pictures once; never a picture to itself."""
-    for pictures, times in ((50, 2), (1000, 1)):
+    """50 pictures twice, 3,000 pictures once, in blocks that are encoded together; never a picture to itself."""
+    for pictures, times in ((50, 2), (3000, 1)):
         said = [[one(f"thing {k}")] for k in range(pictures)]
-        pairs = [pair for _, dealt in deal(said, said, 0) for pair in dealt]
+        blocks = list(deal(said, said, 0))
+        assert sorted(picture for block, _ in blocks for picture in block) == list(range(pictures))
+        assert len(blocks) == -(-pictures // pictures_per_block(said, said))
+        pairs = [pair for _, dealt in blocks for pair in dealt]
         assert len(pairs) == pictures * times == len(set(pairs))
         assert all(p != r for p, r in pairs)
         other = [pair for _, dealt in deal(said, said, 1) for pair in dealt]

@@ -92,6 +92,7 @@ def test_p_of_drawn_exchanges_counts_what_was_observed() -> None:
     """It is never 0: the exchange that changes nothing is one of them."""
     one, other = np.linspace(0.7, 0.9, 40), np.linspace(0.1, 0.2, 40)
     assert compare(Sums.of_means(one), Sums.of_means(other), 99, 0).p == pytest.approx(1 / 100)
+    assert compare(Sums.of_means(one), Sums.of_means(one[::-1]), 99, 0).p == 1  # every exchange is as far from 0
 
 
 def test_systems_on_different_clusters_are_dealt_anew() -> None:
@@ -158,9 +159,15 @@ def test_p_values_are_corrected_by_holm() -> None:
 
 
 def test_the_pictures_that_show_a_difference() -> None:
-    """(1.96 + 0.84)² spread² / difference², the textbook's formula; with so many, 80 of 100 tests find it."""
+    """(1.96 + 0.84)² spread² / difference², the textbook's formula; never fewer than what a test needs."""
+    assert pictures_needed(0.1, difference=0.04) == math.ceil((1.959964 + 0.841621) ** 2 * (0.1 / 0.04) ** 2)
+    assert pictures_needed(0.1) == 4 * pictures_needed(0.1, difference=0.04) - 3 == 197
+    assert pictures_needed(0.001) == FEWEST
+
+
+def test_with_so_many_pictures_80_of_100_tests_find_the_difference() -> None:
+    """The power that the number promises."""
     needed = pictures_needed(0.1, difference=0.04)
-    assert needed == math.ceil((1.959964 + 0.841621) ** 2 * (0.1 / 0.04) ** 2)
     rng = np.random.default_rng(8)
     found = 0
     for trial in range(150):
