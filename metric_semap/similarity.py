@@ -13,12 +13,13 @@ at a time, so memory does not grow with the corpus.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from .anomalies import Anomaly, Quadruplet
-from .encoder import EncoderFiles, load_encoder, resolve_encoder
+from .encoder import EncoderFiles, content_hash, load_encoder, resolve_encoder
 from .errors import EncoderError, OptionError
 
 __all__ = ["BertScoreSimilarity", "Matrices", "pictures_per_block"]
@@ -27,6 +28,7 @@ Matrices = dict[str, np.ndarray]
 """The similarities of one picture: `phe` (phenomena) and `rea` (reasonings), each of the shape [predictions, references]."""
 
 BLOCK_RECORDS = 2400  # records encoded together: 4,800 texts of about 40 tokens, 1.5 kB a token with MiniLM, are 300 MB
+ROUNDING = 2e-6  # of the similarity of a text to itself, in single precision; 4e-7 were seen
 BATCH_TOKENS = 2048  # tokens, padding included, in one forward pass; larger ones are slower on a CPU's caches
 FIELDS: dict[str, Callable[[Quadruplet], str]] = {
     "phe": lambda anomaly: anomaly.phenomenon.strip(),
@@ -78,6 +80,21 @@ class BertScoreSimilarity:
         rescaled = "-rescaled" if self.baseline is not None else ""
         reduced = "-bf16" if self.dtype == "bfloat16" else ""
         return f"{self.files.name}_L{self.files.num_layers}{rescaled}{reduced}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the similarity depends on, as fields of the signature: similarity, calibration, encoder, libraries.
+
+        The encoder is loaded for it.
+        """
+        content = content_hash(self.files, self._device(), self.dtype)
+        libraries = [f"{name}-{_minor(name)}" for name in ("bert-score", "transformers")]
+        return {"sim": "bertscore", "cal": "none", "enc": f"{self.name}@{content}", "lib": ",".join(libraries)}
+
+    def _device(self) -> str:
+        import torch
+
+        return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def hash_code(self) -> str:
@@ -152,7 +169,7 @@ class BertScoreSimilarity:
         """For each text its tokens' vectors of unit length, shape [tokens, width], and which of them count in the means."""
         import torch
 
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = self._device()
         model, tokenizer = load_encoder(self.files, device, self.dtype)
         limit = _length_limit(model.config, tokenizer)
         ids = [tokenizer.encode(text, add_special_tokens=True, truncation=True, max_length=limit) for text in texts]
@@ -181,7 +198,8 @@ class BertScoreSimilarity:
         columns = [r for r, text in enumerate(right) if text in encoded and encoded[text][1].any()]
         if rows and columns:
             f1 = _pairwise_f1([encoded[left[p]] for p in rows], [encoded[right[r]] for r in columns])
-            scores[np.ix_(rows, columns)] = f1
+            # A text is as similar as can be to itself; rounding must not put it below a threshold of 1.
+            scores[np.ix_(rows, columns)] = np.where(f1 > 1 - ROUNDING, 1.0, f1)
         if self.baseline is not None:
             scores = (scores - self.baseline) / (1.0 - self.baseline)
         return scores
@@ -240,6 +258,11 @@ def _length_limit(config: Any, tokenizer: Any) -> int:
     return (
         limit if limit < 1_000_000 else 512
     )  # neither knows: transformers' "no limit" overflows the tokenizers library
+
+
+def _minor(package: str) -> str:
+    """A library's version without its last part, which repairs and does not change numbers."""
+    return ".".join(version(package).split(".")[:2])
 
 
 def _baseline(files: EncoderFiles) -> float:
