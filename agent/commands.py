@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import agent.simulated.commands
-from dataset_builder.options import AsJson, Boxes, Rpm, Tpm
+from dataset_builder.options import AsJson, Boxes, DryRun, Rpm, Tpm
 from dataset_builder.terminal import printable, progress_bar, tell
 
 app = typer.Typer()
@@ -48,9 +48,7 @@ def annotate(
     rpm: Rpm = None,
     tpm: Tpm = None,
     boxes: Boxes = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
-    ] = False,
+    dry_run: DryRun = False,
     prices: Annotated[
         Path | None,
         typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),

@@ -16,6 +16,7 @@ from dataset_builder.errors import InputError, PictureError
 from dataset_builder.files.tree import open_tree
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter
+from dataset_builder.prompts import Asked
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import picture_files
 from dataset_builder.stored import StoredPictures, open_split
@@ -28,7 +29,17 @@ from trainer.evaluation.names import file_name
 if TYPE_CHECKING:  # torch comes with it, which an audit from files does not need
     from trainer.predict import Progress
 
-__all__ = ["HUMAN", "Answers", "Reviewed", "Reviewer", "Shown", "Unfinished", "local_reviewer", "review"]
+__all__ = [
+    "HUMAN",
+    "Answers",
+    "Reviewed",
+    "Reviewer",
+    "Shown",
+    "Unfinished",
+    "local_reviewer",
+    "pictures_below",
+    "review",
+]
 
 HUMAN = "human verdicts"
 BATCH = 16
@@ -72,8 +83,9 @@ class Reviewed(NamedTuple):
     notes: list[str]
 
 
-def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
-    """A model on this machine; it is loaded once, when the first picture is asked about, and goes on after the last row."""
+def local_reviewer(settings: Contestant, progress: "Progress", task: Asked = "anomalies") -> Reviewer:
+    """A model on this machine, asked for a `task`; it is loaded once, when the first picture is asked about, and resumes after
+    the last row."""
     loaded: list[Any] = []
 
     def ask(shown: Shown) -> Outcome:
@@ -97,7 +109,7 @@ def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
 
                 loaded[:] = loaded or load(settings.model, settings.adapter)
                 model, processor = loaded
-                for prediction in predict(pending(), model, processor, batch_size=BATCH):
+                for prediction in predict(pending(), model, processor, task, batch_size=BATCH):
                     writer.append(prediction)
                     done(len(writer.done))
         return Outcome()
@@ -165,7 +177,7 @@ def _from_files(name: str, source: Source) -> Answers:
     images = Path(source.images) if source.images else first / "images"
     if not source.images and not images.is_dir():
         return Answers(by_reviewer, lambda _: None)
-    return Answers(by_reviewer, _opener(_files(images)))
+    return Answers(by_reviewer, _opener(pictures_below(images)))
 
 
 def _annotations(path: Path) -> Path:
@@ -201,13 +213,13 @@ def _pictures(name: str, source: Source) -> StoredPictures:
     if source.dataset:
         pictures = open_split(str(source.dataset), source.split, where=source.where)
     else:
-        pictures = _files(Path(source.images or ""))
+        pictures = pictures_below(Path(source.images or ""))
     if not pictures.ids:
         raise InputError(f"{source.dataset or source.images}: holds no picture of {name}; give some")
     return pictures
 
 
-def _files(root: Path) -> StoredPictures:
+def pictures_below(root: Path) -> StoredPictures:
     """The pictures below a directory, by name."""
     findings: list[Finding] = []
     if not root.is_dir():
