@@ -1,4 +1,5 @@
-"""The verdicts of a run as experiments need them: each reviewer's own on each candidate, and how right reviewers are on gold items."""
+"""The verdicts of a run as experiments need them: each reviewer's own on each candidate, and how right reviewers are on gold
+items."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,8 +1,8 @@
 """A reviewer's answers about a generator's pictures: read from files, or asked for and kept in files.
 
-A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands in,
-because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`, so an
-audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
+A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands
+in, because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`,
+so an audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
 """
 
 from collections.abc import Callable, Iterator

@@ -13,12 +13,14 @@
 | `interaction` | things that pass through or merge with each other, or touch without effect; grips that hold nothing |
 | `other` | what no rule knows, texture and style among it |
 
-**The rule.** Each kind has expressions. A kind earns `NAME` points if one of them is found in the name and one point if one is found in
-the phenomenon; the kind with the most points is taken, of several the first in the order of `RULES`, which runs from the particular
-to the general: a mirror is a reflection before it is light. Reasoning is not read: it speaks of gravity and light whatever is wrong.
+**The rule.** Each kind has expressions. A kind earns `NAME` points if one of them is found in the name and one point if one is
+found in the phenomenon; the kind with the most points is taken, of several the first in the order of `RULES`, which runs from
+the particular to the general: a mirror is a reflection before it is light. Reasoning is not read: it speaks of gravity and
+light whatever is wrong.
 
-Where an encoder is given, what no expression knows goes to the kind whose description above is nearest, if it is near enough (`NEAR`).
-A kind is a bin for counting, not a finding: `docs/paper.md` says how often the rule is right on scenes and on texts of real releases.
+Where an encoder is given, what no expression knows goes to the kind whose description above is nearest, if it is near enough
+(`NEAR`). A kind is a bin for counting, not a finding: `docs/paper.md` says how often the rule is right on scenes and on texts
+of real releases.
 """
 
 import re
@@ -44,7 +46,8 @@ _FORMS = {
     ),
     "reflection": r"reflect|mirror|refract",
     "gravity and support": (
-        r"float|hover|levitat|mid-?air|suspen|gravity|unsupported|without (?:any )?(?:visible )?support|lack\w* (?:any )?(?:visible )?support|"
+        r"float|hover|levitat|mid-?air|suspen|gravity|unsupported|without (?:any )?(?:visible )?support|lack\w* (?:any )?"
+        r"(?:visible )?support|"
         r"hang(?:s|ing)? in|nothing (?:under|below|beneath)|upside|on (?:the|their|his|her) head\b|balanc"
     ),
     "light and shadow": r"shadow|\blight(?:s|ing|ed)?\b|illuminat|\blit\b|highlight|shading|sunlight|glow|\bbright",
@@ -54,20 +57,20 @@ _FORMS = {
         r"\bteeth|\btooth|\bjaw|\bskin\b|skull\b|cranial|\btail\b|\bpaws?\b|\bhoo(?:f|ves)\b|\bposture|\bbody\b|bodies)"
     ),
     "scale": (
-        r"\bscal(?:e|ing)|\bsize|oversiz|undersiz|proportion|giant|enormous|huge\b|tiny\b|miniature|too (?:large|small|big)|perspective|"
-        r"\bdepth\b|spatial|\bflat(?:ness)?\b|compress"
+        r"\bscal(?:e|ing)|\bsize|oversiz|undersiz|proportion|giant|enormous|huge\b|tiny\b|miniature|too (?:large|small|big)|"
+        r"perspective|\bdepth\b|spatial|\bflat(?:ness)?\b|compress"
     ),
     "parts and joints": (
-        r"detach|disconnect|\bjoints?\b|\bhandles?\b|missing|extra\b|surplus|duplicat|doubled|broken|incomplete|\bends? in|lead(?:s|ing)? "
-        r"(?:to )?nowhere|\bspokes?\b|\bhinge|clock|too many|more \w+ than|asymmetr|misalign|wheel|strap|clasp"
+        r"detach|disconnect|\bjoints?\b|\bhandles?\b|missing|extra\b|surplus|duplicat|doubled|broken|incomplete|\bends? in|"
+        r"lead(?:s|ing)? (?:to )?nowhere|\bspokes?\b|\bhinge|clock|too many|more \w+ than|asymmetr|misalign|wheel|strap|clasp"
     ),
     "interaction": (
-        r"interact|through\b|penetrat|intersect|overlap|merg|fus(?:ed|ion)|embed|clip(?:s|ping)\b|sunk|sink|under the table top|contact|"
-        r"\bgrip|grasp|grabb|\bhold|blend|touch|pressure|deform|drap|crease"
+        r"interact|through\b|penetrat|intersect|overlap|merg|fus(?:ed|ion)|embed|clip(?:s|ping)\b|sunk|sink|under the table top|"
+        r"contact|\bgrip|grasp|grabb|\bhold|blend|touch|pressure|deform|drap|crease"
     ),
     "identity of objects": (
-        r"identit|hybrid|morph|chimer|half .{1,30} half|turn(?:s|ing)? into|transform|colou?r|species|wrong kind|nonexist|unidentifi|"
-        r"ambiguous|material|mismatch|\bno plant\b"
+        r"identit|hybrid|morph|chimer|half .{1,30} half|turn(?:s|ing)? into|transform|colou?r|species|wrong kind|nonexist|"
+        r"unidentifi|ambiguous|material|mismatch|\bno plant\b"
     ),
 }
 RULES: dict[str, re.Pattern[str]] = {kind: re.compile(form, re.IGNORECASE | re.DOTALL) for kind, form in _FORMS.items()}

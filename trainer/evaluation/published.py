@@ -1,7 +1,7 @@
 """Numbers that others published on AnomReason's test sets: reference data, never measured here.
 
-Source: the AnomReason paper (ICLR 2026, arXiv 2510.10231) and, where a row says so, its follow-up SPARED (2026). These are all the
-rows known to this project; a cell that is not known is left out.
+Source: the AnomReason paper (ICLR 2026, arXiv 2510.10231) and, where a row says so, its follow-up SPARED (2026). These are all
+the rows known to this project; a cell that is not known is left out.
 """
 
 from typing import Any
@@ -29,4 +29,5 @@ DEEPFAKE: tuple[dict[str, Any], ...] = (
 """AnomReason-Deepfake: accuracy of the verdict in 0..1, and explanations counted only where the verdict is right."""
 
 INTERNVL3 = {"name": "InternVL3-8B", "Phe": 0.4552, "Rea": 0.3676}
-"""From the paper's text: the phenomenon and the reasoning view of one score. Which score, SemAP or SemF1, our source does not say."""
+"""From the paper's text: the phenomenon and the reasoning view of one score. Which score, SemAP or SemF1, our source does not
+say."""

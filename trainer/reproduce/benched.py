@@ -16,15 +16,15 @@ from trainer.evaluation.bench_run import Job, Predictor, Result, local, run
 from trainer.evaluation.names import file_name
 from trainer.predict import Progress
 from trainer.reproduce import embedded
-from trainer.reproduce.result import Cost
+from trainer.reproduce.experiment import Cost
 
 __all__ = ["Served", "Setting", "rows_of"]
 
 TINY_SECONDS = 0.5
 """Of one core, for a picture that the tiny model is asked about twice."""
 GPU_SECONDS = 0.06
-"""Of one GPU, for a picture and each billion of parameters: 2,049 tokens a second with 7B in batches of 16 (docs/training.md), answers of
-550 tokens, and as long again for reading pictures."""
+"""Of one GPU, for a picture and each billion of parameters: 2,049 tokens a second with 7B in batches of 16 (docs/training.md),
+answers of 550 tokens, and as long again for reading pictures."""
 BILLIONS = 7.0
 """Of a local model whose name does not tell."""
 

@@ -16,7 +16,7 @@ from dataset_builder.extras import require
 from dataset_builder.options import AsJson, DryRun, Overwrite
 
 if TYPE_CHECKING:
-    from trainer.reproduce.result import Experiment
+    from trainer.reproduce.experiment import Cost, Experiment
 
 app = typer.Typer()
 reproduce = typer.Typer(
@@ -51,16 +51,16 @@ def _carry_out(
     from dataset_builder.preflight import check_room, look
     from dataset_builder.terminal import Steps, printable
     from metric_semap.errors import SemapError
+    from trainer.evaluation.result_page import files, print_result, write_result
     from trainer.readiness import ROOM
-    from trainer.reproduce.pages import RESULT, print_cost, print_result, write_result
 
     look(
-        lambda: owned.check(out, "reproduce", RESULT, overwrite=overwrite),
+        lambda: owned.check(out, "reproduce", files(), overwrite=overwrite),
         lambda: check_room(out, ROOM),
         *checks,
         expected=(SemapError,),
     )
-    print_cost(experiment.cost())
+    _print_cost(experiment.cost())
     if dry_run:
         return
     warnings.simplefilter("ignore", FutureWarning)
@@ -77,6 +77,23 @@ def _carry_out(
         typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
     if result.unfinished:
         raise typer.Exit(3)
+
+
+def _print_cost(cost: "Cost") -> None:
+    """What an experiment will need, on stderr, before it starts."""
+    from dataset_builder.terminal import printable
+
+    money = "unknown (give prices in the bench)" if cost.usd is None else f"${cost.usd:,.2f}"
+    lines = [
+        f"pictures  {cost.pictures:,}",
+        f"calls     {cost.calls:,}",
+        f"tokens    {cost.tokens:,}",
+        f"money     {money}",
+        f"GPU       {cost.gpu_hours:,.1f} hours",
+        f"here      {cost.seconds / 60:,.1f} min",
+        *(f"assumed   {one}" for one in cost.assumed),
+    ]
+    typer.echo("\n".join(map(printable, lines)), err=True)
 
 
 def _setting(
@@ -141,3 +158,39 @@ def hitl(
 
     experiment = Hitl(run, context.obj.reviewing if run and (run / "verdicts.sqlite").is_file() else None, seed=seed)
     _carry_out(experiment, out, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+
+
+@reproduce.command()
+def generators(
+    context: typer.Context,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--generators",
+            help="A generators.yaml, as for `audit`; generators of known rates unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    quality: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV of generator and numbers of quality, such as CLIP scores or people's ratings.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[Path, _out("generators")] = Path("paper/generators"),
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Generators ranked by two reviewers, how far these agree, and whether quality is rationality. Run it again to resume."""
+    require("reproduce generators", "metric")
+    from trainer.reproduce.audited import planned
+    from trainer.reproduce.generators import Generators
+
+    if plan is None:
+        experiment, checks = Generators(quality=quality, seed=seed), []
+    else:
+        experiment, checks = planned(plan, context.obj.served, quality, seed)
+    _carry_out(experiment, out, *checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)

@@ -3,15 +3,17 @@
 A score is higher for what is more likely generated; a picture is flagged if its score is at or above a threshold.
 
 - **AUROC**, the chance that a fake scores higher than a photograph (ties count half). Its interval inverts Hanley and McNeil's
-  variance in the form of Newcombe's method 5 (Statistics in Medicine 25, 2006, https://doi.org/10.1002/sim.2324): the values θ with
+  variance in the form of Newcombe's method 5 (Statistics in Medicine 25, 2006, https://doi.org/10.1002/sim.2324): the values θ
+  with
   |A − θ| ≤ z·sqrt(V(θ)). Unlike a bootstrap it does not shrink to a point where the two groups are apart.
-- **The threshold for a false positive rate f** is a photograph's score, exclusive, so that ⌊f·(n + 1)⌋ of n photographs lie above it.
-  Whatever the scores' distribution, the rate on further photographs then has the mean ⌊f·(n + 1)⌋/(n + 1) ≤ f and the distribution
-  Beta(k, n + 1 − k) (Wilks, 1941), of which the interval is taken. Below n = 1/f − 1 photographs there is no such threshold.
+- **The threshold for a false positive rate f** is a photograph's score, exclusive, so that ⌊f·(n + 1)⌋ of n photographs lie
+  above it. Whatever the scores' distribution, the rate on further photographs then has the mean ⌊f·(n + 1)⌋/(n + 1) ≤ f and
+  the distribution Beta(k, n + 1 − k) (Wilks, 1941), of which the interval is taken. Below n = 1/f − 1 photographs there is no
+  such threshold.
 - **Rates** have Wilson's interval. The true positive rate *at a false positive rate* depends on the photographs too, through the
   threshold: its interval is a bootstrap over both groups.
-- **Precision at a prevalence π** is π·TPR/(π·TPR + (1 − π)·FPR); its interval is the central 95 % of draws of both rates from their
-  Jeffreys posteriors, which stays sensible where no photograph was flagged.
+- **Precision at a prevalence π** is π·TPR/(π·TPR + (1 − π)·FPR); its interval is the central 95 % of draws of both rates from
+  their Jeffreys posteriors, which stays sensible where no photograph was flagged.
 """
 
 import math
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trainer.evaluation.intensity import Score
-from trainer.reproduce.result import sure
+from trainer.evaluation.result import sure
 
 __all__ = ["Threshold", "auroc", "precision_at", "rate", "threshold_for", "tpr_at"]
 

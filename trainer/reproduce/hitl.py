@@ -1,7 +1,9 @@
-"""What people's verification does to the agent's candidates: how many stay, whether the severe ones stay, whether the true ones do.
+"""What people's verification does to the agent's candidates: how many stay, whether the severe ones stay, whether the true
+ones do.
 
-Candidates come from a reviewed run (`--run`, after `anomreason verdicts export`), or are simulated over scenes, with reviewers whose
-errors are known. Where the truth is known, precision is the share of true candidates; in a run it is known of gold items, per reviewer.
+Candidates come from a reviewed run (`--run`, after `anomreason verdicts export`), or are simulated over scenes, with reviewers
+whose errors are known. Where the truth is known, precision is the share of true candidates; in a run it is known of gold
+items, per reviewer.
 """
 
 import math
@@ -20,9 +22,10 @@ from dataset_builder.scenes import SceneRow, read_scenes
 from dataset_builder.schema import Candidate, Verdict
 from dataset_builder.sources.annotations import read_candidate
 from trainer.evaluation.intensity import Score
+from trainer.evaluation.result import Cell, Result, Table, percent, sure
 from trainer.reproduce import embedded
 from trainer.reproduce.detection import rate
-from trainer.reproduce.result import NOTHING, Cell, Cost, Result, Table, percent, sure
+from trainer.reproduce.experiment import NOTHING, Cost
 from trainer.reproduce.shift import Judged, shift
 from trainer.reproduce.simulated import Person, Rates, answer, candidates
 
@@ -32,13 +35,15 @@ if TYPE_CHECKING:  # torch comes with it
 __all__ = ["PEOPLE", "Gold", "Hitl", "Seen", "read_run", "verified"]
 
 PICTURES = 240
+RATES = Rates()
 PEOPLE = (Person("careful", 0.97, 0.95), Person("quick", 0.93, 0.80), Person("lenient", 0.98, 0.60))
 CLAIM = "174,872 candidates (about 8 a picture) became 5.9 a picture after people verified them, and what stayed is more severe."
 PUBLISHED = (174_872 / 21_539, 5.9)
 
 
 class Seen(NamedTuple):
-    """A candidate: its stage and severity, what the reviewers' votes came to, each one's own, and whether it is true, where known."""
+    """A candidate: its stage and severity, what the reviewers' votes came to, each one's own, and whether it is true, where
+    known."""
 
     stage: str
     severity: int | None
@@ -79,7 +84,7 @@ class Hitl:
     scenes: int = PICTURES
     seed: int = 0
     people: Sequence[Person] = PEOPLE
-    rates: Rates = Rates()
+    rates: Rates = RATES
 
     name = "hitl"
 
@@ -241,7 +246,8 @@ def _findings(numbers: Mapping[str, Any], known: bool) -> list[str]:
     if known:
         found.append(
             f"The share of true candidates rose from {percent(numbers['precision before'].value)} to "
-            f"{percent(numbers['precision after'].value)}; {percent(numbers['true candidates kept'].value)} of the true ones stayed."
+            f"{percent(numbers['precision after'].value)}; {percent(numbers['true candidates kept'].value)} of the true "
+            "ones stayed."
         )
     return found
 

@@ -4,9 +4,9 @@ The shift is the median of all differences between a value of one group and a va
 https://doi.org/10.1214/aoms/1177704172). Severities are whole numbers from 0 to 100, so the differences are counted from two
 histograms, however many there are. The interval is a bootstrap over pictures, whose candidates are not independent of each other.
 
-The test asks whether removing as many candidates of each picture **at random** would separate the kept from the removed as far: the
-verdicts are dealt anew within each picture, which keeps how many stay, and the chance that a kept one has the higher severity (ties
-count half) is compared with what was found. The two-sided p counts deals at least as far from one half.
+The test asks whether removing as many candidates of each picture **at random** would separate the kept from the removed as
+far: the verdicts are dealt anew within each picture, which keeps how many stay, and the chance that a kept one has the higher
+severity (ties count half) is compared with what was found. The two-sided p counts deals at least as far from one half.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ class Judged(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """Kept against removed: the Hodges–Lehmann shift of severity in points, the chance that a kept one is higher, and p of the deal."""
+    """Kept against removed: the Hodges–Lehmann shift of severity in points, the chance that a kept one is higher, and p of the
+    deal."""
 
     points: Score
     higher: float

@@ -1,8 +1,8 @@
 """Simulated candidates and reviewers over scenes, with the rates at which they err: what experiments are tried and tested on.
 
-Candidates are the scenes' true anomalies, missed at a rate, and hallucinations: anomalies of a family that the picture does not have,
-about an object of one that it may have, milder on average, as people find them too. Everything is drawn from the seed and the picture's
-name, so that the same arguments give the same candidates whatever is drawn beside them.
+Candidates are the scenes' true anomalies, missed at a rate, and hallucinations: anomalies of a family that the picture does
+not have, about an object of one that it may have, milder on average, as people find them too. Everything is drawn from the
+seed and the picture's name, so that the same arguments give the same candidates whatever is drawn beside them.
 """
 
 import random
@@ -71,8 +71,7 @@ def _of_picture(row: SceneRow, rates: Rates, rng: random.Random) -> list[Generat
     ]
     free = sorted(set(FAMILIES) - {anomaly.family for anomaly in row.anomalies})
     number = sum(rng.random() < rates.invented / MOST for _ in range(MOST))
-    for k in range(number):
-        found.append(Generated(_invented(FAMILIES[rng.choice(free)], k, rates, rng), False))
+    found += [Generated(_invented(FAMILIES[rng.choice(free)], k, rates, rng), False) for k in range(number)]
     rng.shuffle(found)
     return found
 

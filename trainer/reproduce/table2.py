@@ -1,9 +1,9 @@
-"""The paper's table of AnomReason-Deepfake, and what a platform needs beside it: how good `p_fake` is at a false positive rate that
-it can afford, on its own photographs.
+"""The paper's table of AnomReason-Deepfake, and what a platform needs beside it: how good `p_fake` is at a false positive rate
+that it can afford, on its own photographs.
 
-Accuracy, CSemAP and CSemF1 are the benchmark's. The rest is of `detection`, from each model's `p_fake`. A picture without a readable
-verdict is one that was not flagged. Photographs that thresholds are set on are the user's (`--reals`), else clean scenes that are not
-in the dataset where the dataset is rendered, else the dataset's own photographs.
+Accuracy, CSemAP and CSemF1 are the benchmark's. The rest is of `detection`, from each model's `p_fake`. A picture without a
+readable verdict is one that was not flagged. Photographs that thresholds are set on are the user's (`--reals`), else clean
+scenes that are not in the dataset where the dataset is rendered, else the dataset's own photographs.
 """
 
 import math
@@ -23,16 +23,18 @@ from trainer.evaluation.bench_run import Result as Benchmark
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.names import file_name
 from trainer.evaluation.published import DEEPFAKE
+from trainer.evaluation.result import Cell, Result, Table, percent, spanned, sure
 from trainer.predict import Progress
 from trainer.reproduce import embedded
 from trainer.reproduce.benched import Setting, rows_of
 from trainer.reproduce.detection import auroc, precision_at, rate, threshold_for, tpr_at
-from trainer.reproduce.result import Cell, Cost, Result, Table, percent, sure
+from trainer.reproduce.experiment import Cost
 
 __all__ = ["PICTURES", "REALS", "Table2", "Verdicts"]
 
 PICTURES, REALS = 120, 220
-"""Scenes that are rendered without data: to be judged, and to set thresholds on (twins included, of which the clean ones serve)."""
+"""Scenes that are rendered without data: to be judged, and to set thresholds on (twins included, of which the clean ones
+serve)."""
 RATES = (0.01, 0.05)
 SCORES = ("CSemAP_Phe", "CSemAP_Rea", "CSemAP_Full", "CSemF1_Phe", "CSemF1_Rea", "CSemF1_Full")
 CLAIM = (
@@ -43,8 +45,8 @@ CLAIM = (
 
 @dataclass(frozen=True)
 class Verdicts:
-    """One model's scores of generated pictures, of the dataset's photographs, and of those that thresholds are set on; `0..1`, and
-    −1 where there is no readable verdict."""
+    """One model's scores of generated pictures, of the dataset's photographs, and of those that thresholds are set on; `0..1`,
+    and −1 where there is no readable verdict."""
 
     fakes: np.ndarray
     reals: np.ndarray
@@ -149,7 +151,8 @@ class Table2:
             needed = math.ceil(1 / self.wanted) - 1
             if len(one.own) < needed:
                 notes.append(
-                    f"{name}: {len(one.own)} photographs are too few for a threshold at {percent(self.wanted, 2)}; {needed} are needed"
+                    f"{name}: {len(one.own)} photographs are too few for a threshold at "
+                    f"{percent(self.wanted, 2)}; {needed} are needed"
                 )
         board = measured.judged
         tables = []
@@ -184,8 +187,8 @@ class Table2:
                     f"A threshold for {percent(self.wanted, 2)} false positives",
                     ("model", "photographs it is set on", *second),
                     [[name, len(verdicts[name].own), *(one[k] for k in second)] for name, one in numbers.items()],
-                    f"Flag pictures whose p_fake is above the threshold. Precision: of flagged pictures, the share that is generated, "
-                    f"where {percent(self.prevalence, 2)} of all are.",
+                    f"Flag pictures whose p_fake is above the threshold. Precision: of flagged pictures, the share that is "
+                    f"generated, where {percent(self.prevalence, 2)} of all are.",
                 ),
             ]
         return Result(
@@ -207,10 +210,9 @@ class Table2:
         if math.isnan(found["threshold"].value):
             return f"{name}: AUROC {found['AUROC'].value:.3f}; too few photographs for a threshold at {percent(self.wanted, 2)}."
         return (
-            f"{name}: at a threshold that flags {percent(found['expected FPR'].value, 1)} of photographs "
-            f"({percent(found['expected FPR'].low, 1)} to {percent(found['expected FPR'].high, 1)}) it catches {percent(found['TPR'].value, 0)} of "
-            f"generated pictures; where {percent(self.prevalence)} of pictures are generated, {percent(found['precision'].value, 0)} of those "
-            f"flagged are ({percent(found['precision'].low, 0)} to {percent(found['precision'].high, 0)})."
+            f"{name}: at a threshold that flags {spanned(found['expected FPR'])} of photographs it catches "
+            f"{percent(found['TPR'].value, 0)} of generated pictures; where {percent(self.prevalence)} of pictures are generated, "
+            f"{spanned(found['precision'], 0)} of those that are flagged are."
         )
 
 

@@ -1,17 +1,13 @@
-"""What every experiment of the paper gives: its cost beforehand, and afterwards findings in sentences, tables and numbers."""
+"""A result as a comparison or an experiment gives it: findings in sentences, tables, and the numbers by name."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any
 
 from trainer.evaluation.intensity import Score
 
-if TYPE_CHECKING:  # torch comes with it
-    from trainer.predict import Progress
-
-__all__ = ["NOTHING", "Cell", "Cost", "Experiment", "Result", "Table", "percent", "plain", "sure"]
+__all__ = ["Cell", "Result", "Table", "percent", "plain", "spanned", "sure"]
 
 Cell = str | int | float | Score | None
 """What stands in a table: a text, a number, a value with its 95 % interval, or nothing. NaN is nothing."""
@@ -20,43 +16,6 @@ Cell = str | int | float | Score | None
 def sure(value: float) -> Score:
     """A number without an interval."""
     return Score(value, math.nan, math.nan)
-
-
-class Cost(NamedTuple):
-    """What an experiment is expected to need before it starts.
-
-    Attributes:
-        pictures (`int`): shown to models, all models together.
-        calls, tokens (`int`): of endpoints.
-        usd (`float`, *optional*): what they cost; `None` where a price is not known.
-        gpu_hours (`float`): of models that need a GPU.
-        seconds (`float`): on this machine, endpoints and GPUs not counted.
-        assumed (`tuple[str, ...]`): what the numbers rest on, in words.
-    """
-
-    pictures: int = 0
-    calls: int = 0
-    tokens: int = 0
-    usd: float | None = 0.0
-    gpu_hours: float = 0.0
-    seconds: float = 0.0
-    assumed: tuple[str, ...] = ()
-
-    def plus(self, other: "Cost") -> "Cost":
-        """Both together."""
-        return Cost(
-            self.pictures + other.pictures,
-            self.calls + other.calls,
-            self.tokens + other.tokens,
-            None if self.usd is None or other.usd is None else self.usd + other.usd,
-            self.gpu_hours + other.gpu_hours,
-            self.seconds + other.seconds,
-            tuple(dict.fromkeys((*self.assumed, *other.assumed))),
-        )
-
-
-NOTHING = Cost()
-"""What reading files costs."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +34,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment found.
+    """What was found.
 
     Attributes:
-        experiment (`str`): its name, as in `anomreason reproduce NAME`.
+        experiment (`str`): its name, as in `anomreason reproduce NAME`, or the command's.
         title (`str`): what it asks.
-        claim (`str`): what the paper says of it.
+        claim (`str`): what the paper says of it; empty where it says nothing.
         data (`str`): on what it was measured, in a sentence; whether that is simulated stands in it.
         simulated (`bool`): whether pictures, answers or people were made up.
         findings (`list[str]`): the answers, a sentence each.
@@ -88,6 +47,7 @@ class Result:
         numbers (`dict`): the numbers again by name, for programs.
         notes (`list[str]`): where a number is right but easily misread.
         settings (`dict`): what the numbers depend on: seed, signature, sizes.
+        unfinished (`dict`): what was left out, and why.
     """
 
     experiment: str
@@ -127,16 +87,6 @@ class Result:
         }
 
 
-class Experiment(Protocol):
-    """An experiment, ready to be forecast and run; it goes on with what is in `out` already."""
-
-    name: str
-
-    def cost(self) -> Cost: ...
-
-    def run(self, out: Path, progress: "Progress") -> Result: ...
-
-
 def percent(share: float, digits: int = 1) -> str:
     """A share in 0..1 as text.
 
@@ -144,6 +94,15 @@ def percent(share: float, digits: int = 1) -> str:
     '24.8 %'
     """
     return f"{100 * share:.{digits}f} %"
+
+
+def spanned(share: Score, digits: int = 1) -> str:
+    """A share with its interval as text.
+
+    >>> spanned(Score(0.1, 0.05, 0.2), 0)
+    '10 % (5 % to 20 %)'
+    """
+    return f"{percent(share.value, digits)} ({percent(share.low, digits)} to {percent(share.high, digits)})"
 
 
 def plain(value: Cell) -> Any:

@@ -1,4 +1,4 @@
-"""A result as four files: `result.json` for programs, `.md` and `.html` for people, `.tex` for a paper."""
+"""A result as four files: `NAME.json` for programs, `.md` and `.html` for people, `.tex` for a paper."""
 
 import json
 import math
@@ -12,12 +12,21 @@ from dataset_builder.templates import environment
 from dataset_builder.terminal import printable
 from metric_semap.report import STYLE, number
 from trainer.evaluation.intensity import Score
-from trainer.reproduce.result import Cell, Cost, Result
+from trainer.evaluation.result import Cell, Result
 
-__all__ = ["RESULT", "print_cost", "print_result", "write_result"]
+__all__ = ["files", "print_result", "write_result"]
 
-RESULT = ("result.json", "result.md", "result.html", "result.tex")
-"""The files that an experiment writes."""
+FORMS = ("json", "md", "html", "tex")
+
+
+def files(name: str = "result") -> tuple[str, ...]:
+    """The names of the files that a result is written as.
+
+    >>> files("gate")
+    ('gate.json', 'gate.md', 'gate.html', 'gate.tex')
+    """
+    return tuple(f"{name}.{form}" for form in FORMS)
+
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -30,8 +39,8 @@ _TEX = {
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
-def write_result(result: Result, out: Path) -> list[Path]:
-    """Write the four files into `out`; each appears whole or not at all."""
+def write_result(result: Result, out: Path, name: str = "result") -> list[Path]:
+    """Write the four files of `name` into `out`; each appears whole or not at all."""
     templates = environment(Path(__file__).parent)
     templates.filters |= {
         "cell": _cell,
@@ -39,13 +48,13 @@ def write_result(result: Result, out: Path) -> list[Path]:
         "tex": _tex,
         "is_text": lambda cell: isinstance(cell, str),
     }
-    shown = {"result": result, "style": STYLE.read_text(encoding="utf-8")}
+    shown = {"result": result, "name": name, "style": STYLE.read_text(encoding="utf-8")}
     content = json.dumps(result.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
     return [
-        atomic.write(out / "result.json", content + "\n"),
+        atomic.write(out / f"{name}.json", content + "\n"),
         *(
-            atomic.write(out / f"result.{form}", templates.get_template(f"result.{form}.jinja").render(shown))
-            for form in ("md", "html", "tex")
+            atomic.write(out / f"{name}.{form}", templates.get_template(f"result.{form}.jinja").render(shown))
+            for form in FORMS[1:]
         ),
     ]
 
@@ -68,23 +77,6 @@ def _tex(text: object) -> Markup:
     """A text as LaTeX shows it, character by character."""
     plain = "".join(character if character.isprintable() else " " for character in str(text))
     return Markup("".join(_TEX.get(character, character) for character in plain))
-
-
-def print_cost(cost: Cost) -> None:
-    """What an experiment will need, on stderr, before it starts."""
-    import typer
-
-    money = "unknown (give prices in the bench)" if cost.usd is None else f"${cost.usd:,.2f}"
-    lines = [
-        f"pictures  {cost.pictures:,}",
-        f"calls     {cost.calls:,}",
-        f"tokens    {cost.tokens:,}",
-        f"money     {money}",
-        f"GPU       {cost.gpu_hours:,.1f} hours",
-        f"here      {cost.seconds / 60:,.1f} min",
-        *(f"assumed   {one}" for one in cost.assumed),
-    ]
-    typer.echo("\n".join(map(printable, lines)), err=True)
 
 
 def print_result(result: Result) -> None:
