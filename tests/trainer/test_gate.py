@@ -55,7 +55,10 @@ def test_versions_that_are_alike_are_rarely_called_different(monkeypatch: pytest
     monkeypatch.setattr(gate, "RESAMPLES", 200)
     rng = np.random.default_rng(1)
     difficulty = rng.gamma(2, 0.5, 40)
-    found = [compare(("a", pictures(rng, difficulty, 0.6, 0.6)), ("b", pictures(rng, difficulty, 0.6, 0.6)), k) for k in range(36)]
+    found = [
+        compare(("a", pictures(rng, difficulty, 0.6, 0.6)), ("b", pictures(rng, difficulty, 0.6, 0.6)), k)
+        for k in range(36)
+    ]
     assert np.mean([any(one.p < gate.LEVEL for one in each.measures) for each in found]) <= 0.12
     af = [each.measures[0].difference for each in found]
     assert np.mean([one.low <= 0 <= one.high for one in af]) >= 0.85
@@ -125,11 +128,13 @@ def test_what_a_prompt_asked_for_does_not_count(tmp_path: Path) -> None:
     both = Picture([Anomaly(*ARM, "", 20), Anomaly(*CUP, "", 30)])
     answers = Answers({"reviewer": dict.fromkeys(("a.png", "b.png", "c.png"), both)}, lambda _: None)
     kept = without_wanted(Reviewed({"g": answers}, None, []), prompts.wanted)
-    names = {image: [one.name for one in p.anomalies] for image, p in kept.generators["g"].by_reviewer["reviewer"].items()}
+    names = {
+        image: [one.name for one in p.anomalies] for image, p in kept.generators["g"].by_reviewer["reviewer"].items()
+    }
     assert names == {"a.png": ["Third arm"], "b.png": ["Third arm", "Floating cup"], "c.png": ["Floating cup"]}
     assert kept.notes == ["2 anomalies that the prompts asked for are left out"]
     (tmp_path / "wrong.json").write_text(json.dumps({"a.png": {"prompt": 3}}))
-    with pytest.raises(InputError, match='"a.png"'):
+    with pytest.raises(InputError, match=r'"a[.]png"'):
         read_prompts(str(tmp_path / "wrong.json"))
 
 
@@ -144,7 +149,8 @@ def known_ratings(rng: np.random.Generator, items: int = 150) -> list[Rating]:
 
 
 def test_a_known_map_of_severities_is_found() -> None:
-    """The intervals hold it nearly everywhere; it never falls; calibrated severities are nearer to people's on what was left out."""
+    """The intervals hold it nearly everywhere; it never falls; calibrated severities are nearer to people's on what was left
+    out."""
     found = fit(known_ratings(np.random.default_rng(3)))
     truth = np.arange(101) / 2
     held = (found.low - 1.5 <= truth) & (truth <= found.high + 1.5)
@@ -191,5 +197,5 @@ def test_an_audit_with_calibrated_severities_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 20"):
         read_ratings(tmp_path / "few.csv")
     (tmp_path / "wrong.csv").write_text("severity,rating\n1,120\n")
-    with pytest.raises(InputError, match="line 2: rating: "120""):
+    with pytest.raises(InputError, match=r"line 2: rating: .120. is not a number"):
         read_ratings(tmp_path / "wrong.csv")

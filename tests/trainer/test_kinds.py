@@ -1,4 +1,5 @@
-"""Kinds of anomalies: on scenes, whose families have a known kind, on texts as people and models write them, and with an encoder."""
+"""Kinds of anomalies: on scenes, whose families have a known kind, on texts as people and models write them, and with an
+encoder."""
 
 from collections.abc import Sequence
 

@@ -48,8 +48,8 @@ def gate_result(gate: Gate, notes: list[str], people: SeverityMap | None, seed: 
     note = (
         "AF: anomalies per picture. MAI: mean intensity, (100 − severity)/100. CAP: sum of intensities per picture. Below them, "
         "anomalies of each kind per picture. Differences are new − old, so above 0 is worse, with 95 % intervals of each by "
-        f"itself; p is of a paired permutation test, corrected by Holm's method for all {len(rows)}: {percent(LEVEL, 0)} is the chance to "
-        "call anything different between versions that are alike."
+        f"itself; p is of a paired permutation test, corrected by Holm's method for all {len(rows)}: {percent(LEVEL, 0)} is the "
+        "chance to call anything different between versions that are alike."
     )
     left_out = [f"{gate.left_out} prompts of only one version are left out."] if gate.left_out else []
     numbers: dict[str, Cell] = {f"{one.measure}: difference": one.difference for one in gate.measures}

@@ -108,6 +108,26 @@ def _setting(
 
 
 @reproduce.command()
+def table1(
+    context: typer.Context,
+    models: Models = None,
+    dataset: Dataset = None,
+    release: Release = None,
+    out: Annotated[Path, _out("table1")] = Path("paper/table1"),
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """SemAP and SemF1 of models beside the published rows, and the gap between phenomenon and reasoning. Run it again to
+    resume."""
+    require("reproduce", "train")
+    from trainer.reproduce.table1 import PICTURES, Table1
+
+    setting = _setting(context, models, dataset, release, pictures=PICTURES)
+    _carry_out(Table1(setting), out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+
+
+@reproduce.command()
 def table2(
     context: typer.Context,
     models: Models = None,
@@ -194,3 +214,39 @@ def generators(
     else:
         experiment, checks = planned(plan, context.obj.served, quality, seed)
     _carry_out(experiment, out, *checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+
+
+@reproduce.command()
+def detectors(
+    context: typer.Context,
+    models: Models = None,
+    dataset: Dataset = None,
+    release: Release = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV of image_id and score, higher for generated pictures; a simulated detector over scenes unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="From which score the detector calls a picture generated.")] = 0.5,
+    seed: Seed = 0,
+    out: Annotated[Path, _out("detectors")] = Path("paper/detectors"),
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """A pixel detector beside ours: what each catches alone, and what both catch together. Run it again to resume."""
+    require("reproduce", "train")
+    from dataset_builder.errors import InputError
+    from trainer.reproduce.detectors import PICTURES, Detectors
+
+    setting = _setting(context, models, dataset, release, pictures=PICTURES, deepfake=True)
+    if detector is None and not setting.pictures:
+        raise InputError(
+            "--detector: is missing; give the detector's scores of these pictures as a CSV of image_id,score"
+        )
+    if detector is not None and setting.pictures:
+        raise InputError(f"--detector {detector}: needs the pictures it scored; give --dataset or --release")
+    experiment = Detectors(setting, detector, threshold, seed)
+    _carry_out(experiment, out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)

@@ -277,13 +277,12 @@ def _limits(truth: Reviews, repeats: int, seed: int) -> tuple[Table, str]:
         broken.append(f"{mode} errors: {at}")
     title = "Where the ranking fails: reviewers with errors against the known order"
     note = (
-        f"{repeats} reviewers each, {len(KNOWN)} generators. An error rate is the chance to miss an anomaly and to invent one. A pair is "
-        "told apart at 4 % for all pairs together; one that is told apart in the wrong order is worse than none."
+        f"{repeats} reviewers each, {len(KNOWN)} generators. An error rate is the chance to miss an anomaly and to invent one. A "
+        "pair is told apart at 4 % for all pairs together; one that is told apart in the wrong order is worse than none."
     )
     columns = ("errors", "Kendall's tau with the known order", "pairs told apart", "of these in the wrong order")
-    return Table(
-        title, columns, rows, note
-    ), f"The ranking fails (tau below 0.8, or over 5 % of pairs told apart wrongly): {'; '.join(broken)}."
+    fails_if = "tau below 0.8, or over 5 % of the pairs told apart in the wrong order"
+    return Table(title, columns, rows, note), f"The ranking fails ({fails_if}): {'; '.join(broken)}."
 
 
 def _spread(taus: Sequence[float]) -> Score:

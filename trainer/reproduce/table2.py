@@ -30,7 +30,7 @@ from trainer.reproduce.benched import Setting, rows_of
 from trainer.reproduce.detection import auroc, precision_at, rate, threshold_for, tpr_at
 from trainer.reproduce.experiment import Cost
 
-__all__ = ["PICTURES", "REALS", "Table2", "Verdicts"]
+__all__ = ["PICTURES", "REALS", "Table2", "Verdicts", "labels_of", "score_of", "scores_of"]
 
 PICTURES, REALS = 120, 220
 """Scenes that are rendered without data: to be judged, and to set thresholds on (twins included, of which the clean ones
@@ -103,7 +103,7 @@ class Table2:
         bench = self.setting.prepared(out, progress)
         measured = self.setting.run(out, progress, bench)
         own = self._own(out, progress)
-        truth = _labels(out)
+        truth = labels_of(out)
         verdicts: dict[str, Verdicts] = {}
         for name in measured.standings:
             rows = rows_of(bench, out, name)
@@ -133,13 +133,13 @@ class Table2:
         if contestant.predictions is not None:
             rows = contestant.predictions.with_suffix(".jsonl")
             known = read_predictions(rows if rows.is_file() else contestant.predictions)
-            return _of(known, own.ids) if known.keys() >= set(own.ids) else None
+            return scores_of(known, own.ids) if known.keys() >= set(own.ids) else None
         if contestant.is_remote:
             served, prices = self.setting.served, self.setting.bench.prices
             served.answer(contestant, own, path, progress, self.setting.bench.budget, prices, verdict=True)
         else:
             local_reviewer(contestant, progress, "verdict")(Shown(name, own, path, Limits()))
-        return _of(read_predictions(path.with_suffix(".jsonl")), own.ids)
+        return scores_of(read_predictions(path.with_suffix(".jsonl")), own.ids)
 
     def _result(self, measured: Benchmark, verdicts: Mapping[str, Verdicts], has_own: bool, bench: Bench) -> Result:
         simulated = bool(self.setting.pictures)
@@ -162,7 +162,7 @@ class Table2:
             rows: list[list[Cell]] = []
             for evaluation in board.evaluations:
                 headlines = evaluation.scores.headlines()
-                rows.append([evaluation.name, *(_score(headlines[key]) for key in ("accuracy", *SCORES))])
+                rows.append([evaluation.name, *(score_of(headlines[key]) for key in ("accuracy", *SCORES))])
             rows += [
                 [f"{row['name']}, as published ({row['source']})", *(row.get(key) for key in ("accuracy", *SCORES))]
                 for row in DEEPFAKE
@@ -224,18 +224,19 @@ def _accuracies(measured: Benchmark) -> dict[str, Cell]:
     if measured.judged is None:
         return {}
     return {
-        f"{evaluation.name}: {key}": _score(estimate)
+        f"{evaluation.name}: {key}": score_of(estimate)
         for evaluation in measured.judged.evaluations
         for key, estimate in evaluation.scores.headlines().items()
     }
 
 
-def _score(estimate: Estimate) -> Score:
+def score_of(estimate: Estimate) -> Score:
+    """A score of the metric as a cell of a table."""
     unknown = estimate.low is None or estimate.high is None
     return sure(estimate.value) if unknown else Score(estimate.value, estimate.low, estimate.high)  # type: ignore[arg-type]
 
 
-def _labels(out: Path) -> dict[str, str]:
+def labels_of(out: Path) -> dict[str, str]:
     """The labels of the pictures that were scored, which the benchmark writes beside its predictions."""
     from dataset_builder.files.strict_json import read_rows
 
@@ -245,10 +246,10 @@ def _labels(out: Path) -> dict[str, str]:
 
 
 def _scores(rows: Mapping[str, Prediction], truth: Mapping[str, str], label: str) -> np.ndarray:
-    return _of(rows, [name for name, of in truth.items() if of == label])
+    return scores_of(rows, [name for name, of in truth.items() if of == label])
 
 
-def _of(rows: Mapping[str, Prediction], names: list[str]) -> np.ndarray:
+def scores_of(rows: Mapping[str, Prediction], names: list[str]) -> np.ndarray:
     """The scores of pictures, −1 where there is no readable verdict."""
     known = (rows.get(name) for name in names)
     return np.array([-1.0 if row is None or row.p_fake is None else row.p_fake for row in known])

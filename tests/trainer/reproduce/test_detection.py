@@ -19,7 +19,8 @@ def test_the_interval_of_auroc_holds_the_truth(fakes: int, reals: int, apart: fl
 
 
 def test_auroc_of_known_groups() -> None:
-    """Apart is 1, reversed 0, ties count half; the interval is no point where the groups are apart; without a group it is undefined."""
+    """Apart is 1, reversed 0, ties count half; the interval is no point where the groups are apart; without a group it is
+    undefined."""
     high, low = np.array([0.8, 0.9]), np.array([0.1, 0.2])
     assert auroc(high, low).value == 1
     assert auroc(high, low).low < 0.9
@@ -64,7 +65,8 @@ def test_the_true_positive_rate_at_a_false_positive_rate_is_the_planted_one() ->
 
 
 def test_precision_at_a_prevalence() -> None:
-    """90 % caught, 5 % false alarms, one picture in a hundred generated: 15.4 % of what is flagged is; no alarm is no certainty."""
+    """90 % caught, 5 % false alarms, one picture in a hundred generated: 15.4 % of what is flagged is; no alarm is no
+    certainty."""
     found = precision_at(0.01, 900, 1000, 50, 1000, 0)
     assert found.value == pytest.approx(0.009 / (0.009 + 0.99 * 0.05))
     assert found.low < found.value < found.high

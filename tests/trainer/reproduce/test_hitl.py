@@ -68,7 +68,8 @@ def test_nothing_removed_is_no_shift() -> None:
 
 
 def test_reviewers_of_known_errors_are_measured_as_they_are(tmp_path: Path) -> None:
-    """Each one's rates lie in their intervals; one who removes every hallucination makes precision 1, one who accepts all, none."""
+    """Each one's rates lie in their intervals; one who removes every hallucination makes precision 1, one who accepts all,
+    none."""
     perfect, blind = Person("perfect", 1, 1), Person("blind", 1, 0)
     people = (Person("a", 0.95, 0.9), Person("b", 0.9, 0.7), perfect)
     found = Hitl(None, scenes=120, people=people).run(tmp_path, Steps())
