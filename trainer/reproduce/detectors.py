@@ -168,8 +168,8 @@ class Detectors:
                     "Errors in common",
                     ("model", "overlap", "by chance", "correlation"),
                     [[name, one.overlap, one.by_chance, one.correlation] for name, one in found.items()],
-                    "Overlap: of the pictures that either gets wrong, the share that both do. Correlation: phi within generated pictures "
-                    "and within photographs; 0 is orthogonal.",
+                    "Overlap: of the pictures that either gets wrong, the share that both do. Correlation: phi within generated "
+                    "pictures and within photographs; 0 is orthogonal.",
                 ),
             ],
             numbers={

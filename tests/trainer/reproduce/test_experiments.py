@@ -158,7 +158,8 @@ def test_own_photographs_set_the_threshold_of_an_endpoint(tmp_path: Path) -> Non
     build(tmp_path / "scenes", tmp_path / "dataset", recipe=None)
     with serve(tmp_path / "scenes") as url:
         (tmp_path / "bench.yaml").write_text(
-            f"dataset: dataset\nsplit: train\nencoder: minilm\nbootstrap: 50\nmodels:\n  served: {{model: simulated, base_url: '{url}'}}\n"
+            "dataset: dataset\nsplit: train\nencoder: minilm\nbootstrap: 50\n"
+            f"models:\n  served: {{model: simulated, base_url: '{url}'}}\n"
         )
         arguments = [
             "--models",

@@ -51,9 +51,9 @@ def test_agreement_has_an_interval_that_holds_the_truth() -> None:
     rising = {f"g{k}": 0.1 + 0.2 * k for k in range(5)}
     falling = {name: 1 - rate for name, rate in rising.items()}
     same = agreement(drawn(rng, rising), drawn(rng, rising), 0)
-    assert (same.value, same.high) == (1, 1)
+    assert (same.value, same.high) == pytest.approx((1, 1))
     assert same.low > 0.7
-    assert agreement(drawn(rng, rising), drawn(rng, falling), 0).value == -1
+    assert agreement(drawn(rng, rising), drawn(rng, falling), 0).value == pytest.approx(-1)
     alike = agreement(drawn(rng, dict.fromkeys(rising, 0.5)), drawn(rng, dict.fromkeys(rising, 0.5)), 0)
     assert alike.low < 0 < alike.high
     assert math.isnan(agreement(drawn(rng, {"a": 0.5}), drawn(rng, {"a": 0.5}), 0).value)
@@ -73,15 +73,15 @@ def test_quality_correlates_as_planted() -> None:
     assert reverse.value == pytest.approx(-1)
     assert p < 0.01
     rng = np.random.default_rng(0)
-    held = [correlation(dict(zip(names, rng.normal(size=15), strict=True)), cap, 0)[0] for _ in range(3)]
-    assert all(one.low < 0 < one.high for one in held)
+    held = [correlation(dict(zip(names, rng.normal(size=15), strict=True)), cap, 0)[0] for _ in range(40)]
+    assert np.mean([one.low < 0 < one.high for one in held]) >= 0.85
     assert math.isnan(correlation({"g0": 1, "g1": 2, "g2": 0}, cap, 0)[0].value)
 
 
 def test_the_experiment_over_scenes_ranks_as_planted(tmp_path: Path) -> None:
     """The known order by both simulated reviewers; uneven errors hurt more than shared ones; every file is written."""
     (tmp_path / "quality.csv").write_text("generator,clip\n" + "".join(f"g{k},{10 - k}\n" for k in range(1, 9)))
-    found = Generators(quality=tmp_path / "quality.csv", scenes=160, repeats=2).run(tmp_path, Steps())
+    found = Generators(quality=tmp_path / "quality.csv", scenes=120, repeats=1).run(tmp_path, Steps())
     tau = found.numbers["tuned model (simulated) and agent (simulated): tau"]
     assert isinstance(tau, Score)
     assert tau.value > 0.6
