@@ -8,6 +8,7 @@ import pytest
 
 from dataset_builder.scenes import FAMILIES
 from metric_semap.anomalies import Anomaly
+from trainer.evaluation.kind_encoder import sentence_encoder
 from trainer.evaluation.kinds import KINDS, by_kind, kind_of, kinds_of
 
 OF_FAMILY = {
@@ -82,6 +83,17 @@ def test_kinds_of_texts_as_they_are_written() -> None:
 )
 def test_words_that_mislead(name: str, phenomenon: str, kind: str) -> None:
     assert kind_of(name, phenomenon) == kind
+
+
+def test_the_offline_encoder_decides_what_words_do_not() -> None:
+    """Two texts without any word of the rule; a matter of style stays `other`."""
+    listed = [
+        Anomaly("Noon without dark patches", "The sun is overhead and no dark patch lies under the trees.", ""),
+        Anomaly("Menu of nonsense", "The printed characters are scribbles.", ""),
+        Anomaly("Painterly style", "The brush strokes are visible.", ""),
+    ]
+    assert kinds_of(listed) == ["other"] * 3
+    assert kinds_of(listed, sentence_encoder()) == ["light and shadow", "text and symbols", "other"]
 
 
 def test_an_encoder_decides_what_the_rule_does_not_know() -> None:

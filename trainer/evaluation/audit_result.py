@@ -11,7 +11,7 @@ from metric_semap.anomalies import Picture, Quadruplet
 from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
 from trainer.evaluation.audit_plan import prompt_of
 from trainer.evaluation.intensity import SCORES, Severities, Tested, agreement, audit
-from trainer.evaluation.kinds import by_kind
+from trainer.evaluation.kinds import Encode, by_kind
 from trainer.evaluation.severity_map import SeverityMap, told_severity
 
 __all__ = ["NOT_MEASURED", "Example", "examples", "severities_of", "summarise"]
@@ -30,11 +30,14 @@ class Example(NamedTuple):
     intensity: float
 
 
-def summarise(reviewed: Reviewed, prompts: dict[str, str], people: SeverityMap | None, seed: int) -> dict[str, Any]:
+def summarise(
+    reviewed: Reviewed, prompts: dict[str, str], people: SeverityMap | None, seed: int, encode: Encode | None = None
+) -> dict[str, Any]:
     """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
 
     The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
-    beside it. `people` is the map by which severities were calibrated, if they were.
+    beside it. `people` is the map by which severities were calibrated, if they were; `encode`
+    decides kinds that no rule knows.
 
     Raises:
         InputError: if no reviewer looked at every generator, or one failed on all pictures of a generator.
@@ -61,7 +64,7 @@ def summarise(reviewed: Reviewed, prompts: dict[str, str], people: SeverityMap |
         "agreement": _agreements(tested),
         "clean": _false_alarms(reviewed.clean, main),
         "severity": told_severity(people),
-        "kinds": {name: _kinds(answers.by_reviewer[main]) for name, answers in generators.items()},
+        "kinds": {name: _kinds(answers.by_reviewer[main], encode) for name, answers in generators.items()},
         "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
         "warnings": reviewed.notes + _warnings(tested[main], generators, main),
         "seed": seed,
@@ -127,10 +130,10 @@ def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
     return {"pictures": len(answered), "false_alarms": alarms, "rate": rate}
 
 
-def _kinds(pictures: dict[str, Picture]) -> dict[str, float]:
+def _kinds(pictures: dict[str, Picture], encode: Encode | None) -> dict[str, float]:
     """Anomalies of each kind per picture that was answered, the commonest first."""
     seen = [picture for picture in pictures.values() if not picture.failed]
-    counts = by_kind(anomaly for picture in seen for anomaly in picture.anomalies)
+    counts = by_kind((anomaly for picture in seen for anomaly in picture.anomalies), encode)
     return {kind: count / len(seen) for kind, count in counts.most_common()}
 
 

@@ -117,6 +117,10 @@ def audit(
             show_default=False,
         ),
     ] = None,
+    embed_kinds: Annotated[
+        bool,
+        typer.Option("--embed-kinds", help="Let the offline encoder (extra demo) decide kinds that no rule knows."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
     seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
     overwrite: Overwrite = False,
@@ -133,6 +137,7 @@ def audit(
     from trainer.evaluation.audit_plan import files_plan, read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
     from trainer.evaluation.gate_result import gate_result, versions
+    from trainer.evaluation.kind_encoder import sentence_encoder
     from trainer.evaluation.readiness import audit_checks
     from trainer.evaluation.result_page import files, print_result, write_result
     from trainer.evaluation.severity_map import calibrated, fit, read_ratings
@@ -158,6 +163,7 @@ def audit(
         expected=(SemapError,),
     )
     prompts = read_prompts(checked.prompts)
+    encode = sentence_encoder() if embed_kinds else None
     people = fit(read_ratings(ratings), seed) if ratings else None
     steps = Steps(checked.asks)
 
@@ -179,7 +185,7 @@ def audit(
     if people is not None:
         reviewed = calibrated(reviewed, people)
     if compare is not None:
-        gate = versions(reviewed, old, new, prompts.texts, seed)
+        gate = versions(reviewed, old, new, prompts.texts, seed, encode)
         found = gate_result(gate, reviewed.notes, people, seed)
         if as_json:
             typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False, allow_nan=False))
@@ -190,7 +196,7 @@ def audit(
         for name in names:
             typer.echo(out / name, err=as_json)
         raise typer.Exit(1 if fail_if_worse and gate.is_worse else 0)
-    result = summarise(reviewed, prompts.texts, people, seed)
+    result = summarise(reviewed, prompts.texts, people, seed, encode)
     if as_json:
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:

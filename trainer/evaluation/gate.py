@@ -103,8 +103,9 @@ def compare(old: tuple[str, ByPrompt], new: tuple[str, ByPrompt], seed: int = 0,
     compared = [
         Compared(
             name,
-            *(float(v) for v in values[:, at]),
-            Score(*(float(v) for v in (difference[at], low[at], high[at]))),
+            float(values[0, at]),
+            float(values[1, at]),
+            Score(float(difference[at]), float(low[at]), float(high[at])),
             p[at],
         )
         for at, name in enumerate(names)

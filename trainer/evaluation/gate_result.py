@@ -7,13 +7,16 @@ from metric_semap.anomalies import Picture
 from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
 from trainer.evaluation.audit_plan import prompt_of
 from trainer.evaluation.gate import LEVEL, Compared, Gate, compare
+from trainer.evaluation.kinds import Encode
 from trainer.evaluation.result import Cell, Result, Table, percent
 from trainer.evaluation.severity_map import SeverityMap, told_severity
 
 __all__ = ["gate_result", "versions"]
 
 
-def versions(reviewed: Reviewed, old: str, new: str, prompts: Mapping[str, str], seed: int) -> Gate:
+def versions(
+    reviewed: Reviewed, old: str, new: str, prompts: Mapping[str, str], seed: int, encode: Encode | None = None
+) -> Gate:
     """Compare two generators of an audit, as the first reviewer who looked at both saw them.
 
     Raises:
@@ -24,7 +27,7 @@ def versions(reviewed: Reviewed, old: str, new: str, prompts: Mapping[str, str],
     if not both:
         raise InputError(f"{old} and {new}: no reviewer has looked at both; give answers of the same reviewer")
     by_prompt = [_by_prompt(name, answers, both[0], prompts) for name, answers in ((old, first), (new, second))]
-    return compare((old, by_prompt[0]), (new, by_prompt[1]), seed)
+    return compare((old, by_prompt[0]), (new, by_prompt[1]), seed, encode)
 
 
 def _by_prompt(name: str, answers: Answers, reviewer: str, prompts: Mapping[str, str]) -> dict[str, list[Picture]]:

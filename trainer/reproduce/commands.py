@@ -250,3 +250,26 @@ def detectors(
         raise InputError(f"--detector {detector}: needs the pictures it scored; give --dataset or --release")
     experiment = Detectors(setting, detector, threshold, seed)
     _carry_out(experiment, out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+
+
+@reproduce.command()
+def ablation(
+    recipe: Annotated[
+        str, typer.Option("--config", help="A recipe's name or file, as for `train`.", metavar="RECIPE")
+    ] = "tiny",
+    seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
+    scenes: Annotated[
+        int, typer.Option(min=40, help="How many scenes are rendered; a quarter of them are for testing.")
+    ] = 200,
+    out: Annotated[Path, _out("ablation")] = Path("paper/ablation"),
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """LoRA, severity in the answers, verified annotations: what each contributes, on scenes. Run it again to resume."""
+    require("reproduce ablation", "train")
+    from trainer.readiness import check_encoder
+    from trainer.reproduce.ablation import Ablation
+
+    experiment = Ablation(recipe, seeds, scenes)
+    _carry_out(experiment, out, lambda: check_encoder("minilm"), dry_run=dry_run, overwrite=overwrite, as_json=as_json)

@@ -98,5 +98,5 @@ def _deals(pictures: Sequence[Sequence[Judged]], rng: np.random.Generator) -> np
         severities = np.array([one.severity for one in listed])
         order = rng.random((DEALS, len(listed))).argsort(axis=1)
         for at in range(len(listed)):
-            np.add.at(dealt, (rows, 0 if at < kept else 1, severities[order[:, at]]), 1)
+            dealt[rows, 0 if at < kept else 1, severities[order[:, at]]] += 1
     return dealt

@@ -13,6 +13,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.scenes import read_scenes
 from dataset_builder.terminal import Steps
 from trainer.evaluation.intensity import Score, Severities, audit
+from trainer.reproduce import generators
 from trainer.reproduce.generators import Errors, Generators, known_generators, read_quality, reviewed_by
 from trainer.reproduce.ranking import agreement, correlation, disagreements
 
@@ -78,8 +79,9 @@ def test_quality_correlates_as_planted() -> None:
     assert math.isnan(correlation({"g0": 1, "g1": 2, "g2": 0}, cap, 0)[0].value)
 
 
-def test_the_experiment_over_scenes_ranks_as_planted(tmp_path: Path) -> None:
-    """The known order by both simulated reviewers; uneven errors hurt more than shared ones; every file is written."""
+def test_the_experiment_over_scenes_ranks_as_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The known order by both simulated reviewers; uneven errors hurt more than shared ones."""
+    monkeypatch.setattr(generators, "RATES", (0.05, 0.5))
     (tmp_path / "quality.csv").write_text("generator,clip\n" + "".join(f"g{k},{10 - k}\n" for k in range(1, 9)))
     found = Generators(quality=tmp_path / "quality.csv", scenes=120, repeats=1).run(tmp_path, Steps())
     tau = found.numbers["tuned model (simulated) and agent (simulated): tau"]
