@@ -63,7 +63,10 @@ def _cell(cell: Cell, digits: int) -> str:
     """A cell's text, its interval left out."""
     if isinstance(cell, str):
         return cell
-    return number(cell.value if isinstance(cell, Score) else cell, digits)
+    value = cell.value if isinstance(cell, Score) else cell
+    if isinstance(value, float) and 0 < abs(value) < 0.5 * 10**-digits:  # a p of 0.0002 is not 0.000
+        return f"{value:.1g}".replace("-", "−")
+    return number(value, digits)
 
 
 def _interval(cell: Cell, digits: int) -> str:

@@ -21,6 +21,7 @@ from dataset_builder.files.strict_json import read_rows
 from dataset_builder.scenes import SceneRow, read_scenes
 from dataset_builder.schema import Candidate, Verdict
 from dataset_builder.sources.annotations import read_candidate
+from metric_semap.report import number
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.result import Cell, Result, Table, percent, sure
 from trainer.reproduce import embedded
@@ -240,8 +241,8 @@ def _findings(numbers: Mapping[str, Any], known: bool) -> list[str]:
             "more than removing as many at random would do" if p < 0.05 else "which removing as many at random does too"
         )
         found.append(
-            f"Kept candidates are {way} than removed ones by {abs(points.value):.1f} points of severity "
-            f"({points.low:.1f} to {points.high:.1f}; low is severe), {chance} (p = {p:.4f})."
+            f"Kept candidates are {way} than removed ones by {number(abs(points.value), 1)} points of severity "
+            f"(shift {number(points.low, 1)} to {number(points.high, 1)}; low is severe), {chance} (p = {p:.4f})."
         )
     if known:
         found.append(

@@ -181,7 +181,10 @@ def hostile() -> Result:
     """A result whose texts mean something in every form."""
     name = r"<script>|a_b & 5 % \end{tabular} $x$"
     table = Table(
-        "T & U", ("model", "value"), [[name, Score(-0.5, -0.6, 0.1)], ["none", None], ["many", 12_345]], "1 < 2"
+        "T & U",
+        ("model", "value"),
+        [[name, Score(-0.5, -0.6, 0.1)], ["none", None], ["many", 12_345], ["p", 0.0002]],
+        "1 < 2",
     )
     return Result(
         "x", "Title <b>", "claims & more", "Data", True, ["<i>found</i>"], [table], {"n": Score(1, float("nan"), 2)}
@@ -199,8 +202,9 @@ def test_every_form_escapes_what_it_would_obey(hostile: Result, tmp_path: Path) 
     assert r"\_b \& 5 \% \textbackslash{}end\{tabular\} \$x\$" in said["tex"]
     assert "$-$0.500 ($-$0.600 to 0.100)" in said["tex"]
     rows = [line for line in said["md"].splitlines() if line.startswith("|")]
-    assert len(rows) == 5
-    assert "12,345" in rows[-1]
+    assert len(rows) == 6
+    assert "12,345" in rows[-2]
+    assert "0.0002" in rows[-1]
 
 
 def test_the_page_shows_on_a_screen_and_a_phone(tmp_path: Path) -> None:
@@ -211,7 +215,10 @@ def test_the_page_shows_on_a_screen_and_a_phone(tmp_path: Path) -> None:
 
     columns = ("model", *(f"a long column {k}" for k in range(12)))
     rows = [[f"model-with-a-long-name-{k}", *[Score(0.5, 0.4, 0.6)] * 12] for k in range(4)]
-    tables = [Table("Wide", columns, rows, "A note."), Table("Narrow", ("model", "AUROC"), [["tiny", 0.5]])]
+    tables = [
+        Table("Wide", columns, rows, f"Measured with {'signature' * 20}."),
+        Table("Narrow", ("model", "AUROC"), [["tiny", 0.5]]),
+    ]
     wide = Result("x", "A title", "The claim.", "The data.", True, ["Found."], tables, {}, ["A note."], {"seed": 0})
     write_result(wide, tmp_path)
     chromium = find_chromium()
