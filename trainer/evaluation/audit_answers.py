@@ -38,6 +38,7 @@ __all__ = [
     "Unfinished",
     "local_reviewer",
     "pictures_below",
+    "pictures_of",
     "review",
 ]
 
@@ -141,7 +142,7 @@ def review(plan: Plan, out: Path, reviewer: Reviewer) -> Reviewed:
         if source.files:
             found[name] = _from_files(shown, source)
             continue
-        pictures = _pictures(shown, source)
+        pictures = pictures_of(shown, source)
         path = out / "predictions" / f"{file_name(shown)}.json"
         outcome = reviewer(Shown(shown, pictures, path, left))
         left = rest(left, outcome)
@@ -208,7 +209,7 @@ def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
     return accepted
 
 
-def _pictures(name: str, source: Source) -> StoredPictures:
+def pictures_of(name: str, source: Source) -> StoredPictures:
     """The pictures of a source that are to be shown."""
     if source.dataset:
         pictures = open_split(str(source.dataset), source.split, where=source.where)

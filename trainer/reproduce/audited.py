@@ -6,13 +6,13 @@ from pathlib import Path
 from dataset_builder.contestants import Outcome
 from dataset_builder.extras import require
 from dataset_builder.preflight import Check
-from trainer.evaluation.audit_answers import Reviewed, Shown, local_reviewer, review
+from trainer.evaluation.audit_answers import Reviewed, Shown, local_reviewer, pictures_of, review
 from trainer.evaluation.audit_plan import Plan, read_plan, read_prompts
 from trainer.evaluation.readiness import audit_checks
 from trainer.evaluation.wanted import without_wanted
 from trainer.predict import Progress
-from trainer.reproduce.benched import Served
-from trainer.reproduce.experiment import NOTHING
+from trainer.reproduce.benched import Served, cost_of
+from trainer.reproduce.experiment import NOTHING, Cost
 from trainer.reproduce.generators import Generators
 
 __all__ = ["planned"]
@@ -29,10 +29,19 @@ def planned(path: Path, served: Served, quality: Path | None, seed: int) -> tupl
         require("reproduce generators with a local model", "train")
     prompts = read_prompts(plan.prompts)
     asked = {"reviewer": plan.reviewer} if plan.asks else {}
-    cost = NOTHING._replace(assumed=(f"{plan.asks} sources are shown to the reviewer",)) if plan.asks else NOTHING
     look = partial(_reviewed, plan, served, prompts.wanted)
-    experiment = Generators(look, path.name, prompts.texts, quality, seed, asked=cost)
+    experiment = Generators(look, path.name, prompts.texts, quality, seed, asked=partial(_cost, plan, served))
     return experiment, [*audit_checks(plan), *served.contestant_checks(asked, plan.prices)]
+
+
+def _cost(plan: Plan, served: Served) -> Cost:
+    """What showing the reviewer the pictures without annotations will need."""
+    total = NOTHING
+    for name, source in {**plan.generators, **({"clean pictures": plan.clean} if plan.clean else {})}.items():
+        if not source.files:
+            pictures = pictures_of(name, source)
+            total = total.plus(cost_of(plan.reviewer, len(pictures), pictures, served, plan.prices))
+    return total
 
 
 def _reviewed(plan: Plan, served: Served, wanted: dict[str, frozenset[str]], out: Path, progress: Progress) -> Reviewed:

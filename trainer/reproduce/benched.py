@@ -10,6 +10,8 @@ from dataset_builder.building.build import build
 from dataset_builder.contestants import Contestant, Outcome
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.preflight import Check
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.rows import TEST_SHARE, of_config
 from dataset_builder.stored import StoredPictures, open_split
 from trainer.evaluation.bench import Bench, read_bench
 from trainer.evaluation.bench_run import Job, Predictor, Result, local, run
@@ -18,7 +20,7 @@ from trainer.predict import Progress
 from trainer.reproduce import embedded
 from trainer.reproduce.experiment import Cost
 
-__all__ = ["Served", "Setting", "rows_of"]
+__all__ = ["Served", "Setting", "cost_of", "rows_of"]
 
 TINY_SECONDS = 0.5
 """Of one core, for a picture that the tiny model is asked about twice."""
@@ -111,32 +113,27 @@ class Setting:
     def cost(self, asked: int | None = None) -> Cost:
         """What asking the models will need; `asked` pictures each, where the dataset's own number does not hold."""
         pictures = self._pictures()
-        number = asked if asked is not None else len(pictures) if pictures else round(0.8 * self.pictures)
-        if self.bench.limit is not None and asked is None:
-            number = min(number, self.bench.limit)
+        number = asked if asked is not None else self._number(pictures)
         total = Cost(seconds=0.05 * self.pictures)
         for one in self.bench.models.values():
-            total = total.plus(self._cost_of(one, number, pictures))
+            total = total.plus(cost_of(one, number, pictures, self.served, self.bench.prices))
         return total
+
+    def _number(self, pictures: StoredPictures | None) -> int:
+        """How many pictures the split has, or will have."""
+        if pictures is not None:
+            number = len(pictures)
+        elif self.release is not None:
+            config: Any = self.bench.config or "default"
+            number = len(of_config(open_source(self.release).rows, config, self.bench.split))  # type: ignore[arg-type]
+        else:
+            number = round((1 - TEST_SHARE) * self.pictures)
+        return number if self.bench.limit is None else min(number, self.bench.limit)
 
     def _pictures(self) -> StoredPictures | None:
         if self.pictures or self.release is not None:
             return None
         return open_split(self.bench.dataset, self.bench.split, self.bench.config)
-
-    def _cost_of(self, one: Contestant, number: int, pictures: StoredPictures | None) -> Cost:
-        if one.predictions is not None:
-            return Cost()
-        if one.is_remote:
-            calls, tokens, usd, assumed = self.served.expected_cost(one, pictures, number, self.bench.prices)
-            return Cost(number, calls, tokens, usd, assumed=(assumed,))
-        if one.model in (None, "tiny"):
-            assumed = f"{TINY_SECONDS} s per picture and tiny model, on a free core"
-            return Cost(number, seconds=TINY_SECONDS * number, assumed=(assumed,))
-        told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", one.model or "")
-        hours = number * GPU_SECONDS * (float(told[1]) if told else BILLIONS) / 3600
-        assumed = f"{GPU_SECONDS} s of a GPU like an H100 per picture and billion of parameters"
-        return Cost(number, gpu_hours=hours, assumed=(assumed,))
 
     def _predictor(self, progress: Progress) -> Predictor:
         here = local(progress)
@@ -159,6 +156,22 @@ class Setting:
             )
 
         return predict
+
+
+def cost_of(one: Contestant, number: int, pictures: StoredPictures | None, served: Served, prices: Path | None) -> Cost:
+    """What asking one model about `number` pictures like `pictures` will need."""
+    if one.predictions is not None:
+        return Cost()
+    if one.is_remote:
+        calls, tokens, usd, assumed = served.expected_cost(one, pictures, number, prices)
+        return Cost(number, calls, tokens, usd, assumed=(assumed,))
+    if one.model in (None, "tiny"):
+        assumed = f"{TINY_SECONDS} s per picture and tiny model, on a free core"
+        return Cost(number, seconds=TINY_SECONDS * number, assumed=(assumed,))
+    told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", one.model or "")
+    hours = number * GPU_SECONDS * (float(told[1]) if told else BILLIONS) / 3600
+    assumed = f"{GPU_SECONDS} s of a GPU like an H100 per picture and billion of parameters"
+    return Cost(number, gpu_hours=hours, assumed=(assumed,))
 
 
 def rows_of(bench: Bench, out: Path, name: str) -> dict[str, Prediction]:

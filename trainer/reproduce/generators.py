@@ -84,13 +84,13 @@ class Generators:
     seed: int = 0
     scenes: int = PICTURES
     repeats: int = REPEATS
-    asked: Cost = NOTHING
+    asked: Callable[[], Cost] = lambda: NOTHING
 
     name = "generators"
 
     def cost(self) -> Cost:
         """The reviewer's, of pictures without annotations."""
-        return self.asked.plus(NOTHING._replace(seconds=40))
+        return self.asked().plus(NOTHING._replace(seconds=40))
 
     def run(self, out: Path, progress: "Progress") -> Result:
         """Rank the generators by every reviewer and compare the rankings."""

@@ -11,6 +11,8 @@ from agent import served
 from agent.simulated import serve
 from dataset_builder.contestants import Contestant
 from dataset_builder.scenes import write_scenes
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.rows import of_config
 from dataset_builder.terminal import Steps
 from metric_semap.scores import Estimate
 from trainer.evaluation.bench import Bench
@@ -18,6 +20,7 @@ from trainer.evaluation.intensity import Score
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE, INTERNVL3
 from trainer.evaluation.result import Result, Table
 from trainer.evaluation.result_page import files, write_result
+from trainer.reproduce.audited import planned
 from trainer.reproduce.benched import Setting
 from trainer.reproduce.table1 import Table1, published_of
 from trainer.reproduce.table2 import Table2, score_of
@@ -138,6 +141,22 @@ def test_the_forecast_counts_calls_money_and_gpu_hours(tmp_path: Path) -> None:
     assert Setting(Bench(models={"served": models["served"]}), served, pictures=100).cost(asked=10).usd is None
     agent = Contestant(model="gpt-4o", plan="efficient")
     assert served.expected_cost(agent, None, 10, None)[0] > served.expected_cost(models["served"], None, 10, None)[0]
+
+
+def test_the_forecast_counts_a_release_s_test_pictures_before_a_dataset_is_built(release: Path) -> None:
+    """As many as the dataset's split will have, of each configuration."""
+    for deepfake in (False, True):
+        setting = Setting.of(served, None, None, release, PICTURES, deepfake=deepfake)
+        rows = of_config(open_source(release).rows, "deepfake" if deepfake else "default", "test")
+        assert setting.cost().pictures == len(rows) > 0
+
+
+def test_the_forecast_of_an_audit_counts_what_the_reviewer_is_shown(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        f"generators:\n  a: {{images: '{scenes / 'images'}'}}\nreviewer: {{model: gpt-4o, plan: direct}}\n"
+    )
+    experiment, _ = planned(tmp_path / "plan.yaml", served, None, 0)
+    assert (experiment.cost().pictures, experiment.cost().usd) == (40, None)
 
 
 def test_a_dry_run_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
