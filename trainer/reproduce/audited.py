@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 from dataset_builder.contestants import Outcome
-from dataset_builder.extras import require
 from dataset_builder.preflight import Check
 from trainer.evaluation.audit_answers import Reviewed, Shown, local_reviewer, pictures_of, review
 from trainer.evaluation.audit_plan import Plan, read_plan, read_prompts
@@ -25,8 +24,6 @@ def planned(path: Path, served: Served, quality: Path | None, seed: int) -> tupl
         InputError: if the plan or its prompts cannot be read.
     """
     plan = read_plan(path)
-    if plan.asks and not plan.reviewer.is_remote:
-        require("reproduce generators with a local model", "train")
     prompts = read_prompts(plan.prompts)
     asked = {"reviewer": plan.reviewer} if plan.asks else {}
     look = partial(_reviewed, plan, served, prompts.wanted)

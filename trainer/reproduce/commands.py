@@ -205,7 +205,7 @@ def generators(
     as_json: AsJson = False,
 ) -> None:
     """Generators ranked by two reviewers, how far these agree, and whether quality is rationality. Run it again to resume."""
-    require("reproduce generators", "metric")
+    require("reproduce generators", "metric" if plan is None else "train")
     from trainer.reproduce.audited import planned
     from trainer.reproduce.generators import Generators
 

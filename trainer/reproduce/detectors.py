@@ -116,12 +116,17 @@ class Detectors:
             else []
         )
         other = np.array([scores[name] for name in names])
-        found = {
-            name: beside(
-                scores_of(rows_of(bench, out, name), names), other, generated, (0.5, self.threshold), self.seed
+        found = {}
+        for name in measured.standings:
+            rows = rows_of(bench, out, name)
+            if any(rows[one].p_fake is not None for one in names if one in rows):
+                found[name] = beside(scores_of(rows, names), other, generated, (0.5, self.threshold), self.seed)
+            else:
+                notes.append(f"{name} gives no probabilities, only verdicts, and cannot be fused.")
+        if not found:
+            raise InputError(
+                "no model gives probabilities (p_fake); ask a local model, or give predictions that have them"
             )
-            for name in measured.standings
-        }
         return self._result(found, len(names), f"Measured on {self.setting.data}.", notes)
 
     def _simulated(self, out: Path, progress: "Progress") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
