@@ -1,7 +1,7 @@
 """The paper's tables as one command: several predictors over one split, each scored, in a leaderboard.
 
-What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor goes on
-where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
+What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor
+goes on where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
 """
 
 import json

@@ -36,6 +36,7 @@ __all__ = [
     "Audited",
     "Pair",
     "Score",
+    "Severities",
     "Tested",
     "agreement",
     "audit",
