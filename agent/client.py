@@ -226,7 +226,8 @@ class Chat:
                 reply = read_reply(came, seconds, prompt_tokens)
                 return reply._replace(text=clean(reply.text), refusal=reply.refusal and clean(reply.refusal))
         except Strange as strange:
-            return Refusal("strange", str(strange))
+            # Whatever it is that answers, it may have worked for the answer, unless it is a page.
+            return Refusal("strange", str(strange), billed=came.status == 200 and not came.is_html)
         except NotAnAnswer as nothing:
             return judge(200, clean(nothing.text[:READ]))
         return judge(came.status, clean(came.text[:READ]))

@@ -56,10 +56,10 @@ class Refusal(NamedTuple):
         kind (`str`): `passing` (try again), `busy` (the same, after waiting as told), `strange` (this may not be such a server),
             `picture` (this request will never be answered), `account` and `model` (no request will), `blind` (no request with a
             picture will, unless one was), `unclear` (no word says why), or what to say otherwise: `schema` (without a JSON
-            schema), `parameter` (see `parameter`), `images` (fewer pictures), `jpeg`, `smaller` (fewer bytes), `context` (fewer
+            schema), `parameter` (see `parameters`), `images` (fewer pictures), `jpeg`, `smaller` (fewer bytes), `context` (fewer
             tokens).
         reason (`str`): the status and the server's sentence.
-        parameter (`str`): the name of a parameter that the server does not take.
+        parameters (`tuple[str, ...]`): names of parameters that the server does not take.
         room (`int`, *optional*): of `context`: how many tokens prompt and answer may have together; of `images`: how many pictures.
         answer (`int`, *optional*): of `context`: how many tokens the answer may have.
         fix (`str`): of `account`, `model` and `blind`: what to do.
@@ -70,7 +70,7 @@ class Refusal(NamedTuple):
 
     kind: Kind
     reason: str
-    parameter: str = ""
+    parameters: tuple[str, ...] = ()
     room: int | None = None
     answer: int | None = None
     fix: str = ""
@@ -148,8 +148,8 @@ def _otherwise(status: int, reason: str, error: Told) -> Refusal | None:
         return Refusal("smaller", reason)
     if status == 415:
         return Refusal("jpeg", reason)
-    if (named := _parameter(error)) is not None:
-        return Refusal("parameter", reason, parameter=named)
+    if named := _parameters(error):
+        return Refusal("parameter", reason, parameters=named)
     if error.codes & CONTEXT_CODES or error.context or "max_tokens" in about or CONTEXT.search(words):
         return Refusal("context", reason, room=error.context or context_room(words), answer=answer_room(words))
     if (most := images_taken(words)) is not None:
@@ -157,11 +157,11 @@ def _otherwise(status: int, reason: str, error: Told) -> Refusal | None:
     if (NO_IMAGES.search(words) and not FORMAT.search(words)) or DECLINED.search(words):
         return None
     if "max_completion_tokens" in words:
-        return Refusal("parameter", reason, parameter="max_tokens")
+        return Refusal("parameter", reason, parameters=("max_tokens",))
     if "response_format" in about or SCHEMA.search(words):
         return Refusal("schema", reason)
-    if named := [name for name in SAMPLING if name in about or name in words]:
-        return Refusal("parameter", reason, parameter=named[0])
+    if named := tuple(name for name in SAMPLING if name in words):
+        return Refusal("parameter", reason, parameters=named)
     if SIZE.search(words):
         return Refusal("smaller", reason)
     if FORMAT.search(words):
@@ -169,13 +169,13 @@ def _otherwise(status: int, reason: str, error: Told) -> Refusal | None:
     return None
 
 
-def _parameter(error: Told) -> str | None:
-    """A parameter that a server says it does not know, or not with this value."""
+def _parameters(error: Told) -> tuple[str, ...]:
+    """Parameters that a server says in so many fields it does not know, or not with this value."""
     if "max_completion_tokens" in error.text and "max_tokens" in error.text and "instead" in error.text:
-        return "max_tokens"
+        return ("max_tokens",)
     if error.codes & _UNKNOWN and error.parameters & {"max_tokens", "max_completion_tokens"}:
-        return "max_tokens"
-    return next((name for name in SAMPLING if name in error.parameters), None)
+        return ("max_tokens",)
+    return tuple(name for name in SAMPLING if name in error.parameters)
 
 
 _UNKNOWN = {"extra_forbidden", "unsupported_parameter", "unknown_parameter"}

@@ -98,12 +98,12 @@ class Wording:
             return None
         if way != self.way:
             return call  # another call's outcome changed the way meanwhile: this one is made again under it
-        left_out = {"parameter": refusal.parameter, "schema": SCHEMA}.get(refusal.kind)
-        if left_out == "max_tokens" and way.limit == "max_tokens":
+        if "max_tokens" in refusal.parameters and way.limit == "max_tokens":
             self.way = way._replace(limit="max_completion_tokens")
             return call
-        if left_out in parameters and left_out not in way.left_out | call.plainer:
-            self.way = way._replace(left_out=way.left_out | {left_out})
+        named = {SCHEMA} if refusal.kind == "schema" else set(refusal.parameters)
+        if left_out := named & set(parameters) - way.left_out - call.plainer:
+            self.way = way._replace(left_out=way.left_out | left_out)
             return call
         if (
             refusal.kind == "images"

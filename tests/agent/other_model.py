@@ -37,8 +37,8 @@ class Task(NamedTuple):
     ids: tuple[str, ...]
 
 
-def paint(folder: Path, count: int, size: tuple[int, int] = (320, 240)) -> dict[str, bool]:
-    """Paint pictures 0 to `count` - 1 into a folder, the even ones odd, in turn as PNG, JPEG and WebP.
+def paint(folder: Path, count: int, size: tuple[int, int], noise: int = 0) -> dict[str, bool]:
+    """Paint pictures 0 to `count` - 1 into a folder, the even ones odd, in turn as PNG, JPEG and WebP; noise makes files large.
 
     Returns:
         Whether each is odd, by name, in the order of a run.
@@ -46,8 +46,8 @@ def paint(folder: Path, count: int, size: tuple[int, int] = (320, 240)) -> dict[
     folder.mkdir(parents=True)
     truth = {}
     for number in range(count):
-        noise = np.random.default_rng(number).integers(-12, 13, (size[1], size[0], 3))
-        pixels = np.full((size[1], size[0], 3), _DARK + _STEP * number) + noise
+        grain = np.random.default_rng(number).integers(-noise, noise + 1, (size[1], size[0], 3))
+        pixels = np.full((size[1], size[0], 3), _DARK + _STEP * number) + grain
         x0, y0, x1, y1 = (round(share * side) for share, side in zip(PLACE, size * 2, strict=True))
         pixels[y0:y1, x0:x1] = (220, 30, 30) if number % 2 == 0 else (30, 200, 30)
         name = f"painted{number:02}.{('png', 'jpg', 'webp')[number % 3]}"

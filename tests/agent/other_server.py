@@ -1,7 +1,7 @@
 """A server of OpenAI's protocol that shares no code with the client or its simulator: it misbehaves, and keeps the books.
 
-Written from the documentation of OpenAI, vLLM, Ollama, OpenRouter, Anthropic's compatibility layer, Gemini, DashScope, llama.cpp and
-TGI. What it does wrong is a list of `Behaviour`s; what it passed on and what it billed for is counted by itself.
+Written from the documentation of OpenAI, vLLM, Ollama, OpenRouter, Anthropic's compatibility layer, Gemini, DashScope, llama.cpp
+and TGI. What it does wrong is a list of `Behaviour`s; what it passed on and what it billed for is counted by itself.
 """
 
 import contextlib
@@ -59,8 +59,8 @@ class Request(NamedTuple):
 
 @dataclass
 class Raw:
-    """A reply on the wire. `billed`: whether the model had worked for it. `cut`: the share of the body that is sent; `pause`: seconds
-    before each of `pieces`."""
+    """A reply on the wire. `billed`: whether the model had worked for it; `cut`: the share of the body that is sent; `pause`:
+    seconds before each of `pieces`."""
 
     status: int
     body: bytes
@@ -84,7 +84,7 @@ class Behaviour(NamedTuple):
         shape (callable): changes the reply's JSON in place.
         wire (callable): changes the reply as it is sent.
         lost (set of `int`): numbers of the pictures that it keeps from being finished.
-        large (`bool`): whether it shows with large pictures alone.
+        pictures (`str`): with which it shows: `small` ones, `large` ones, which have close views, or `heavy` files.
         box (callable): where the model says that the square is.
         address (`str`): appended to the base URL.
     """
@@ -97,7 +97,7 @@ class Behaviour(NamedTuple):
     shape: Callable[[dict[str, Any], Request], None] | None = None
     wire: Callable[[Raw, Request], Raw] | None = None
     lost: frozenset[int] = frozenset()
-    large: bool = False
+    pictures: str = "small"
     box: Callable[[Request], list[Any]] | None = None
     address: str = ""
 
@@ -268,9 +268,8 @@ def _streamed(body: dict[str, Any]) -> Raw:
     message = choice.get("message") or {}
     text = message.get("content")
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    for name in ("reasoning", "reasoning_content", "refusal"):
-        if isinstance(message.get(name), str):
-            deltas.append({name: message[name]})
+    beside = ("reasoning", "reasoning_content", "refusal")
+    deltas += [{name: message[name]} for name in beside if isinstance(message.get(name), str)]
     if isinstance(text, str):
         third = len(text) // 3 + 1
         deltas += [{"content": text[start : start + third]} for start in range(0, len(text), third)]

@@ -6,8 +6,6 @@ run ends early only where no picture can succeed, and what the server billed is 
 
 import json
 import random
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +24,7 @@ from space.endpoint import Endpoint as Page
 from space.uploads import Upload
 from tests.agent.other_behaviours import BEHAVIOURS
 from tests.agent.other_model import PLACE, paint
+from tests.agent.other_refusals import REFUSALS
 from tests.agent.other_server import Behaviour, Books, serve_other
 from tests.annotating import rows, summary
 from tests.clocks import faster
@@ -46,21 +45,16 @@ class Painted(NamedTuple):
     folder: Path
     truth: dict[str, bool]
 
-    def among(self, numbers: set[int]) -> set[str]:
-        return {name for number, name in enumerate(self.truth) if number in numbers}
+    def without(self, numbers: frozenset[int]) -> set[str]:
+        return {name for number, name in enumerate(self.truth) if number not in numbers}
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Painted:
-    folder = tmp_path_factory.mktemp("painted") / "small"
-    return Painted(folder, paint(folder, 6))
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Painted:
-    """Large enough for close views."""
-    folder = tmp_path_factory.mktemp("painted") / "large"
-    return Painted(folder, paint(folder, 4, (1000, 800)))
+def painted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Painted]:
+    """Pictures for every behaviour: small ones, large ones that have close views, and heavy files."""
+    place = tmp_path_factory.mktemp("painted")
+    sizes: dict[str, Any] = {"small": (5, (160, 120)), "large": (4, (1000, 800)), "heavy": (3, (320, 240), 12)}
+    return {name: Painted(place / name, paint(place / name, *size)) for name, size in sizes.items()}
 
 
 class Ended(NamedTuple):
@@ -149,28 +143,77 @@ def examined(painted: Painted, books: Books) -> list[str]:
     return statuses
 
 
-@pytest.mark.parametrize("name", BEHAVIOURS)
-def test_a_behaviour_ends_as_it_must(name: str, small: Painted, large: Painted, tmp_path: Path) -> None:
-    """Annotating, and going on once the server is well; predicting; and the page."""
-    one = BEHAVIOURS[name]
-    painted = large if one.large else small
-    wanted = set(painted.truth) - painted.among(set(one.lost))
-    started = time.monotonic()
+FIRST = {one.row: one for one in reversed(BEHAVIOURS.values())}
+"""One behaviour of each row; `make soak` has all of them."""
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(one, id=one.name, marks=() if FIRST[one.row] is one else pytest.mark.soak)
+        for one in BEHAVIOURS.values()
+    ],
+)
+def test_a_behaviour_ends_as_it_must(one: Behaviour, painted: dict[str, Painted], tmp_path: Path) -> None:
+    """Annotating, and going on once the server is well; and the page."""
+    pictures, boxes = painted[one.pictures], UNITS.get(one.name)
     with serve_other([one], minute=60 / CLOCK) as books, faster(CLOCK):
-        ended = annotated(painted, tmp_path / "run", books, "efficient", UNITS.get(name))
+        ended = annotated(pictures, tmp_path / "run", books, "efficient", boxes)
         if one.ends == "stops":
             assert ended.reason
             assert books.refused <= STOPS_WITHIN
         else:
-            assert ended == Ended(wanted, None)
-            assert books.refused or not one.refuse or name == "api-version"
+            assert ended == Ended(pictures.without(one.lost), None)
+            assert books.refused or not one.refuse or one.address
         books.well = True
-        if ended.finished != set(painted.truth):
-            again = annotated(painted, tmp_path / "run", books, "efficient", UNITS.get(name))
-            assert again == Ended(set(painted.truth), None)
+        if ended.finished != set(pictures.truth):
+            again = annotated(pictures, tmp_path / "run", books, "efficient", boxes)
+            assert again == Ended(set(pictures.truth), None)
     with serve_other([one], minute=60 / CLOCK) as books, faster(CLOCK):
-        ended = predicted(painted, tmp_path, books, UNITS.get(name))
-        assert ended == Ended(wanted, None) or one.ends == "stops"
+        examined(pictures, books)
+
+
+@pytest.mark.parametrize("one", BEHAVIOURS.values(), ids=BEHAVIOURS)
+def test_a_behaviour_ends_predictions_as_it_must(one: Behaviour, painted: dict[str, Painted], tmp_path: Path) -> None:
+    """The same for `predict --base-url`, with boxes."""
+    pictures = painted[one.pictures]
     with serve_other([one], minute=60 / CLOCK) as books, faster(CLOCK):
-        examined(painted, books)
-    assert time.monotonic() - started < 60
+        ended = predicted(pictures, tmp_path, books, UNITS.get(one.name))
+    assert ended == Ended(pictures.without(one.lost), None) or one.ends == "stops"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("plan", ["paper", "direct"])
+@pytest.mark.parametrize("one", BEHAVIOURS.values(), ids=BEHAVIOURS)
+def test_a_behaviour_ends_every_plan_as_it_must(
+    one: Behaviour, plan: str, painted: dict[str, Painted], tmp_path: Path
+) -> None:
+    """Other plans; those that make few calls may be through before a server ends."""
+    pictures = painted[one.pictures]
+    with serve_other([one], minute=60 / CLOCK) as books, faster(CLOCK):
+        ended = annotated(pictures, tmp_path / "run", books, plan, UNITS.get(one.name))
+    assert ended.reason if one.ends == "stops" and books.refused else ended.reason is None
+    assert one.ends == "stops" or ended.finished == pictures.without(one.lost)
+
+
+def drawn(seed: int) -> list[Behaviour]:
+    """What a server refuses, how its model speaks, and how it sends: one behaviour of each, or two of the last."""
+    dice = random.Random(seed)
+    going = [one for one in BEHAVIOURS.values() if one.ends != "stops" and not one.box and not one.address]
+    refusing = [one for one in going if one in REFUSALS]
+    speaking = [one for one in going if one.phrase or (one.shape and one.row < 15)]
+    sending = [one for one in going if one not in refusing and one not in speaking]
+    return [dice.choice(refusing), dice.choice(speaking), *dice.sample(sending, dice.randint(1, 2))]
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 80))])
+def test_behaviours_combine(seed: int, painted: dict[str, Painted], tmp_path: Path) -> None:
+    """Whatever comes together: only those pictures are lost that one of them refuses, and they are made up for afterwards."""
+    behaviours = drawn(seed)
+    pictures = painted[next((one.pictures for one in behaviours if one.pictures != "small"), "small")]
+    lost = frozenset[int]().union(*(one.lost for one in behaviours))
+    plan = random.Random(seed).choice(["efficient", "paper", "direct"])
+    with serve_other(behaviours, seed=seed, minute=60 / CLOCK) as books, faster(CLOCK):
+        assert annotated(pictures, tmp_path / "run", books, plan) == Ended(pictures.without(lost), None), behaviours
+        books.well = True
+        assert annotated(pictures, tmp_path / "run", books, plan) == Ended(set(pictures.truth), None)
