@@ -151,8 +151,7 @@ def _with_ids(item: BaseModel, ids: Sequence[str]) -> BaseModel:
     """An item that names findings, by the names they were given: models decorate them, as `#1`, ` 1.` or `Finding 1`."""
 
     def meant(id: str) -> str:
-        numeral = _NUMERAL.search(id)
-        return id if id in ids or numeral is None or numeral[0] not in ids else numeral[0]
+        return id if id in ids else next((word for word in _WORD.findall(id) if word in ids), id)
 
     if isinstance(item, Verdict):
         return item.model_copy(update={"id": meant(item.id)})
@@ -163,7 +162,7 @@ def _with_ids(item: BaseModel, ids: Sequence[str]) -> BaseModel:
     return item
 
 
-_NUMERAL = re.compile(r"\d+")
+_WORD = re.compile(r"\w+")
 
 
 def _by_id(items: list[BaseModel], ids: Sequence[str]) -> tuple[list[BaseModel], list[str]]:

@@ -30,6 +30,8 @@ LONG = 20.0
 """Seconds that a server stays closed, from which it is surely a quota."""
 GUESS_SHRINKS, GUESS_AFTER = 0.85, 5
 TRY_CLOSER, TRY_AFTER = 0.95, 2 * MINUTE
+LATE, SURELY = 0.05, 1.0
+"""Seconds by which a server's minute may end after ours: calls travel. The second is for a probe, which is not made twice."""
 SHORTEST = 0.004
 """Seconds between two calls, below which spreading them costs more than it brings."""
 
@@ -91,7 +93,7 @@ class Pace:
     def accepted(self, turn: Turn) -> None:
         """A call was answered."""
         now = _now()
-        self._accepted.append(now)
+        self._accepted.append(turn.began)  # which is nearer to when the server counted it
         took = now - turn.began
         self._answer = took if self._answer is None else 0.8 * self._answer + 0.2 * took
         if turn.events < self._events:  # it began before the server was closed
@@ -131,7 +133,7 @@ class Pace:
             self._probe = min(self._probe * PROBE_GROWS, LAST_PROBE)
         again = now + self._probe
         if self._probe == FIRST_PROBE * PROBE_GROWS**2 and self._before >= QUOTA_FROM:
-            again = max(again, self._oldest + MINUTE)
+            again = max(again, self._oldest + MINUTE + SURELY)
         if wait is not None:  # whoever asks for no wait again and again is not asked at once again and again
             again = max(now + wait, again) if probed else now + wait
         self._closed_until = again
@@ -192,10 +194,10 @@ class Pace:
             return self._next_start - now
         if self.tpm is None:
             return 0.0
-        while self._started and self._started[0][0] <= now - MINUTE:
+        while self._started and self._started[0][0] <= now - MINUTE - LATE:
             self._started.popleft()
         used = sum(one for _, one in self._started)
-        return 0.0 if not self._started or used + tokens <= self.tpm else self._started[0][0] + MINUTE - now
+        return 0.0 if not self._started or used + tokens <= self.tpm else self._started[0][0] + MINUTE + LATE - now
 
 
 def _now() -> float:

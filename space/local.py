@@ -17,7 +17,7 @@ except ImportError:
 import torch
 
 from dataset_builder.prompts import Task, chat
-from space.backend import examine_text
+from space.backend import examine_text, placed
 from space.examination import Examination, VerdictAnswer
 from space.uploads import Upload
 from trainer.loading import TINY, first_line, load, resolve
@@ -111,7 +111,7 @@ class Local:
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)
             shown = next(pieces)
-            yield from examine_text(picture, pieces, shown)
+            yield from examine_text(picture, pieces, lambda one: placed(one, picture, shown))
 
     def _answer(self, image: Any) -> Iterator[Any]:
         """First the size of the picture as the model sees it, then its answer in pieces, last its verdict.

@@ -200,8 +200,9 @@ def _date(left: float) -> tuple[dict[str, str], str]:
 
 def _usage(usage: Callable[[dict[str, Any], Request], Any]) -> Callable[[dict[str, Any], Request], None]:
     def shape(body: dict[str, Any], request: Request) -> None:
-        told = usage(body["usage"], request)
-        body.pop("usage") if told is None else body.update(usage=told)
+        if body.get("usage"):
+            told = usage(body["usage"], request)
+            body.pop("usage") if told is None else body.update(usage=told)
 
     return shape
 

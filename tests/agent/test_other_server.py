@@ -182,6 +182,26 @@ def test_a_behaviour_ends_predictions_as_it_must(one: Behaviour, painted: dict[s
     assert ended == Ended(pictures.without(one.lost), None) or one.ends == "stops"
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("other", "prose"), ("qwen2.5-vl", "box-pixels"), ("qwen3-vl", "box-permille"), ("llava", "box-fraction")],
+)
+def test_the_page_reads_boxes_as_a_model_s_family_gives_them(
+    model: str, name: str, painted: dict[str, Painted]
+) -> None:
+    """In pixels of the picture as it was uploaded, which was twice as large as what is sent."""
+    odd = next(iter(painted["small"].truth))
+    with Image.open(painted["small"].folder / odd) as opened:
+        image = opened.convert("RGB")
+    with serve_other([BEHAVIOURS[name]]) as books:
+        size = (2 * image.width, 2 * image.height)
+        last = list(Page(books.base_url, model, boxes=True).examine(Upload(odd, image, size, "PNG")))[-1]
+    assert last.status == "anomalies"
+    assert last.anomalies[0].bbox == pytest.approx(
+        [share * side for share, side in zip(PLACE, size * 2, strict=True)], abs=2
+    )
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("plan", ["paper", "direct"])
 @pytest.mark.parametrize("one", BEHAVIOURS.values(), ids=BEHAVIOURS)
