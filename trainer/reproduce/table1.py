@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metric_semap.resampling import paired_bootstrap
 from metric_semap.results import Evaluation
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.intensity import Score
@@ -19,7 +18,7 @@ from trainer.evaluation.published import ANOMREASON, INTERNVL3
 from trainer.evaluation.result import Cell, Result, Table
 from trainer.reproduce.benched import Setting
 from trainer.reproduce.experiment import Cost
-from trainer.reproduce.table2 import score_of
+from trainer.reproduce.measured import difference_of, score_of, told
 
 if TYPE_CHECKING:
     from trainer.predict import Progress
@@ -110,9 +109,8 @@ def _gap(evaluation: Evaluation, score: str, seed: int) -> Score:
     each = [getattr(picture, score.lower()) for picture in pictures]
     if not each:
         return Score(float("nan"), float("nan"), float("nan"))
-    sides = (np.array([one[view] for one in each]) for view in ("Phe", "Rea"))
-    test = paired_bootstrap(*sides, 2_000, seed)
-    return Score(test.difference, test.low, test.high)
+    phe, rea = (np.array([one[view] for one in each]) for view in ("Phe", "Rea"))
+    return difference_of(phe, rea, evaluation.measurement.clusters, seed)[0]
 
 
 def _published_gap() -> float:
@@ -120,14 +118,14 @@ def _published_gap() -> float:
 
 
 def _finding(name: str, gap: Score) -> str:
-    told = (
+    better = (
         "says what it sees better than why"
         if gap.low > 0
         else "says why better than what it sees"
         if gap.high < 0
         else "shows no gap"
     )
-    return f"{name} {told}: SemF1_Phe − SemF1_Rea = {gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f})."
+    return f"{name} {better}: SemF1_Phe − SemF1_Rea = {told(gap)}."
 
 
 def published_of(name: str, model: str | None) -> Mapping[str, object] | None:
