@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .anomalies import Quadruplet
+from .calibrated import calibrated_tallies
 from .details import CURVE_THRESHOLDS, PictureScores, ViewCurves, picture_scores, threshold_curve
 from .errors import OptionError, SemapError, shorten
 from .matching import Match, matching_named
 from .ranking import average_precision, confidences, precision_recall
 from .resampling import deal, intervals
-from .scores import VIEWS, Counts, Estimate, Scores, SeverityError, ViewScores
+from .scores import VIEWS, CalibratedView, Counts, Estimate, Scores, SeverityError, ViewScores
 from .scoring import THRESHOLDS, Tally, by_threshold, check_thresholds, match_all, mean, tally
 from .signature import signature
 from .similarity import BertScoreSimilarity, Matrices
@@ -116,7 +117,8 @@ def measure(
         raise SemapError("there are no pictures to score; give at least one list of references")
     kept = [i for i, anomalies in enumerate(references) if anomalies or options.empty == "zero"]
     left, right = [predictions[i] for i in kept], [references[i] for i in kept]
-    own, dealt = _similarities(left, right, similarity, options, progress)
+    found, dealt_found = _similarities(left, right, similarity, options, progress)
+    own, dealt = ([views(m, options.alpha) for m in matrices] for matrices in (found, dealt_found))
     said = {view: _view([m[view] for m in own], options) for view in VIEWS}
     chance = {view: _view([m[view] for m in dealt], options) for view in VIEWS}
     ranked_by, confidence = confidences(left)
@@ -144,7 +146,8 @@ def measure(
             pictures=len(kept),
         ),
         bert_score_hash=similarity.hash_code,
-        warnings=tuple(_cautions(counts, said, options)),
+        warnings=tuple(_cautions(counts, said, similarity, options)),
+        calibrated=_calibrated(found, dealt_found, similarity, options),
     )
     tallies = {view: said[view].scored for view in VIEWS}
     pictures = [picture_scores(i, k, tallies, said["Full"].matches[k], own[k]) for k, i in enumerate(kept)]
@@ -157,17 +160,17 @@ def _similarities(
     similarity: BertScoreSimilarity,
     options: Options,
     progress: Callable[[int], None] | None,
-) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
-    """The views of every picture's own pair, in order, and of the dealt pairs."""
-    own: list[dict[str, np.ndarray]] = [{} for _ in left]
-    dealt: list[dict[str, np.ndarray]] = []
+) -> tuple[list[Matrices], list[Matrices]]:
+    """The similarities of every picture's own pair, in order, and of the dealt pairs."""
+    own: list[Matrices] = [{} for _ in left]
+    dealt: list[Matrices] = []
     for block, pairs in deal(left, right, options.seed):
         wanted = [(i, i) for i in block] + pairs
         for (p, r), matrices in similarity.compare(left, right, [wanted]):
             if p == r:
-                own[p] = views(matrices, options.alpha)
+                own[p] = matrices
             else:
-                dealt.append(views(matrices, options.alpha))
+                dealt.append(matrices)
         if progress is not None:
             progress(len(block))
     return own, dealt
@@ -202,6 +205,30 @@ def _scored(
     return found
 
 
+def _calibrated(
+    own: Sequence[Matrices], dealt: Sequence[Matrices], similarity: BertScoreSimilarity, options: Options
+) -> dict[str, CalibratedView]:
+    """The views under the calibrated similarity; none where the encoder has no calibration."""
+    if similarity.calibration is None:
+        return {}
+    said, chance = (calibrated_tallies(matrices, similarity.calibration) for matrices in (own, dealt))
+    return {
+        view: CalibratedView(
+            _estimate(said[view].semap, chance[view].semap, options),
+            _estimate(said[view].semf1, chance[view].semf1, options),
+        )
+        for view in VIEWS
+    }
+
+
+def _estimate(scores: np.ndarray, chance: np.ndarray, options: Options) -> Estimate:
+    bounds: tuple[float | None, float | None] = (None, None)
+    if options.bootstrap and len(scores):
+        low, high = intervals(scores[:, None], options.bootstrap, options.seed)[:, 0]
+        bounds = (float(low), float(high))
+    return Estimate(mean(scores), mean(chance), *bounds)
+
+
 def _severity(
     left: Sequence[Sequence[Quadruplet]],
     right: Sequence[Sequence[Quadruplet]],
@@ -233,8 +260,13 @@ def _counts(
     )
 
 
-def _cautions(counts: Counts, said: Mapping[str, View], options: Options) -> list[str]:
+def _cautions(counts: Counts, said: Mapping[str, View], similarity: BertScoreSimilarity, options: Options) -> list[str]:
     cautions = []
+    if similarity.calibration is None:
+        cautions.append(
+            f"the encoder {similarity.name} has no calibration, so SemAPC and SemF1C are not given; "
+            'encoder="minilm" has one, and benchmarks/calibrate.py makes one'
+        )
     if counts.clean and options.empty == "zero":
         cautions.append(
             f"{counts.clean} of {counts.images} pictures have no references and score 0 even when left empty, as in "

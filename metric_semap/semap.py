@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -9,8 +10,15 @@ import datasets
 import evaluate
 
 from .anomalies import Anomaly, Picture, check_anomalies, check_label, fault
+from .antonyms import ANTONYMS
+from .calibrated import calibrated_tallies
+from .calibration import CHANCE_RATES
+from .comparing import Comparer
+from .contradiction import contradiction
 from .details import flat_details
-from .encoder import DEFAULT_ENCODER
+from .embedding_cache import embedding_cache
+from .encoder import DEFAULT_ENCODER, resolve_encoder
+from .encoding import Encoded
 from .errors import OptionError, RecordError, SemapError, SemapWarning
 from .matching import greedy_match, optimal_match
 from .measurement import Options, measure
@@ -18,18 +26,28 @@ from .ranking import average_precision
 from .resampling import paired_bootstrap
 from .scores import flat
 from .scoring import THRESHOLDS, score_matrices
+from .sentence import SentenceSimilarity
 from .severity import intensity
 from .signature import signature
 from .similarity import BertScoreSimilarity
 from .verdicts import judge
+from .wording import Word
 
 # evaluate copies exactly the files that the lines above name, so every module of the metric is named there, needed here
 # or not.
 __all__ = [
+    "ANTONYMS",
+    "CHANCE_RATES",
     "DEFAULT_ENCODER",
     "BertScoreSimilarity",
+    "Comparer",
+    "Encoded",
     "SemAP",
+    "SentenceSimilarity",
+    "Word",
     "average_precision",
+    "calibrated_tallies",
+    "contradiction",
     "greedy_match",
     "intensity",
     "optimal_match",
@@ -75,7 +93,8 @@ Args:
     num_layers (`int`, *optional*): the layer compared; needed for a local directory.
     rescale_with_baseline (`bool`, defaults to `False`): bert-score's baseline rescaling.
     device (`str`, *optional*) and dtype (`str`, defaults to `"float32"`): where and in which precision the encoder
-        runs.
+        runs; `"bfloat16"` and `"float16"` move scores.
+    cache (`bool`, defaults to `False`): keep the references' embeddings on disk for further models on the same truth.
     bootstrap (`int`, defaults to 1000) and seed (`int`, defaults to 0): resamples of the 95 % intervals; 0 for none.
     details (`bool`, defaults to `False`): adds `details`: the matched pairs and the unmatched of every picture, and the
         curves.
@@ -84,9 +103,10 @@ Returns:
     `dict` of flat keys, for each view Phe, Rea and Full: `SemAP_Full` and `SemF1_Full` (0..1) with `_low` and `_high`,
     `chance_SemAP_Full` (predictions dealt to other pictures) and `lift_SemAP_Full` over it, `SemAP_ranked_Full` (area
     under the precision-recall curve), pooled `TP_Full@0.7`, `FP_…`, `FN_…`, `Precision_…`, `Recall_…`, `F1_…`;
-    `false_alarm_rate` over pictures without references, `severity_error` on matched pairs, counts, `signature`,
-    `bert_score_hash` and `warnings`. With `deepfake` the scores are called `CSemAP_…` and `CSemF1_…`, over the fake
-    pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
+    `SemF1C_Full` and `SemAPC_Full` with `_low`, `_high` and `chance_…`: F1 and precision under the calibrated similarity, NaN
+    where the encoder has no calibration; `false_alarm_rate` over pictures without references, `severity_error` on matched
+    pairs, counts, `signature`, `bert_score_hash` and `warnings`. With `deepfake` the scores are called `CSemAP_…` and
+    `CSemF1_…`, over the fake pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
 
 Examples:
 
@@ -197,6 +217,7 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         bootstrap: int = 1000,
         seed: int = 0,
         details: bool = False,
+        cache: bool = False,
     ) -> dict[str, Any]:
         if encoder is not None and model_type is not None and encoder != model_type:
             raise OptionError(
@@ -205,16 +226,21 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         options = Options(
             thresholds=thresholds, alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
         )
-        similarity = BertScoreSimilarity(
-            encoder if encoder is not None else model_type,
-            num_layers,
-            device=device,
-            dtype=dtype,
-            rescale_with_baseline=rescale_with_baseline,
-        )
-        with datasets.utils.tqdm(
-            total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
-        ) as bar:
+        name = encoder if encoder is not None else model_type
+        with (
+            embedding_cache(resolve_encoder(name, num_layers), lasting=True) if cache else nullcontext() as kept,
+            datasets.utils.tqdm(
+                total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
+            ) as bar,
+        ):
+            similarity = BertScoreSimilarity(
+                name,
+                num_layers,
+                device=device,
+                dtype=dtype,
+                rescale_with_baseline=rescale_with_baseline,
+                cache=kept,
+            )
             rest = similarity, options, bar.update
             if self.config_name == "deepfake":
                 measurement = judge([_labelled(p) for p in predictions], [_labelled(r) for r in references], *rest)

@@ -15,6 +15,7 @@ class WordSimilarity:
     """What `measure` needs of a similarity."""
 
     name, hash_code = "words_L0", "words_L0_no-idf"
+    calibration = None
 
     def compare(
         self, predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]], blocks: Sequence[Any]

@@ -47,9 +47,9 @@ def test_an_audits_intervals_hold_and_equal_generators_share_a_tier() -> None:
         assert all(share <= 0.05 for share in apart.values())
 
 
-def test_what_the_scores_tell_apart() -> None:
+def test_what_the_scores_tell_apart_on_scenes() -> None:
     """Wrong phenomena and reasons score below paraphrases, a wrong object hardly does, and the card shows these numbers."""
-    spec = importlib.util.spec_from_file_location("meta_evaluation", BENCHMARKS / "meta_evaluation.py")
+    spec = importlib.util.spec_from_file_location("meta_scenes", BENCHMARKS / "meta_scenes.py")
     assert spec is not None
     assert spec.loader is not None
     meta = importlib.util.module_from_spec(spec)
