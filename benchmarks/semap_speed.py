@@ -232,7 +232,9 @@ def main() -> None:
         results = [alone(similarity, arguments.pictures, arguments.entries)]
     else:
         sizes = arguments.sizes
-        results = [compare(arguments.encoder, n, arguments.entries, arguments.official, arguments.rounds) for n in sizes]
+        results = [
+            compare(arguments.encoder, n, arguments.entries, arguments.official, arguments.rounds) for n in sizes
+        ]
     print(json.dumps(results, indent=1))
 
 

@@ -5,6 +5,7 @@ picture to other pictures: a threshold is the similarity that a given share of t
 are the same for every encoder.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from .errors import EncoderError
 
 __all__ = ["CHANCE_RATES", "Calibration", "calibration_of", "needed_calibration"]
 
+VERSION = "1"  # of the similarity's formula and rules; moves whenever the same texts would get another similarity
 CHANCE_RATES = (0.05, 0.01, 0.002)
 """Of the answers dealt to another picture, the shares that the thresholds let pass."""
 
@@ -34,8 +36,8 @@ class Calibration(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The calibration as a signature has it: its thresholds in the view Full."""
-        return "/".join(f"{threshold:g}" for threshold in self.thresholds["Full"])
+        """The calibration as a signature has it: the version of the similarity and a hash of the constants."""
+        return f"{VERSION}/{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}"
 
 
 CALIBRATIONS: dict[str, Calibration] = {

@@ -95,8 +95,9 @@ def _fingerprint(directory: Path) -> Fingerprint | None:
     if not weights:
         return None
     described = sorted([*directory.glob("*.json"), *directory.glob("*.txt"), *directory.glob("*.model")])
-    content = "".join(f"{path.name} {_sha256(path)}\n" for path in [weights[0], *described])
-    return Fingerprint(_sha256(weights[0]), hashlib.sha256(content.encode()).hexdigest())
+    digest = _sha256(weights[0])
+    content = digest + "".join(f"\n{path.name} {_sha256(path)}" for path in described)
+    return Fingerprint(digest, hashlib.sha256(content.encode()).hexdigest())
 
 
 @lru_cache(maxsize=8)
