@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,15 @@ MORE = {
     "paraphrase and all of another picture": "paraphrase",
     "brief and one of another picture": "brief",
 }
+Result = dict[str, dict[str, Any]]
+CARD_PAIRS = (
+    *("AUC", "d′", "paraphrase", "brief", "verbose", "wrong reason", "wrong object", "wrong detail", "negation"),
+    *("negation: is free of", "negation: correct instead of", "shuffled", "generic", "same picture", "another picture"),
+    *("below: wrong reason", "below: wrong object", "below: wrong detail", "below: negation"),
+)
+CARD_SYSTEMS = (*ORDER, "generic", "verbose", "shuffled", "wrong detail", "negation", *LESS, *MORE)
+CARD_SCORES = ("SemAP_Full", "SemF1_Full", "SemAPC_Full", "SemF1C_Full")
+"""What the metric's card shows, in its order."""
 FIELDS = {"phe": "phenomenon", "rea": "reasoning"}
 SCORES = ("SemAP_Full", "SemF1_Full", "SemAP_ranked_Full", "SemAPC_Full", "SemF1C_Full")
 
@@ -154,7 +163,7 @@ def evaluated(half: Half, frozen: bool, encoder: str) -> dict[str, Any]:
     }
 
 
-def table(halves: dict[str, dict[str, dict[str, float]]], first: str, shown: Callable[[float], str]) -> str:
+def table(halves: dict[str, dict[str, dict[str, float]]], first: str) -> str:
     """A table in Markdown with the halves side by side: `halves[half][column][row]`."""
     columns = [(half, column) for column in next(iter(halves.values())) for half in halves]
     names = list(dict.fromkeys(row for half, column in columns for row in halves[half][column]))
@@ -162,8 +171,28 @@ def table(halves: dict[str, dict[str, dict[str, float]]], first: str, shown: Cal
     lines.append("|---" * (len(columns) + 1) + "|")
     for name in names:
         cells = (halves[half][column].get(name) for half, column in columns)
-        lines.append(f"| {name} | " + " | ".join("–" if c is None else shown(c) for c in cells) + " |")
+        lines.append(
+            f"| {name} | " + " | ".join("–" if c is None else f"{c:.3f}".replace("-", "−") for c in cells) + " |"
+        )
     return "\n".join(lines)
+
+
+def tables(
+    result: Result, versions: Sequence[str] = (), names: Sequence[str] = (), scores: Sequence[str] = SCORES
+) -> list[str]:
+    """The tables of pairs and of systems, with the rows asked for (all if none are) in their order."""
+
+    def rows(of: dict[str, float], wanted: Sequence[str]) -> dict[str, float]:
+        return {row: of[row] for row in wanted or of if row in of}
+
+    by_pairs = {
+        half: {name: rows(of, versions) for name, of in found["similarities"].items()} for half, found in result.items()
+    }
+    by_systems = {
+        half: {score: rows({row: of[score] for row, of in found["systems"].items()}, names) for score in scores}
+        for half, found in result.items()
+    }
+    return [table(by_pairs, "pairs, Full"), table(by_systems, "system")]
 
 
 def main() -> None:
@@ -175,15 +204,7 @@ def main() -> None:
     halves: tuple[Half, ...] = ("tuning", "test") if arguments.frozen else ("tuning",)
     result = {half: evaluated(half, arguments.frozen, arguments.encoder) for half in halves}
 
-    def number(value: float) -> str:
-        return f"{value:.3f}".replace("-", "−")
-
-    print(table({half: found["similarities"] for half, found in result.items()}, "pairs, Full", number), "\n")
-    by_column = {
-        half: {score: {row: numbers[score] for row, numbers in found["systems"].items()} for score in SCORES}
-        for half, found in result.items()
-    }
-    print(table(by_column, "system", number), "\n")
+    print(*tables(result), sep="\n\n", end="\n\n")
     for half, found in result.items():
         for score, faults in found["broken"].items():
             print(f"- {score}, {half}: {'; '.join(faults) or 'in order'}")

@@ -14,6 +14,7 @@ text of other words such a finding says little. W, B and K were chosen on the tu
 In the view Full both texts have to be right: it is the lower of the two similarities.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -118,7 +119,7 @@ class SentenceMeasure:
         base = (1 - W) * cosine + W * (2 * len(x & y) / total if total else 0.0)
         if base <= 0:
             return 0.0
-        base *= min(1.0, (len(x) + 1) / (len(y) + 1)) ** B
+        base *= math.pow(min(1.0, (len(x) + 1) / (len(y) + 1)), B)
         if base >= DOUBTED:
             base *= 1 - K * contradiction(
                 said, true, lambda a, b: self.related(*sorted((a, b))), self.calibration.unrelated
