@@ -34,6 +34,8 @@ def contradiction(said: str, true: str, related: Related, unrelated: float) -> f
     x, y = read(said), read(true)
     blocks = SequenceMatcher(None, [word.text for word in x], [word.text for word in y], autojunk=False)
     start, full = ALIKE
+    if blocks.quick_ratio() <= start:  # an upper bound, and cheaper
+        return 0.0
     weight = min(1.0, max(0.0, (blocks.ratio() - start) / (full - start)))
     if not weight:
         return 0.0

@@ -101,6 +101,23 @@ def test_a_damaged_file_is_the_same_as_none(damage: str, tmp_path: Path) -> None
     assert damage == "directory" or cache.get(["k"]) is not None
 
 
+def test_whatever_byte_is_changed_nothing_wrong_is_read(tmp_path: Path) -> None:
+    """A changed file gives what was put, or nothing; never other numbers and never an error."""
+    cache = cached(tmp_path)
+    cache.put(["k"], embeddings(2))
+    (path,) = tmp_path.iterdir()
+    data, expected = path.read_bytes(), embeddings(2)
+    for at in range(0, len(data), 5):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        found = cache.get(["k"])
+        assert found is None or all(
+            (a == b).all() for one, other in zip(found, expected, strict=True) for a, b in zip(one, other, strict=True)
+        )
+    np.save(path.with_suffix(".npy"), np.zeros(3))
+    path.write_bytes(path.with_suffix(".npy").read_bytes())
+    assert cache.get(["k"]) is None
+
+
 def test_the_size_is_bounded_and_what_is_used_stays(tmp_path: Path) -> None:
     """The oldest go first; a run never removes what it uses itself, nor what is not of the cache."""
     foreign = tmp_path / "notes.txt"
