@@ -3,12 +3,13 @@
     python benchmarks/semap_speed.py                     # 40 and 200 pictures of 6 × 6 anomalies: ratio, shares, equality
     python benchmarks/semap_speed.py --pictures 10774    # ours alone: CPU time, memory, with progress
 
-The official evaluator calls `BERTScorer.score` once for each prediction, field and alpha. Its cost is the same for every
-picture, so it is timed on the first pictures only (`--official`) and compared with ours per picture. The fair baseline is one
-`BERTScorer.score` call per field over all pairs of all pictures, from which the same matrices can be made. A second model on
-the same truth is other predictions with the truth's embeddings on disk, on texts that say something, in the same run. All figures are CPU time
-of one run of this file, on one thread. What is compared is run in turn, several times, and the least of each counts: on
-a shared machine a single measurement of the same work differs by a tenth, more than the shares that are looked for.
+The official evaluator calls `BERTScorer.score` once for each prediction, field and alpha. Its cost is the same for
+every picture, so it is timed on the first pictures only (`--official`) and compared with ours per picture. The fair
+baseline is one `BERTScorer.score` call per field over all pairs of all pictures, from which the same matrices can be
+made. A second model on the same truth is other predictions with the truth's embeddings on disk, on texts that say
+something, in the same run. All figures are CPU time of one run of this file, on one thread. What is compared is run in
+turn, several times, and the least of each counts: on a shared machine a single measurement of the same work differs by
+a tenth, more than the shares that are looked for.
 """
 
 import argparse
