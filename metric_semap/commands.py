@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from .results import Leaderboard
+    from .scores import Estimate, Scores
 
 app = typer.Typer()
 
@@ -54,6 +55,13 @@ def score(
         str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
     ] = "zero",
     rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
+    dtype: Annotated[
+        str, typer.Option(help="float32 (exact), or bfloat16 or float16: faster on a GPU, and scores move a little.")
+    ] = "float32",
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Keep the ground truth's embeddings on disk for the next models."),
+    ] = True,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 for neither tests nor intervals.")
     ] = 1000,
@@ -110,6 +118,8 @@ def score(
         matching=matching,
         empty=empty,
         rescale_with_baseline=rescale_with_baseline,
+        dtype=dtype,
+        cache=cache,
         bootstrap=bootstrap,
         seed=seed,
     )
@@ -151,7 +161,7 @@ def _print_board(board: "Leaderboard") -> None:
         table.add_row(*(Text(_printable(cell)) for cell in row))
     console = Console()
     console.print(table)
-    lines = []
+    lines = [f"{one.name}: {_calibrated(one.scores)}" for one in board.evaluations if one.scores.calibrated]
     for evaluation in board.evaluations:
         verdicts, counts = evaluation.scores.verdicts, evaluation.scores.counts
         line = f"{evaluation.name}: {len(evaluation.images)} pictures"
@@ -171,6 +181,20 @@ def _print_board(board: "Leaderboard") -> None:
     for line in (*lines, *map(str, board.comparisons), *(f"note: {warning}" for warning in best.warnings)):
         console.print(_printable(line), markup=False, soft_wrap=True)
     console.print(best.signature, style="dim", markup=False, soft_wrap=True)
+
+
+def _calibrated(scores: "Scores") -> str:
+    """The calibrated headline in words."""
+    found, c = scores.calibrated["Full"], scores.prefix
+    cells = {f"{c}SemF1C": _cells(found.semf1), f"{c}SemAPC": _cells(found.semap)}
+    return ", ".join(
+        f"{name} {value} ({interval}; chance {chance})" for name, (value, interval, chance) in cells.items()
+    )
+
+
+def _cells(estimate: "Estimate") -> tuple[str, str, str]:
+    interval = "–" if estimate.low is None else f"{estimate.low:.3f}–{estimate.high:.3f}"
+    return f"{estimate.value:.4f}", interval, f"{estimate.chance:.4f}"
 
 
 # The same line as in `dataset_builder.terminal`, from which the metric may not import.

@@ -1,6 +1,7 @@
 """Scoring files: one or several prediction files against one file of references, and the files of the leaderboard they
 make."""
 
+import contextlib
 import json
 import math
 import os
@@ -14,6 +15,8 @@ from datasets.utils import tqdm
 from .anomalies import Picture
 from .clusters import cluster_of, read_clusters
 from .details import PictureScores
+from .embedding_cache import embedding_cache
+from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
 from .measurement import Options, measure
 from .records import read_names, read_records
@@ -47,6 +50,7 @@ def score_files(
     dtype: str = "float32",
     bootstrap: int = 1000,
     seed: int = 0,
+    cache: bool = True,
 ) -> Leaderboard:
     """Score prediction files against a reference file: what `anomreason score` does.
 
@@ -63,6 +67,8 @@ def score_files(
             `cluster` of the references, else the pictures' names.
         encoder, num_layers, rescale_with_baseline, device, dtype: as in [`BertScoreSimilarity`].
         thresholds, alpha, matching, empty, bootstrap, seed: as in [`Options`].
+        cache (`bool`, defaults to `True`): keep the references' embeddings on disk, so that scoring another model against
+            them takes about half the time; otherwise they are kept for this call only.
 
     Returns:
         `Leaderboard`: best `SemAP_Full` first.
@@ -73,9 +79,6 @@ def score_files(
     if not predictions:
         raise OptionError("predictions: no file; name at least one")
     options = Options(check_thresholds(thresholds), alpha, matching, empty, missing, bootstrap, seed)
-    similarity = BertScoreSimilarity(
-        encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline
-    )
     truth = read_records(references, "reference")
     if clusters is not None:
         given = read_clusters(clusters)
@@ -89,7 +92,14 @@ def score_files(
             )
         truth = {name: truth[name] for name in dict.fromkeys(names)}
     said = {name: read_records(path, "prediction") for name, path in zip(_names(predictions), predictions, strict=True)}
-    return score_pictures(said, truth, similarity, options, configuration)
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if cache or len(said) > 1:  # several predictors have the truth encoded once in any case
+            kept = stack.enter_context(embedding_cache(resolve_encoder(encoder, num_layers), lasting=cache))
+        similarity = BertScoreSimilarity(
+            encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline, cache=kept
+        )
+        return score_pictures(said, truth, similarity, options, configuration)
 
 
 def score_pictures(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .anomalies import Quadruplet
+from .calibrated import calibrated_tallies
 from .chance import deal
 from .details import CURVE_THRESHOLDS, PictureScores, ViewCurves, picture_scores, threshold_curve
 from .errors import OptionError, SemapError, shorten
 from .matching import Match, matching_named
 from .ranking import Ranking, average_precision, precision_recall, ranking
-from .scores import VIEWS, Counts, Estimate, Scores, SeverityError, ViewScores
+from .scores import VIEWS, CalibratedView, Counts, Estimate, Scores, SeverityError, ViewScores
 from .scoring import THRESHOLDS, Tally, by_threshold, check_thresholds, match_all, mean, tally
 from .signature import content_of, signature
 from .similarity import BertScoreSimilarity, Matrices
@@ -127,7 +128,8 @@ def measure(
         raise SemapError(f"clusters: {len(clusters)} for {len(references)} pictures; give one per picture")
     kept = [i for i, anomalies in enumerate(references) if anomalies or options.empty == "zero"]
     left, right = [predictions[i] for i in kept], [references[i] for i in kept]
-    own, dealt = _similarities(left, right, similarity, options, progress)
+    found, dealt_found = _similarities(left, right, similarity, options, progress)
+    own, dealt = ([views(m, options.alpha) for m in matrices] for matrices in (found, dealt_found))
     said = {view: _view([m[view] for m in own], options) for view in VIEWS}
     chance = {view: _view([m[view] for m in dealt], options) for view in VIEWS}
     grouped: list[Hashable] = [i if clusters is None else clusters[i] for i in kept]
@@ -142,7 +144,8 @@ def measure(
         signature=signed(similarity, options, "default", content_of(references), len(kept)),
         bert_score_hash=similarity.hash_code,
         needed=_needed(said["Full"].scored.semap, counts) if options.bootstrap else None,
-        warnings=tuple(_cautions(counts, said, order, options)),
+        warnings=tuple(_cautions(counts, said, similarity, order, options)),
+        calibrated=_calibrated(found, dealt_found, similarity, grouped, options),
     )
     tallies = {view: said[view].scored for view in VIEWS}
     pictures = [picture_scores(i, k, tallies, said["Full"].matches[k], own[k]) for k, i in enumerate(kept)]
@@ -198,17 +201,17 @@ def _similarities(
     similarity: BertScoreSimilarity,
     options: Options,
     progress: Callable[[int], None] | None,
-) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
-    """The views of every picture's own pair, in order, and of the dealt pairs."""
-    own: list[dict[str, np.ndarray]] = [{} for _ in left]
-    dealt: list[dict[str, np.ndarray]] = []
+) -> tuple[list[Matrices], list[Matrices]]:
+    """The similarities of every picture's own pair, in order, and of the dealt pairs."""
+    own: list[Matrices] = [{} for _ in left]
+    dealt: list[Matrices] = []
     for block, pairs in deal(left, right, options.seed):
         wanted = [(i, i) for i in block] + pairs
         for (p, r), matrices in similarity.compare(left, right, [wanted]):
             if p == r:
-                own[p] = views(matrices, options.alpha)
+                own[p] = matrices
             else:
-                dealt.append(views(matrices, options.alpha))
+                dealt.append(matrices)
         if progress is not None:
             progress(len(block))
     return own, dealt
@@ -240,6 +243,26 @@ def _scored(
             by_threshold(own, options.thresholds),
         )
     return found
+
+
+def _calibrated(
+    own: Sequence[Matrices],
+    dealt: Sequence[Matrices],
+    similarity: BertScoreSimilarity,
+    clusters: Sequence[Hashable],
+    options: Options,
+) -> dict[str, CalibratedView]:
+    """The views under the calibrated similarity; none where the encoder has no calibration."""
+    if similarity.calibration is None:
+        return {}
+    said, chance = (calibrated_tallies(matrices, similarity.calibration) for matrices in (own, dealt))
+    return {
+        view: CalibratedView(
+            estimate(said[view].semap, clusters, options, mean(chance[view].semap)),
+            estimate(said[view].semf1, clusters, options, mean(chance[view].semf1)),
+        )
+        for view in VIEWS
+    }
 
 
 def _severity(
@@ -277,7 +300,9 @@ def _counts(
     )
 
 
-def _cautions(counts: Counts, said: Mapping[str, View], order: Ranking, options: Options) -> list[str]:
+def _cautions(
+    counts: Counts, said: Mapping[str, View], similarity: BertScoreSimilarity, order: Ranking, options: Options
+) -> list[str]:
     cautions = []
     if options.bootstrap and counts.clusters < FEWEST:
         of = f"{counts.clusters} clusters of pictures" if counts.clusters < counts.scored else f"{counts.scored}"
@@ -285,6 +310,11 @@ def _cautions(counts: Counts, said: Mapping[str, View], order: Ranking, options:
     if order.unsure:
         so = "they come last in the ranked form" if order.by == "score" else "the ranked form goes by severity"
         cautions.append(f"{order.unsure} of {sum(map(len, order.confidences))} predictions have no score: {so}")
+    if similarity.calibration is None:
+        cautions.append(
+            f"the encoder {similarity.name} has no calibration, so SemAPC and SemF1C are not given; "
+            'encoder="minilm" has one, and benchmarks/calibrate.py makes one'
+        )
     if counts.clean and options.empty == "zero":
         cautions.append(
             f"{counts.clean} of {counts.images} pictures have no references and score 0 even when left empty, as in "

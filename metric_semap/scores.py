@@ -10,11 +10,12 @@ so that it is JSON.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = [
     "VIEWS",
+    "CalibratedView",
     "Counts",
     "Coverage",
     "Estimate",
@@ -92,6 +93,18 @@ class ViewScores:
 
 
 @dataclass(frozen=True)
+class CalibratedView:
+    """One view under the calibrated similarity, at its own thresholds; `semf1` is the headline, `semap` the precision in it."""
+
+    semap: Estimate
+    semf1: Estimate
+
+
+NO_VIEW = CalibratedView(Estimate(math.nan), Estimate(math.nan))
+"""What stands for a view where the encoder has no calibration."""
+
+
+@dataclass(frozen=True)
 class SeverityError:
     """How far severities are apart on the `pairs` matched at the lowest threshold, in points of 0..100.
 
@@ -158,6 +171,8 @@ class Scores:
         warnings (`tuple[str, ...]`): where a number is right but easily misread.
         verdicts (`Verdicts`, *optional*): in the configuration `deepfake`; the views then count only what was said
             under a right verdict.
+        calibrated (`dict[str, CalibratedView]`): the views under the calibrated similarity; empty where the encoder has no
+            calibration.
     """
 
     views: Mapping[str, ViewScores]
@@ -169,6 +184,7 @@ class Scores:
     needed: int | None = None
     warnings: tuple[str, ...] = ()
     verdicts: Verdicts | None = None
+    calibrated: Mapping[str, CalibratedView] = field(default_factory=dict)
 
     @property
     def full(self) -> ViewScores:
@@ -185,6 +201,13 @@ class Scores:
         c, views = self.prefix, self.views.items()
         return {f"{c}SemAP_{name}": view.semap for name, view in views} | {
             f"{c}SemF1_{name}": view.semf1 for name, view in views
+        }
+
+    def calibrated_estimates(self) -> dict[str, Estimate]:
+        """The calibrated estimates by name: `SemAPC_Phe` … `SemF1C_Full`; NaN where the encoder has no calibration."""
+        c, views = self.prefix, [(name, self.calibrated.get(name, NO_VIEW)) for name in VIEWS]
+        return {f"{c}SemAPC_{name}": view.semap for name, view in views} | {
+            f"{c}SemF1C_{name}": view.semf1 for name, view in views
         }
 
     def headlines(self) -> dict[str, Estimate]:
@@ -207,6 +230,8 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
         numbers[f"{c}SemAP_ranked_{name}"] = view.ranked
         for t, pooled in view.by_threshold.items():
             numbers |= {f"{key[0].upper()}{key[1:]}_{name}@{t:g}": value for key, value in asdict(pooled).items()}
+    for key, estimate in scores.calibrated_estimates().items():
+        numbers |= {key: estimate.value, f"chance_{key}": estimate.chance, **estimate.interval(key)}
     counts, severity = scores.counts, scores.severity
     numbers |= {
         "ranked_by": scores.ranked_by,

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +10,16 @@ import datasets
 import evaluate
 
 from .anomalies import Anomaly, Picture, Role, check_anomalies, check_label, fault
+from .antonyms import ANTONYMS
+from .calibrated import calibrated_tallies
+from .calibration import CHANCE_RATES
 from .chance import deal
+from .comparing import Comparer
+from .contradiction import contradiction
 from .details import flat_details
-from .encoder import DEFAULT_ENCODER
+from .embedding_cache import embedding_cache
+from .encoder import DEFAULT_ENCODER, resolve_encoder
+from .encoding import Encoded
 from .errors import OptionError, RecordError, SemapError, SemapWarning
 from .inputs import as_anomalies, as_pictures
 from .matching import greedy_match, optimal_match
@@ -19,19 +27,29 @@ from .measurement import Options, measure
 from .ranking import average_precision
 from .scores import VIEWS, flat, plain
 from .scoring import THRESHOLDS, score_matrices
+from .sentence import SentenceSimilarity
 from .severity import intensity
 from .signature import signature
 from .similarity import BertScoreSimilarity
 from .statistics import interval
 from .verdicts import judge
+from .wording import Word
 
 # evaluate copies exactly the files that the lines above name, so every module of the metric is named there, needed here
 # or not.
 __all__ = [
+    "ANTONYMS",
+    "CHANCE_RATES",
     "DEFAULT_ENCODER",
     "BertScoreSimilarity",
+    "Comparer",
+    "Encoded",
     "SemAP",
+    "SentenceSimilarity",
+    "Word",
     "average_precision",
+    "calibrated_tallies",
+    "contradiction",
     "deal",
     "greedy_match",
     "intensity",
@@ -79,7 +97,8 @@ Args:
     num_layers (`int`, *optional*): the layer compared; needed for a local directory.
     rescale_with_baseline (`bool`, defaults to `False`): bert-score's baseline rescaling.
     device (`str`, *optional*) and dtype (`str`, defaults to `"float32"`): where and in which precision the encoder
-        runs.
+        runs; `"bfloat16"` and `"float16"` move scores.
+    cache (`bool`, defaults to `False`): keep the references' embeddings on disk for further models on the same truth.
     bootstrap (`int`, defaults to 1000): 0 for no 95 % intervals. (Files that are compared draw as many exchanges.)
     seed (`int`, defaults to 0): of the deal that gives chance.
     clusters (`list`, *optional*): the cluster of each picture: twins, tiles, pictures of one prompt are not independent of
@@ -91,6 +110,8 @@ Returns:
     `dict` of flat keys, for each view Phe, Rea and Full: `SemAP_Full` and `SemF1_Full` (0..1) with `_low` and `_high`,
     `chance_SemAP_Full` (predictions dealt to other pictures) and `lift_SemAP_Full` over it, `SemAP_ranked_Full` (area
     under the precision-recall curve), pooled `TP_Full@0.7`, `FP_…`, `FN_…`, `Precision_…`, `Recall_…`, `F1_…`;
+    `SemF1C_Full` and `SemAPC_Full` with `_low`, `_high` and `chance_…`: F1 and precision under the calibrated similarity, `None`
+    where the encoder has no calibration;
     `pictures_needed` to tell two such systems apart at a difference of .02, `false_alarm_rate` over pictures without
     references, `severity_error` on matched pairs, counts, `signature`, `bert_score_hash` and `warnings`. What is
     undefined is `None`; there is no interval from fewer than 8 pictures. With `deepfake` the scores are called
@@ -212,6 +233,7 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         seed: int = 0,
         clusters: Any = None,
         details: bool = False,
+        cache: bool = False,
     ) -> dict[str, Any]:
         if encoder is not None and model_type is not None and encoder != model_type:
             raise OptionError(
@@ -220,18 +242,21 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         options = Options(
             thresholds=thresholds, alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
         )
-        similarity = BertScoreSimilarity(
-            encoder if encoder is not None else model_type,
-            num_layers,
-            device=device,
-            dtype=dtype,
-            rescale_with_baseline=rescale_with_baseline,
-        )
-        with datasets.utils.tqdm(
-            total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
-        ) as bar:
-            groups = (
-                None if clusters is None else [str(cluster) for cluster in as_pictures(clusters, "clusters", False)]
+        name = encoder if encoder is not None else model_type
+        groups = None if clusters is None else [str(cluster) for cluster in as_pictures(clusters, "clusters", False)]
+        with (
+            embedding_cache(resolve_encoder(name, num_layers), lasting=True) if cache else nullcontext() as kept,
+            datasets.utils.tqdm(
+                total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
+            ) as bar,
+        ):
+            similarity = BertScoreSimilarity(
+                name,
+                num_layers,
+                device=device,
+                dtype=dtype,
+                rescale_with_baseline=rescale_with_baseline,
+                cache=kept,
             )
             rest = similarity, options, bar.update, groups, VIEWS if details else ()
             if self.config_name == "deepfake":

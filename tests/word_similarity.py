@@ -17,6 +17,7 @@ class WordSimilarity:
 
     name, hash_code = "words_L0", "words_L0_no-idf"
     identity = MappingProxyType({"sim": "words", "cal": "none", "enc": "words_L0", "lib": "none"})
+    calibration = None
 
     def compare(
         self, predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]], blocks: Sequence[Any]

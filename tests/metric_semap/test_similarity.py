@@ -254,10 +254,21 @@ def test_the_variable_sets_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_encoder().name == "all-MiniLM-L6-v2"
 
 
-def test_reduced_precision_is_opt_in_and_signed(texts: list[str], anomaly: Make, minilm: Any) -> None:
-    """bfloat16 stays within a hundredth and says so in the name; other types are refused."""
-    reduced = BertScoreSimilarity("minilm", dtype="bfloat16")
-    assert reduced.name == "all-MiniLM-L6-v2_L5-bf16"
-    np.testing.assert_allclose(ours(reduced, texts[:3], anomaly), ours(minilm, texts[:3], anomaly), atol=1e-2)
-    with pytest.raises(OptionError, match="dtype"):
+@pytest.mark.parametrize(
+    ("dtype", "suffix", "limit"), [("bfloat16", "bf16", 2e-3), ("float16", "fp16", 5e-4)], ids=["bfloat16", "float16"]
+)
+def test_half_precision_is_opt_in_and_signed(
+    dtype: str, suffix: str, limit: float, texts: list[str], anomaly: Make, minilm: Any
+) -> None:
+    """The halves move similarities by what the card says, and say so in the name."""
+    reduced = BertScoreSimilarity("minilm", dtype=dtype)
+    assert reduced.name == f"all-MiniLM-L6-v2_L5-{suffix}"
+    found, exact = ours(reduced, texts[:3], anomaly), ours(minilm, texts[:3], anomaly)
+    np.testing.assert_allclose(found, exact, atol=limit)
+    assert np.abs(found - exact).max() > 0
+
+
+def test_another_precision_is_refused() -> None:
+    """Eight bits move scores by hundredths."""
+    with pytest.raises(OptionError, match="dtype: 'int8' is unknown"):
         BertScoreSimilarity("minilm", dtype="int8")
