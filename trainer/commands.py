@@ -39,6 +39,8 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 _TRAIN = f"""{_OURS}
 
+--knows true: have the adapter refuse pictures unlike those it was trained on (status unknown).
+
 --eval_pictures N, --eval_encoder NAME: how the adapter is examined at each evaluation (--eval_strategy steps).
 
 Every option of TRL's SFTConfig and ModelConfig works as well:

@@ -16,8 +16,10 @@ from typing import Any
 import datasets
 import pyarrow.compute as pc
 import trl
+from PIL import Image
 
 from dataset_builder.errors import InputError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
@@ -30,6 +32,7 @@ __all__ = [
     "evaluation_sample",
     "evenly",
     "indexed",
+    "known_pictures",
     "named_samples",
     "picture_names",
     "tasks_of",
@@ -206,6 +209,16 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     held = set(drawn)
     left = rows.select([index for index, name in enumerate(names) if name not in held])
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
+
+
+def known_pictures(rows: Any, most: int = 3000) -> Iterator[Image.Image]:
+    """Up to `most` pictures as the model is shown them, each once, by name; of a stream the first as they come."""
+    if isinstance(rows, datasets.IterableDataset):
+        taken = iter(rows.take(most))
+    else:
+        place = {name: index for index, name in enumerate(picture_names(rows))}
+        taken = iter(evenly(rows.select([place[name] for name in sorted(place)]), most))
+    return (prepare(row["images"][0] if "images" in row else row["image"]).image for row in taken)
 
 
 def truths(rows: Any, count: int) -> list[list[Anomaly]]:

@@ -26,8 +26,9 @@ from trainer.callbacks import ExaminationArguments, check_examination, examine, 
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.dry_run import Material, describe
-from trainer.examples import indexed, tasks_of, training_examples
+from trainer.examples import indexed, known_pictures, picture_names, tasks_of, training_examples
 from trainer.families import check_coverage
+from trainer.known import check_enough, fit_known
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
 from trainer.readiness import check_training
@@ -45,15 +46,25 @@ class ScriptArguments(ExaminationArguments, DecoderArguments):
 
     Args:
         dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
+        knows (`bool`): keep beside the adapter what its training pictures look like to the model, so that pictures of another kind
+            are answered with the status `unknown` (`trainer.known`).
     """
 
     dry_run: bool = field(
         default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
     )
+    knows: bool = field(
+        default=False, metadata={"help": "Have the adapter refuse pictures unlike those it was trained on."}
+    )
 
 
 class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens."""
+    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens.
+
+    `rows` are what it trains on, with their pictures.
+    """
+
+    rows: Any
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """The examples of a step by length, where it has several batches and the recipe asks for no other order."""
@@ -114,7 +125,10 @@ def train(
     checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
     trainer = build(script, training, model_config, callbacks)
     run(trainer, script, training, checkpoint)
-    return save_adapter(trainer, script, trainer.processing_class, base, push)
+    known = None
+    if script.knows:  # in every process: shards of a model are gathered only if all of them look
+        known = fit_known(trainer.model, trainer.processing_class, known_pictures(trainer.rows))
+    return save_adapter(trainer, script, trainer.processing_class, base, push, known)
 
 
 def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelConfig) -> Material:
@@ -128,6 +142,8 @@ def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelCon
     bones = check_beforehand(script, training, model_config)
     processor = budgeted_processor(str(model_config.model_name_or_path), script)
     rows, samples = samples_of(script, training)
+    if script.knows and not script.dataset_streaming:
+        check_enough(len(set(picture_names(rows))))
     found = None
     if not script.dataset_streaming and PartialState().is_main_process:
         tasks = script.tasks or ["anomalies"]
@@ -167,7 +183,7 @@ def build(
                 peft_config=lora_config(model_config),
                 callbacks=list(callbacks),
             )
-    trainer.base, trainer.tasks = base, tasks_of(material.rows, script.tasks)
+    trainer.base, trainer.rows, trainer.tasks = base, material.rows, tasks_of(material.rows, script.tasks)
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)

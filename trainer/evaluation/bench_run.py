@@ -1,7 +1,7 @@
 """The paper's tables as one command: several predictors over one split, each scored, in a leaderboard.
 
-What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor goes on
-where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
+What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor
+goes on where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
 """
 
 import json
@@ -15,6 +15,8 @@ from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import Prediction, read_predictions
 from metric_semap.anomalies import Picture, check_anomalies
+from metric_semap.embedding_cache import embedding_cache
+from metric_semap.encoder import resolve_encoder
 from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
 from metric_semap.results import Leaderboard
@@ -81,9 +83,14 @@ def local(progress: Progress) -> Predictor:
 
 @dataclass(frozen=True)
 class Standing:
-    """A predictor beside its scores: shares in 0..1, `seconds` and `tokens` are means over pictures."""
+    """A predictor beside its scores: `seconds` and `tokens` are means over pictures.
+
+    `failed` and `unknown` are the shares, 0..1, of pictures without an answer: it could not be read, or the predictor does not
+    know pictures of this kind.
+    """
 
     failed: float
+    unknown: float
     seconds: float | None
     tokens: float | None
     outcome: Outcome
@@ -136,15 +143,19 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         rows = path.with_suffix(".jsonl")
         path = rows if rows.is_file() else path
         read = [one for one in read_predictions(path).values() if one.image_id in truth]
-        said[name] = {one.image_id: Picture(one.anomalies, one.label, one.status == "failed") for one in read}
+        said[name] = {
+            one.image_id: Picture(one.anomalies, one.label, one.status == "failed", one.status == "unknown")
+            for one in read
+        }
         standings[name] = _standing(read, outcome)
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
-    similarity = BertScoreSimilarity(bench.encoder)
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
-    explained = score_pictures(said, truth, similarity, options)
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
-    judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
+    with embedding_cache(resolve_encoder(bench.encoder), lasting=False) as cache:  # the truth is encoded once for all
+        similarity = BertScoreSimilarity(bench.encoder, cache=cache)
+        explained = score_pictures(said, truth, similarity, options)
+        judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
     return Result(bench, explained, judged, standings, unfinished)
 
 
@@ -176,6 +187,7 @@ def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
 
     return Standing(
         failed=mean([prediction.status == "failed" for prediction in predictions]) or 0.0,
+        unknown=mean([prediction.status == "unknown" for prediction in predictions]) or 0.0,
         seconds=mean([prediction.seconds for prediction in predictions]),
         tokens=mean([prediction.tokens for prediction in predictions]),
         outcome=outcome,
