@@ -19,6 +19,7 @@ import metric_semap.commands
 import space.commands
 import trainer.commands
 import trainer.evaluation.commands
+import trainer.reproduce.commands
 from dataset_builder import command_line, owned
 from dataset_builder.extras import require
 from dataset_builder.options import Adapter, AsJson, BaseUrl, Boxes, Merge, Model, Rpm, Tpm
@@ -27,7 +28,7 @@ from dataset_builder.terminal import Steps
 GROUPS = {
     "Pictures": ("quickstart", "examine", "predict"),
     "Data": ("scenes", "build", "validate", "install", "sft", "publish"),
-    "Metric": ("score", "benchmark", "audit"),
+    "Metric": ("score", "benchmark", "audit", "reproduce"),
     "Train": ("train", "grpo", "merge", "probe", "serve"),
     "Annotate": ("annotate", "runs", "review", "verdicts"),
     "Page": ("demo",),
@@ -46,6 +47,7 @@ app = typer.Typer(
 for commands in (
     trainer.commands,
     trainer.evaluation.commands,
+    trainer.reproduce.commands,
     metric_semap.commands,
     agent.commands,
     agent.review.commands,
@@ -64,6 +66,11 @@ class Handed:
     def served(self) -> Any:
         """What asks endpoints; imported when it is asked for."""
         return import_module("agent.served")
+
+    @property
+    def reviewing(self) -> Any:
+        """What reads people's verdicts."""
+        return import_module("agent.review.verdicts").verdicts_of
 
 
 def _version(asked: bool) -> None:

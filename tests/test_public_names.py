@@ -23,14 +23,15 @@ PUBLIC: dict[str, set[str]] = {
     "dataset_builder.severity": {"BANDS", "colour", "find", "format_official", "intensity", "parse", "word"},
     "dataset_builder.atomic": {"beside", "cannot", "write", "write_parts"},
     "dataset_builder.prompts": {
-        "ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task", "chat", "draw",
+        "ANOMALY_QUESTIONS", "CAPTION_PROMPT", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task",
+        "chat", "draw",
     },
     "dataset_builder.scenes": {
         "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "family_of",
         "pair", "read_scenes", "write_scenes",
     },
     "metric_semap": {
-        "BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices",
+        "BertScoreSimilarity", "SemAP", "SemapError", "SentenceSimilarity", "greedy_match", "optimal_match", "score_matrices",
     },
     "trainer.loading": {
         "processor_of", "read_config",

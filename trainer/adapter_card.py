@@ -47,8 +47,8 @@ def training_record(trainer: Any, script: Any) -> dict[str, Any]:
     """What a card tells of a training, and nothing of the machine's paths.
 
     Args:
-        trainer: a TRL trainer that has trained.
-        script: the script arguments, with `dataset_name`, `dataset_config`, `dataset_train_split` and `tasks`.
+        trainer: a TRL trainer that has trained, with the `tasks` that it taught.
+        script: the script arguments, with `dataset_name`, `dataset_config` and `dataset_train_split`.
     """
     import torch
 
@@ -65,7 +65,7 @@ def training_record(trainer: Any, script: Any) -> dict[str, Any]:
             "config": script.dataset_config,
             "split": script.dataset_train_split,
         },
-        "tasks": list(script.tasks or ["anomalies"]),
+        "tasks": trainer.tasks,
         "epochs": round(state.epoch, 2) if state.epoch is not None else None,
         "settings": {key: str(getattr(value, "value", value)) for key, value in values.items()},
         "steps": state.global_step,

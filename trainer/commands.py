@@ -29,7 +29,7 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 --dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples.
 
---limit N: use only so many rows. --tasks anomalies verdict: what each picture is asked.
+--limit N: use only so many rows. --tasks anomalies grounded verdict: what each picture is asked.
 
 --min_pixels N, --max_pixels N: the pixels that a picture is brought to.
 

@@ -6,6 +6,7 @@
 Every option of `trl.SFTConfig` and `trl.ModelConfig` works in the recipe and on the command line.
 """
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,13 +19,14 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
+from trainer.asked import sft_example
 from trainer.base import LORA_MODULES, budgeted_processor, load_base, lora_config, refuse_stray_parameters
 from trainer.beforehand import check_beforehand
 from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.dry_run import Material, describe
-from trainer.examples import indexed, known_pictures, picture_names, sft_example, training_examples
+from trainer.examples import indexed, known_pictures, picture_names, tasks_of, training_examples
 from trainer.families import check_coverage
 from trainer.known import check_enough, fit_known
 from trainer.objective import TokenMean
@@ -164,7 +166,9 @@ def build(
     """
     material = prepare(script, training, model_config)
     base, held_out = str(model_config.model_name_or_path), material.samples.get("")
-    examples = training_examples(script, material.rows, training.seed)
+    image_processor = material.processor.image_processor
+    examples = training_examples(script, material.rows, image_processor, training.seed)
+    make = functools.partial(sft_example, image_processor=image_processor)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config), material.processor
@@ -174,12 +178,12 @@ def build(
                 model=model,
                 args=training,
                 train_dataset=examples,
-                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], sft_example) if held_out else None,
+                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], make) if held_out else None,
                 processing_class=processor,
                 peft_config=lora_config(model_config),
                 callbacks=list(callbacks),
             )
-    trainer.base, trainer.rows = base, material.rows
+    trainer.base, trainer.rows, trainer.tasks = base, material.rows, tasks_of(material.rows, script.tasks)
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)

@@ -11,12 +11,13 @@ from metric_semap.anomalies import Picture, Quadruplet
 from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
 from trainer.evaluation.audit_plan import prompt_of
 from trainer.evaluation.intensity import SCORES, Severities, Tested, agreement, audit
+from trainer.evaluation.kinds import Encode, by_kind
+from trainer.evaluation.severity_map import SeverityMap, told_severity
 
-__all__ = ["NOT_MEASURED", "Example", "examples", "summarise"]
+__all__ = ["NOT_MEASURED", "Example", "examples", "severities_of", "summarise"]
 
 NOT_MEASURED = "not measured"
 COMMONEST = 8
-FEW = 30  # pictures; below, a percentile bootstrap's intervals are too narrow
 
 
 class Example(NamedTuple):
@@ -28,11 +29,14 @@ class Example(NamedTuple):
     intensity: float
 
 
-def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[str, Any]:
+def summarise(
+    reviewed: Reviewed, prompts: dict[str, str], people: SeverityMap | None, seed: int, encode: Encode | None = None
+) -> dict[str, Any]:
     """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
 
     The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
-    beside it.
+    beside it. `people` is the map by which severities were calibrated, if they were; `encode`
+    decides kinds that no rule knows.
 
     Raises:
         InputError: if no reviewer looked at every generator, or one answered about no picture of a generator.
@@ -44,7 +48,7 @@ def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[st
         known = "; ".join(f"{name}: {', '.join(answers.by_reviewer)}" for name, answers in generators.items())
         raise InputError(f"generators: no reviewer has looked at all of them ({known}); a ranking needs one")
     reviewers = list(dict.fromkeys(name for answers in generators.values() for name in answers.by_reviewer))
-    tested = {name: _audited(name, generators, prompts, seed) for name in reviewers}
+    tested = {name: audit(severities_of(name, generators, prompts), seed=seed) for name in reviewers}
     main = whole[0]
     return {
         "reviewer": main,
@@ -58,13 +62,20 @@ def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[st
         },
         "agreement": _agreements(tested),
         "clean": _false_alarms(reviewed.clean, main),
+        "severity": told_severity(people),
+        "kinds": {name: _kinds(answers.by_reviewer[main], encode) for name, answers in generators.items()},
         "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
         "warnings": reviewed.notes + _warnings(tested[main], generators, main),
         "seed": seed,
     }
 
 
-def _audited(reviewer: str, generators: dict[str, Answers], prompts: dict[str, str], seed: int) -> Tested:
+def severities_of(reviewer: str, generators: dict[str, Answers], prompts: dict[str, str]) -> dict[str, Severities]:
+    """What a reviewer found: generator → prompt → pictures → severities; pictures without an answer are left out.
+
+    Raises:
+        InputError: if the reviewer failed on all pictures of a generator.
+    """
     severities: dict[str, Severities] = {}
     for name, answers in generators.items():
         if reviewer in answers.by_reviewer:
@@ -78,7 +89,7 @@ def _audited(reviewer: str, generators: dict[str, Answers], prompts: dict[str, s
                     f"generators.{name}: {reviewer} gave no answer about any picture; there is nothing to rank"
                 )
             severities[name] = by_prompt
-    return audit(severities, seed=seed)
+    return severities
 
 
 def _plain(value: Any) -> Any:
@@ -121,6 +132,13 @@ def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
     return {"pictures": len(answered), "false_alarms": alarms, "rate": rate}
 
 
+def _kinds(pictures: dict[str, Picture], encode: Encode | None) -> dict[str, float]:
+    """Anomalies of each kind per picture that was answered, the commonest first."""
+    seen = [picture for picture in pictures.values() if not picture.failed]
+    counts = by_kind((anomaly for picture in seen for anomaly in picture.anomalies), encode)
+    return {kind: count / len(seen) for kind, count in counts.most_common()}
+
+
 def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
     names = Counter(
         " ".join(anomaly.name.split()).casefold() for picture in pictures.values() for anomaly in picture.anomalies
@@ -142,8 +160,10 @@ def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> 
             )
         if one.unrated:
             warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
-        if one.pictures < FEW:
-            warnings.append(f"{one.name}: only {one.pictures} pictures; its intervals are too narrow")
+        if math.isnan(one.scores["CAP"].low):
+            warnings.append(
+                f"{one.name}: too few pictures ({one.pictures}, {one.anomalies} anomalies) for an interval of CAP or a test"
+            )
     return warnings
 
 

@@ -1,7 +1,7 @@
 """The paper's tables as one command: several predictors over one split, each scored, in a leaderboard.
 
-What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor goes on
-where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
+What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor
+goes on where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
 """
 
 import json
@@ -15,13 +15,16 @@ from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import Prediction, read_predictions
 from metric_semap.anomalies import Picture, check_anomalies
+from metric_semap.embedding_cache import embedding_cache
+from metric_semap.encoder import resolve_encoder
 from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
 from metric_semap.results import Leaderboard
 from metric_semap.similarity import BertScoreSimilarity
+from trainer.asked import questions
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.names import file_name
-from trainer.examples import evenly, questions
+from trainer.examples import evenly
 from trainer.loading import load_split
 from trainer.predict import Progress, predict_dataset
 
@@ -147,11 +150,12 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         standings[name] = _standing(read, outcome)
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
-    similarity = BertScoreSimilarity(bench.encoder)
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
-    explained = score_pictures(said, truth, similarity, options)
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
-    judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
+    with embedding_cache(resolve_encoder(bench.encoder), lasting=False) as cache:  # the truth is encoded once for all
+        similarity = BertScoreSimilarity(bench.encoder, cache=cache)
+        explained = score_pictures(said, truth, similarity, options)
+        judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
     return Result(bench, explained, judged, standings, unfinished)
 
 

@@ -14,6 +14,7 @@ from metric_semap.scores import Estimate
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
+from trainer.evaluation.recall import recall_by_kind
 
 __all__ = ["LEADERBOARD", "as_json", "write_leaderboard"]
 
@@ -76,6 +77,8 @@ def _board(
                 "low": c.test.low,
                 "high": c.test.high,
                 "p": c.test.p,
+                "told_apart": c.told_apart,
+                "pictures_needed": c.test.needed,
             }
             for c in board.comparisons
         ],
@@ -91,6 +94,7 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
         "note": standing.outcome.note,
         "scores": {score: _known(headlines[score]) for score in scores},
         "pictures": counts.scored,
+        "recall_by_kind": {kind: one._asdict() for kind, one in recall_by_kind(evaluation).items()},
         "verdicts": None if verdicts is None else verdicts.pictures,
         "no_verdict": None if verdicts is None else verdicts.missing,
         "missing": evaluation.coverage.missing,
