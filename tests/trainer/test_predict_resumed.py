@@ -16,7 +16,7 @@ import pytest
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
 from trainer import predict as module
-from trainer.predict import predict_dataset
+from trainer.predict import Unanswered, predict_dataset
 
 COMMAND = Path(sys.executable).with_name("anomreason")
 
@@ -30,7 +30,7 @@ class Silent:
 
 def run(
     dataset: Path, out: Path, *, split: str = "test", limit: int | None = None, batch: int = 2, **options: Any
-) -> int:
+) -> Unanswered:
     return predict_dataset(
         str(dataset), split, limit, options.pop("model", None), None, batch, out, Silent(), **options
     )
@@ -45,7 +45,7 @@ def timeless(path: Path) -> list[dict[str, Any]]:
 def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The predictions of an undisturbed run."""
     out = tmp_path_factory.mktemp("whole") / "preds.json"
-    assert run(dataset, out) == 0
+    assert run(dataset, out) == (0, 0)
     return out
 
 
@@ -162,7 +162,7 @@ def test_a_picture_that_cannot_be_decoded_is_failed_and_the_others_are_answered(
     )
     broken.to_parquet(tmp_path / "broken" / "train.parquet")
     out = tmp_path / "preds.json"
-    assert run(tmp_path / "broken", out, split="train") == 1
+    assert run(tmp_path / "broken", out, split="train") == (1, 0)
     answers = list(read_predictions(out.with_suffix(".jsonl")).values())
     assert [answer.status == "failed" for answer in answers] == [False, True, False]
     assert "cannot be decoded" in str(answers[1].finish_reason)

@@ -115,7 +115,7 @@ def compare(old: tuple[str, ByPrompt], new: tuple[str, ByPrompt], seed: int = 0,
 
 
 def _seen(listed: Sequence[Picture]) -> list[Picture]:
-    return [picture for picture in listed if not picture.failed]
+    return [picture for picture in listed if picture.answered]
 
 
 def _sums(pictures: Sequence[Picture], encode: Encode | None) -> np.ndarray:
