@@ -71,6 +71,13 @@ def test_equally_sure_predictions_enter_the_curve_together() -> None:
     assert (curve.recall.tolist(), curve.precision.tolist()) == ([1.0], [2 / 3])
 
 
+def test_a_picture_without_predictions_lowers_recall_and_keeps_the_curve() -> None:
+    """Its references are missed; what was said of other pictures stays."""
+    curve = precision_recall([np.array([[0.9]]), np.zeros((0, 1))], [np.array([0.5]), np.zeros(0)], 0.75)
+    assert (curve.recall.tolist(), curve.precision.tolist()) == ([0.5], [1.0])
+    assert average_precision(precision_recall([np.zeros((0, 1))], [np.zeros(0)], 0.75)) == 0
+
+
 def test_the_views_are_mixed_before_they_are_clipped() -> None:
     """A negative similarity of phenomena takes away from that of reasonings, as in the official code."""
     mixed = views({"phe": np.array([[-0.4, 1.2]]), "rea": np.array([[0.8, 0.9]])}, 0.5)
