@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 import agent.simulated.commands
-from dataset_builder.options import AsJson, Boxes, Rpm, Tpm
-from dataset_builder.terminal import printable, progress_bar, tell
+from dataset_builder.options import AsJson, Boxes, DryRun, Rpm, Tpm
+from dataset_builder.terminal import pictures_done, printable, progress_bar, tell
 
 app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
@@ -36,7 +36,12 @@ def annotate(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="No model: the simulated one, over a scenes directory as source.")
     ] = False,
-    plan: Annotated[str, typer.Option(help="efficient, paper or direct.")] = "efficient",
+    plan: Annotated[
+        str,
+        typer.Option(
+            help="efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
+        ),
+    ] = "efficient",
     stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
     drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
     samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
@@ -48,9 +53,7 @@ def annotate(
     rpm: Rpm = None,
     tpm: Tpm = None,
     boxes: Boxes = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")
-    ] = False,
+    dry_run: DryRun = False,
     prices: Annotated[
         Path | None,
         typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
@@ -75,10 +78,13 @@ def annotate(
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look
 
-    settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
+    captions = plan == "caption"
+    settings = _settings("direct" if captions else plan, stance, drafts, samples, max_objects, min_support, boxes)
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
+    if captions and (engine != "local" or canaries):
+        raise InputError("--plan caption: goes without --engine and --canaries; leave them out")
     if engine == "ray" and canaries:
         raise InputError("--engine ray does not ask canaries; use --engine local for them")
     if engine not in ("local", "ray"):
@@ -98,6 +104,9 @@ def annotate(
     price = read_prices(prices).get(model) if prices else None
     with _server(source, simulate, base_url) as url:
         endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm)
+        if captions:
+            _captions(source, out, endpoint, limit, limits, price)
+            return
         if engine == "ray":
             from agent.cluster import annotate as over_ray
 
@@ -117,6 +126,26 @@ def annotate(
                 )
     _print_summary(out, summary)
     if summary["partial"] or summary["failed"] or summary["unfinished"]:
+        raise typer.Exit(3)
+
+
+def _captions(source: str, out: Path, endpoint: Any, limit: int | None, limits: Any, price: Any) -> None:
+    """Caption a source's pictures and say what came of it; exit code 3 if some have no caption."""
+    from agent.captions import caption
+
+    with pictures_done() as show:
+        found = caption(source, out, endpoint, partial(show, "captions"), limit=limit, limits=limits, price=price)
+    money = "" if found.usd is None else f", ${found.usd:.2f}"
+    typer.echo(
+        f"{printable(str(found.path))}: {found.captions} captions; {found.calls:,} calls, {found.tokens:,} tokens{money}"
+    )
+    for image_id, problem in list(found.failed.items())[:10]:
+        typer.echo(f"{printable(image_id)}: no caption: {printable(problem)}", err=True)
+    if found.unfinished:
+        typer.echo(
+            f"{found.unfinished} pictures are not captioned: the budget is used up; run again with more", err=True
+        )
+    if found.failed or found.unfinished:
         raise typer.Exit(3)
 
 

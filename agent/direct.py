@@ -7,10 +7,11 @@ those of an undisturbed run. `examine` keeps nothing.
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from agent import loops
 from agent.asking import Asker, Services, together
@@ -28,7 +29,11 @@ from dataset_builder.prompts import TASKS, Asked, Task
 from dataset_builder.stored import StoredPictures
 from dataset_builder.textform import Dropped, parse_verdict
 
-__all__ = ["Predicted", "examine", "predict"]
+__all__ = ["Predicted", "answer_all", "examine", "predict"]
+
+T = TypeVar("T")
+One = Callable[[str, Callable[[str], bytes], Services, int], Coroutine[Any, Any, T | None]]
+"""Asks about one picture, given its name, what reads it, what asks, and its place."""
 
 DIRECT = Settings(plan="direct")
 
@@ -96,7 +101,8 @@ def predict(
         if restart:
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
-        spent = loops.run(_answer(pictures, endpoint, run, TASKS[task], keep, settings, limits, price))
+        one = partial(_one, tasks=TASKS[task], settings=settings)
+        spent = loops.run(answer_all(pictures, endpoint, run, one, keep, limits, price))
     return Predicted(failed, unfinished, spent.calls, spent.tokens, spent.cost(price))
 
 
@@ -104,50 +110,48 @@ def examine(pictures: StoredPictures, endpoint: Endpoint, task: Asked = "anomali
     """What a model behind a server says of some pictures; see `predict`."""
     found: list[Prediction | None] = []
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
-        loops.run(_answer(pictures, endpoint, Path(away), TASKS[task], found.append))
+        loops.run(answer_all(pictures, endpoint, Path(away), partial(_one, tasks=TASKS[task]), found.append))
     return [one for one in found if one is not None]
 
 
-async def _answer(
+async def answer_all(
     pictures: StoredPictures,
     endpoint: Endpoint,
     run: Path,
-    tasks: tuple[Task, ...],
-    keep: Callable[[Prediction | None], None],
-    settings: Settings = DIRECT,
+    one: One[T],
+    keep: Callable[[T | None], None],
     limits: Limits = UNLIMITED,
     price: Price | None = None,
 ) -> Totals:
-    """Hand the predictions to `keep` in the pictures' order, twice as many under way as the server answers at once.
+    """Hand what `one` makes of each picture to `keep` in their order, twice as many under way as the server answers at once.
 
     `None` stands for a picture that the budget does not suffice for; none is begun after it.
     """
     async with Journal(run) as journal:
         chat = endpoint.chat()
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
-        waiting: deque[asyncio.Task[Prediction | None]] = deque()
+        waiting: deque[asyncio.Task[T | None]] = deque()
         source = enumerate(pictures.ids)
         ended = False
         try:
             while True:
                 room = 0 if ended else 2 * endpoint.concurrency - len(waiting)
                 for rank, image_id in islice(source, room):
-                    asked = _one(image_id, pictures.content, services, tasks, settings, rank)
-                    waiting.append(asyncio.create_task(asked))
+                    waiting.append(asyncio.create_task(one(image_id, pictures.content, services, rank)))
                 if not waiting:
                     break
-                prediction = await waiting.popleft()
-                ended = ended or prediction is None
-                keep(prediction)
+                made = await waiting.popleft()
+                ended = ended or made is None
+                keep(made)
         except AnomReasonError:
             # Nobody asks any more, so the others end soon: what they were answered is kept in its place.
             for late in await asyncio.gather(*waiting, return_exceptions=True):
-                if isinstance(late, Prediction):
+                if late is not None and not isinstance(late, BaseException):
                     keep(late)
             raise
         finally:
-            for one in waiting:
-                one.cancel()
+            for task in waiting:
+                task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
             await chat.server.close()
         return journal.totals()
@@ -157,9 +161,10 @@ async def _one(
     image_id: str,
     content: Callable[[str], bytes],
     services: Services,
-    tasks: tuple[Task, ...],
-    settings: Settings,
     rank: int,
+    *,
+    tasks: tuple[Task, ...],
+    settings: Settings = DIRECT,
 ) -> Prediction | None:
     try:
         picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
@@ -213,13 +218,10 @@ def _in_pixels(prediction: Prediction, asker: Asker) -> Prediction:
     anomalies, dropped = [], list(prediction.dropped)
     for anomaly in prediction.anomalies:
         if anomaly.bbox is not None:
-            shares = boxes.shares(anomaly.bbox, picture.shown)
-            if shares is None:
+            placed = boxes.in_picture(anomaly.bbox, picture.shown, picture.size)
+            if placed is None:
                 dropped.append(Dropped(str(list(anomaly.bbox)), DROPPED))
-            scaled = shares and tuple(
-                round(share * side, 1) for share, side in zip(shares, picture.size * 2, strict=True)
-            )
-            anomaly = anomaly.model_copy(update={"bbox": scaled})
+            anomaly = anomaly.model_copy(update={"bbox": placed})
         anomalies.append(anomaly)
     status = "partial" if len(dropped) > len(prediction.dropped) else prediction.status
     return prediction.model_copy(update={"anomalies": anomalies, "dropped": dropped, "status": status})

@@ -7,7 +7,7 @@ twice as long as the simulated model's, whose items were measured.
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from dataset_builder.pictures import FORMATS, MAX_SIDE
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "expected", "forecast"]
 
 OBJECTS, FINDINGS = 6, 2
 """In a picture of which nothing is known."""
@@ -91,13 +91,39 @@ def forecast(
         looked_at = [(listed.image_id, *_shown(listed.path)) for listed in islice(opened.pictures, SAMPLE)]
         pictures = opened.total if opened.total is not None else len(looked_at) + sum(1 for _ in opened.pictures)
     known = _scenes(Path(source), [image_id for image_id, *_ in looked_at]) if model == MODEL else {}
-    most = settings.max_objects or OBJECTS
-    sums = Counter[str]()
-    for image_id, width, height in looked_at:
-        objects, findings = known.get(image_id, (OBJECTS, FINDINGS))
-        held = _Held(min(objects, most) if not known else objects, findings, 1 if known else LONGER)
+    return expected(
+        {image_id: (width, height) for image_id, width, height in looked_at},
+        pictures,
+        settings,
+        model=model,
+        price=price,
+        concurrency=concurrency,
+        latency=latency,
+        known=known,
+    )
+
+
+def expected(
+    sizes: Mapping[str, tuple[int, int]],
+    pictures: int,
+    settings: Settings,
+    *,
+    model: str,
+    price: Price | None,
+    concurrency: int,
+    latency: float = 2.0,
+    known: Mapping[str, tuple[int, int]] | None = None,
+) -> Forecast:
+    """The same for `pictures` pictures like those of which `sizes` gives width and height in pixels.
+
+    `known` has the objects and findings in each picture, where they are known.
+    """
+    most, sums = settings.max_objects or OBJECTS, Counter[str]()
+    for image_id, (width, height) in sizes.items():
+        objects, findings = (known or {}).get(image_id, (OBJECTS, FINDINGS))
+        held = _Held(objects if known else min(objects, most), findings, 1 if known else LONGER)
         sums.update(_of_picture(settings, model, held, width, height))
-    share = pictures / max(len(looked_at), 1)
+    share = pictures / max(len(sizes), 1)
     calls, prompt, completion = (round(sums[name] * share) for name in ("calls", "prompt", "completion"))
     holds = "what the scenes hold" if known else f"{most} objects and {FINDINGS} findings per picture"
     return Forecast(

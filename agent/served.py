@@ -9,13 +9,14 @@ from pathlib import Path
 from agent.boxes import check_unit
 from agent.budget import read_prices
 from agent.direct import examine, predict
+from agent.forecast import expected
 from agent.plans import Settings
 from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
 from agent.simulated import MODEL
 from dataset_builder import owned
 from dataset_builder.contestants import Contestant, Limits, Outcome
-from dataset_builder.errors import InputError
+from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction
 from dataset_builder.preflight import check_room, look
@@ -23,7 +24,18 @@ from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.stored import StoredPictures, open_split
 from dataset_builder.terminal import Steps
 
-__all__ = ["answer", "answer_split", "check_served", "contestant_checks", "examine_files", "predict_split"]
+__all__ = [
+    "answer",
+    "answer_split",
+    "check_served",
+    "contestant_checks",
+    "examine_files",
+    "expected_cost",
+    "predict_split",
+]
+
+LOOKED_AT = 20
+"""Pictures whose size tells what the others will cost."""
 
 
 def examine_files(paths: list[Path], model: str | None, adapter: str | None, base_url: str) -> list[Prediction]:
@@ -142,6 +154,40 @@ def answer(
         )
     note = "simulated, no model" if contestant.model == MODEL else ""
     return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
+
+
+def expected_cost(
+    contestant: Contestant, pictures: StoredPictures | None, number: int, prices: Path | None
+) -> tuple[int, int, float | None, str]:
+    """What asking an endpoint about `number` pictures will need, a verdict on each included.
+
+    Args:
+        pictures (`StoredPictures`, *optional*): of which the first tell how large they are; 1,024 pixels square are assumed
+            without.
+
+    Returns:
+        Calls, tokens, US dollars (`None` where the price is not known), and what that rests on, in words.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in pictures.ids[:LOOKED_AT] if pictures else ():
+        try:
+            sizes[name] = open_picture(name, pictures.content(name)).size  # type: ignore[union-attr]
+        except PictureError:  # the run will say which
+            continue
+    model = str(contestant.model)
+    price = read_prices(prices).get(model) if prices else None
+    found = expected(
+        sizes or {"": (1024, 1024)},
+        number,
+        Settings(plan=contestant.plan or "direct"),
+        model=model,
+        price=price,
+        concurrency=Endpoint(model).concurrency,
+    )
+    calls = found.calls + number
+    verdicts = round(found.prompt_tokens / max(found.calls, 1)) * number if contestant.plan in (None, "direct") else 0
+    usd = None if price is None else price.of(found.prompt_tokens + verdicts, found.completion_tokens + number)
+    return calls, found.prompt_tokens + found.completion_tokens + verdicts + number, usd, found.assumed
 
 
 def _endpoint(model: str | None, adapter: str | None, base_url: str) -> Endpoint:

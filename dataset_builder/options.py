@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Adapter", "AsJson", "BaseUrl", "Boxes", "Merge", "Model", "Overwrite", "Rpm", "Tpm"]
+__all__ = ["Adapter", "AsJson", "BaseUrl", "Boxes", "DryRun", "Merge", "Model", "Overwrite", "Rpm", "Tpm"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate calls, tokens, money and time, without any call.")]
 Overwrite = Annotated[
     bool,
     typer.Option(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 __all__ = [
     "ANOMALY_QUESTIONS",
+    "CAPTION_PROMPT",
     "CREDIBILITY_QUESTIONS",
     "OFFICIAL_FORMAT",
     "PROMPTS",
@@ -77,6 +78,12 @@ CREDIBILITY_QUESTIONS: tuple[str, ...] = (
     "What in this image agrees with the way the world works?",
 )
 """Ten wordings of the question why a real photograph is credible, whose answer is its caption."""
+
+CAPTION_PROMPT = (
+    f"{CREDIBILITY_QUESTIONS[0]} Answer with one paragraph of plain text about what is visible: light and shadow, perspective, "
+    "surfaces, and how things and people touch what carries them."
+)
+"""What asks a model for the caption of a real photograph."""
 
 OFFICIAL_FORMAT = (
     "Answer with four lines for each anomaly, and a blank line between two:\n"

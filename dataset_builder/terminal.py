@@ -50,15 +50,16 @@ def heartbeat(doing: str) -> Iterator[None]:
 
 
 class Steps:
-    """Progress on stderr: a numbered heading per step, a bar while something is counted."""
+    """Progress on stderr: a numbered heading per step, of `total` where that is known, and a bar while something is counted."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None = None) -> None:
         self.total, self.at = total, 0
 
     def step(self, text: str) -> None:
         self.at += 1
         tell(printable(text))
-        typer.secho(f"[{self.at}/{self.total}] {text}", bold=True, err=True)
+        of = "" if self.total is None else f"/{self.total}"
+        typer.secho(f"[{self.at}{of}] {text}", bold=True, err=True)
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -7,6 +7,7 @@ says otherwise.
 
 import hashlib
 import importlib.util
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,15 @@ from typing import Any, NamedTuple
 
 from .errors import EncoderError, shorten
 
-__all__ = ["DEFAULT_ENCODER", "EncoderFiles", "Fingerprint", "fingerprint", "load_encoder", "resolve_encoder"]
+__all__ = [
+    "DEFAULT_ENCODER",
+    "EncoderFiles",
+    "Fingerprint",
+    "content_hash",
+    "fingerprint",
+    "load_encoder",
+    "resolve_encoder",
+]
 
 DEFAULT_ENCODER = "distilbert-base-uncased"  # the official evaluator's
 
@@ -194,6 +203,31 @@ def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any
         if bars:
             logging.enable_progress_bar()
     return model.to(device).eval(), tokenizer
+
+
+@lru_cache(maxsize=8)
+def content_hash(files: EncoderFiles, device: str, dtype: str) -> str:
+    """A hash of the encoder as it is loaded, its weights up to its layer and its tokenizer: 12 hexadecimal digits.
+
+    Two encoders of one name with other weights differ; the same weights under another name or path do not.
+    """
+    import torch
+
+    model, tokenizer = load_encoder(files, device, dtype)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    words = getattr(tokenizer, "backend_tokenizer", None)
+    if words is None:
+        rules = tokenizer.get_vocab()
+    else:
+        # Truncation and padding are of the last call, not of the encoder.
+        rules = {
+            key: value for key, value in json.loads(words.to_str()).items() if key not in ("truncation", "padding")
+        }
+    digest.update(json.dumps(rules, sort_keys=True).encode())
+    return digest.hexdigest()[:12]
 
 
 def _is_byte_level(tokenizer: Any) -> bool:

@@ -5,26 +5,27 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 from datasets.utils import tqdm
 
 from .anomalies import Picture
+from .clusters import cluster_of, read_clusters
+from .details import PictureScores
 from .embedding_cache import embedding_cache
 from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
 from .measurement import Options, measure
 from .records import read_names, read_records
 from .report import render_report
-from .resampling import paired_bootstrap
 from .results import Comparison, Evaluation, Leaderboard, matched_results, metrics
 from .scores import Coverage
 from .scoring import check_thresholds
 from .similarity import BertScoreSimilarity
+from .statistics import Sums, compare, holm
 from .verdicts import judge
 
 __all__ = ["score_files", "score_pictures", "write_results"]
@@ -37,6 +38,7 @@ def score_files(
     configuration: str = "default",
     missing: str = "count",
     subset: str | os.PathLike[str] | None = None,
+    clusters: str | os.PathLike[str] | None = None,
     encoder: str | None = None,
     num_layers: int | None = None,
     thresholds: Sequence[float] = (0.7, 0.8, 0.9),
@@ -57,9 +59,12 @@ def score_files(
         references (`str`): the ground truth.
         configuration (`str`, defaults to `"default"`): `deepfake` scores verdicts too; every picture of both sides then
             has a label.
-        missing (`str`, defaults to `"count"`): a reference picture without a prediction, or on which the predictor
-            failed, is an empty prediction; `"ignore"` leaves it out, as the official evaluator does.
+        missing (`str`, defaults to `"count"`): a reference picture without a prediction, or about which the predictor
+            gave no answer (it failed, or does not know pictures of this kind), is an empty prediction; `"ignore"` leaves it
+            out, as the official evaluator does.
         subset (`str`, *optional*): a file that lists the pictures to score.
+        clusters (`str`, *optional*): a file that says which pictures belong together, see `clusters.py`; else the column
+            `cluster` of the references, else the pictures' names.
         encoder, num_layers, rescale_with_baseline, device, dtype: as in [`BertScoreSimilarity`].
         thresholds, alpha, matching, empty, bootstrap, seed: as in [`Options`].
         cache (`bool`, defaults to `True`): keep the references' embeddings on disk, so that scoring another model against
@@ -69,18 +74,21 @@ def score_files(
         `Leaderboard`: best `SemAP_Full` first.
 
     Raises:
-        `SemapError`: one sentence naming the place, the value and the mend.
+        `SemapError`: one sentence naming the place, the value and the fix.
     """
     if not predictions:
         raise OptionError("predictions: no file; name at least one")
     options = Options(check_thresholds(thresholds), alpha, matching, empty, missing, bootstrap, seed)
     truth = read_records(references, "reference")
+    if clusters is not None:
+        given = read_clusters(clusters)
+        truth = {name: picture._replace(cluster=given.get(name, name)) for name, picture in truth.items()}
     if subset is not None:
         names = read_names(subset)
         unknown = [name for name in names if name not in truth]
         if unknown:
             raise RecordError(
-                f"{subset}: {shorten(unknown[0])} is not among the references of {references}; mend the list"
+                f"{subset}: {shorten(unknown[0])} is not among the references of {references}; correct the list"
             )
         truth = {name: truth[name] for name in dict.fromkeys(names)}
     said = {name: read_records(path, "prediction") for name, path in zip(_names(predictions), predictions, strict=True)}
@@ -109,11 +117,7 @@ def score_pictures(
         for name, pictures in predictions.items()
     ]
     evaluations.sort(key=_best_first)
-    comparisons = []
-    if options.bootstrap:
-        for first, second in pairwise(evaluations):
-            comparisons += _compare(first, second, options)
-    return Leaderboard(configuration, evaluations, comparisons)
+    return Leaderboard(configuration, evaluations, _comparisons(evaluations, options) if options.bootstrap else [])
 
 
 def _best_first(evaluation: Evaluation) -> tuple[float, str]:
@@ -142,13 +146,16 @@ def _evaluate(
             f"{name}: none of its {len(predictions)} pictures is among the {len(references)} references "
             f"(e.g. {shorten(next(iter(predictions), ''))} and {shorten(next(iter(references), ''))}); check the file names"
         )
-    answered = [image for image in shared if not predictions[image].failed]
+    answered = [image for image in shared if predictions[image].answered]
     images = list(references) if options.missing == "count" else answered
     if not images:
-        raise RecordError(f'{name}: the predictor failed on every picture; missing="count" scores them as empty')
+        raise RecordError(
+            f'{name}: the predictor gave no answer about any picture; missing="count" scores them as empty'
+        )
     nothing = Picture([])
     said = [predictions.get(image, nothing) for image in images]
     true = [references[image] for image in images]
+    clusters = [references[image].cluster or cluster_of(image) for image in images]
     with tqdm(total=len(images), desc=name, unit="picture", disable=None, leave=False) as bar:
         if configuration == "deepfake":
             unlabelled = next(
@@ -158,10 +165,10 @@ def _evaluate(
                 raise RecordError(
                     f'references: "{unlabelled}": label is missing; the configuration deepfake needs one a picture'
                 )
-            measurement = judge(said, true, similarity, options, bar.update)
+            measurement = judge(said, true, similarity, options, bar.update, clusters)
         else:
             measurement = measure(
-                [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update
+                [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update, clusters
             )
     if extra := sum(image not in references for image in predictions):
         unknown = f"{extra} predicted pictures are not among the references and were left out"
@@ -173,35 +180,50 @@ def _evaluate(
         measurement,
         [p.anomalies for p in said],
         [p.anomalies for p in true],
-        Coverage(missing=len(references) - len(shared), failed=len(shared) - len(answered)),
+        Coverage(
+            missing=len(references) - len(shared),
+            failed=sum(predictions[image].failed for image in shared),
+            unknown=sum(predictions[image].unknown for image in shared),
+        ),
     )
 
 
-def _compare(first: Evaluation, second: Evaluation, options: Options) -> list[Comparison]:
-    """SemAP and SemF1 of two predictors, tested over the pictures that both were scored on; nothing where there are none."""
-    sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
-    shared = [image for image in sides[0] if image in sides[1]]
-    if not shared:
-        return []
-    values = {
-        "SemAP_Full": [np.array([side[image].semap["Full"] for image in shared]) for side in sides],
-        "SemF1_Full": [np.array([side[image].semf1["Full"] for image in shared]) for side in sides],
-    }
-    return [
-        Comparison(
-            first.name,
-            second.name,
-            first.scores.prefix + score,
-            len(shared),
-            paired_bootstrap(a, b, options.bootstrap, options.seed),
-        )
-        for score, (a, b) in values.items()
-    ]
+TESTED: dict[str, Callable[[PictureScores], float]] = {
+    "SemAP_Full": lambda picture: picture.semap["Full"],
+    "SemF1_Full": lambda picture: picture.semf1["Full"],
+}
+"""The scores that neighbours are tested under, and a picture's own."""
 
 
-def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list[Path]:
+def _comparisons(evaluations: Sequence[Evaluation], options: Options) -> list[Comparison]:
+    """Neighbours tested over the pictures that both were scored on; the tests of one score are corrected together."""
+    tested: dict[str, list[Comparison]] = {score: [] for score in TESTED}
+    for first, second in pairwise(evaluations):
+        sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
+        shared = [image for image in sides[0] if image in sides[1]]
+        if not shared:
+            continue
+        clusters = dict(zip(sides[0], first.measurement.clusters, strict=True))
+        of = [clusters[image] for image in shared]
+        for score, value in TESTED.items():
+            one, other = (Sums.of_means([value(side[image]) for image in shared], of) for side in sides)
+            test = compare(one, other, options.bootstrap, options.seed)
+            name = first.scores.prefix + score
+            tested[score].append(Comparison(first.name, second.name, name, len(shared), test))
+    for comparisons in tested.values():
+        corrected = holm([comparison.test.p for comparison in comparisons])
+        comparisons[:] = [
+            replace(comparison, test=comparison.test._replace(p=p))
+            for comparison, p in zip(comparisons, corrected, strict=True)
+        ]
+    return [comparison for pair in zip(*tested.values(), strict=True) for comparison in pair]
+
+
+def write_results(
+    board: Leaderboard, directory: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+) -> list[Path]:
     """Write `metrics.json`, `matched_results.json` (of the best; `matched_results_NAME.json` of the others) and
-    `report.html`.
+    `report.html`, with the pictures of the folder `images` if it is given.
 
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
@@ -211,8 +233,8 @@ def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list
     contents = {"metrics.json": json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False)}
     for k, evaluation in enumerate(board.evaluations):
         name = "matched_results.json" if k == 0 else f"matched_results_{_file_name(evaluation.name)}.json"
-        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False)
-    contents["report.html"] = render_report(board)
+        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+    contents["report.html"] = render_report(board, None if images is None else Path(images))
     written = []
     for name, text in contents.items():
         target = directory / name

@@ -4,7 +4,8 @@
 believable. `flat` turns it into the dictionary that `compute()` returns and `metrics.json` holds. Nothing reads that
 dictionary's keys apart again: whoever needs a number takes it from the type.
 
-Numbers that are undefined (chance of a single picture, a mean over none) are NaN.
+Numbers that are undefined (chance of a single picture, a mean over none) are NaN in the type, and `None` (null) in the flat form,
+so that it is JSON.
 """
 
 import math
@@ -24,6 +25,7 @@ __all__ = [
     "Verdicts",
     "ViewScores",
     "flat",
+    "plain",
 ]
 
 VIEWS = ("Phe", "Rea", "Full")
@@ -36,7 +38,8 @@ class Estimate:
     Attributes:
         value (`float`): the score.
         chance (`float`): what the predictions score when they are dealt to other pictures.
-        low, high (`float`, *optional*): the 95 % bootstrap interval over pictures; `None` if none was drawn.
+        low, high (`float`, *optional*): the 95 % interval over pictures; `None` if none was asked for, or there are too
+            few pictures.
     """
 
     value: float
@@ -50,7 +53,7 @@ class Estimate:
         return self.value - self.chance
 
     def interval(self, name: str) -> dict[str, float]:
-        """The flat keys of the interval of the score called `name`; none if no interval was drawn."""
+        """The flat keys of the interval of the score called `name`; none if there is no interval."""
         return {} if self.low is None or self.high is None else {f"{name}_low": self.low, f"{name}_high": self.high}
 
     @classmethod
@@ -115,10 +118,12 @@ class SeverityError:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was scored: pictures (`scored` of `images`; `clean` ones have no references), predictions and references."""
+    """What was scored: pictures (`scored` of `images`, in `clusters` that are independent of each other; `clean` ones have no
+    references), predictions and references."""
 
     images: int
     scored: int
+    clusters: int
     clean: int
     false_alarms: int
     predictions: int
@@ -144,10 +149,11 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What files lack: pictures without a prediction, and pictures on which the predictor failed."""
+    """What files lack: pictures without a prediction, those on which the predictor failed, and those of a kind unknown to it."""
 
     missing: int
     failed: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,10 @@ class Scores:
         views (`dict[str, ViewScores]`): by the names in `VIEWS`.
         ranked_by (`str`): what the ranked form orders predictions by, `score` or `severity`.
         severity (`SeverityError`), counts (`Counts`): as their types say.
-        signature (`str`): what the numbers depend on; scores with the same one may be compared.
+        signature (`str`): what the numbers depend on; only scores with the same one may be compared.
         bert_score_hash (`str`): bert-score's own hash code of the setting.
+        needed (`int`, *optional*): how many pictures would show a difference of .02 in SemAP_Full between two systems that
+            vary as this one does; `None` where there are too few to say.
         warnings (`tuple[str, ...]`): where a number is right but easily misread.
         verdicts (`Verdicts`, *optional*): in the configuration `deepfake`; the views then count only what was said
             under a right verdict.
@@ -173,6 +181,7 @@ class Scores:
     counts: Counts
     signature: str
     bert_score_hash: str
+    needed: int | None = None
     warnings: tuple[str, ...] = ()
     verdicts: Verdicts | None = None
     calibrated: Mapping[str, CalibratedView] = field(default_factory=dict)
@@ -231,18 +240,30 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
         "severity_pairs": severity.pairs,
         "images": counts.images,
         "scored_images": counts.scored,
+        "clusters": counts.clusters,
         "clean_images": counts.clean,
         "false_alarms": counts.false_alarms,
         "false_alarm_rate": counts.false_alarm_rate,
         "predictions": counts.predictions,
         "references": counts.references,
+        "pictures_needed": scores.needed,
         "signature": scores.signature,
         "bert_score_hash": scores.bert_score_hash,
         "warnings": list(scores.warnings),
     }
     if coverage is not None:
         numbers |= {"missing_images": coverage.missing, "failed_images": coverage.failed}
-    return numbers
+        numbers["unknown_images"] = coverage.unknown
+    return {key: plain(value) for key, value in numbers.items()}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: what is undefined becomes `None`."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _verdicts(verdicts: Verdicts | None) -> dict[str, Any]:

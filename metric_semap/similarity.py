@@ -15,6 +15,7 @@ Where the encoder has a calibration, the same forward pass, run to the last laye
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,15 @@ from .anomalies import Quadruplet
 from .calibration import Calibration, calibration_of
 from .comparing import Comparer, Matrices, Measure, own_blocks, pictures_per_block, quadruplets
 from .embedding_cache import EmbeddingCache
-from .encoder import EncoderFiles, resolve_encoder
+from .encoder import EncoderFiles, content_hash, resolve_encoder
 from .encoding import DTYPES, Encoded, check_dtype
 from .errors import EncoderError
 from .sentence import SentenceMeasure
 
 __all__ = ["BertScoreSimilarity", "Matrices", "pictures_per_block"]
+
+
+ROUNDING = 2e-6  # of the similarity of a text to itself, in single precision; 4e-7 were seen
 
 
 class BertScoreSimilarity:
@@ -76,6 +80,17 @@ class BertScoreSimilarity:
         """The encoder as the signature names it, e.g. `distilbert-base-uncased_L5`."""
         rescaled = "-rescaled" if self.baseline is not None else ""
         return f"{self.files.name}_L{self.files.num_layers}{rescaled}{DTYPES[self.dtype]}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the similarity depends on, as fields of the signature: similarity, calibration, encoder, libraries.
+
+        The encoder is loaded for it.
+        """
+        content = content_hash(self.files, self.comparer.device, self.dtype)
+        calibration = self.calibration.name if self.calibration is not None else "none"
+        libraries = [f"{name}-{_minor(name)}" for name in ("bert-score", "transformers")]
+        return {"sim": "bertscore", "cal": calibration, "enc": f"{self.name}@{content}", "lib": ",".join(libraries)}
 
     @property
     def hash_code(self) -> str:
@@ -131,7 +146,8 @@ class BertScoreSimilarity:
         columns = [r for r, text in enumerate(right) if text in encoded and encoded[text].counts.any()]
         if rows and columns:
             f1 = _pairwise_f1([encoded[left[p]] for p in rows], [encoded[right[r]] for r in columns])
-            scores[np.ix_(rows, columns)] = f1
+            # A text is as similar as can be to itself; rounding must not put it below a threshold of 1.
+            scores[np.ix_(rows, columns)] = np.where(f1 > 1 - ROUNDING, 1.0, f1)
         if self.baseline is not None:
             scores = (scores - self.baseline) / (1.0 - self.baseline)
         return scores
@@ -152,6 +168,11 @@ def _pairwise_f1(left: list[Encoded], right: list[Encoded]) -> np.ndarray:
     recall = np.add.reduceat(best_x, y_starts, axis=1) / np.add.reduceat(y_counts, y_starts, dtype=np.float32)[None, :]
     total = precision + recall
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total != 0)
+
+
+def _minor(package: str) -> str:
+    """A library's version without its last part, which repairs and does not change numbers."""
+    return ".".join(version(package).split(".")[:2])
 
 
 def _baseline(files: EncoderFiles) -> float:

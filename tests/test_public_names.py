@@ -23,7 +23,8 @@ PUBLIC: dict[str, set[str]] = {
     "dataset_builder.severity": {"BANDS", "colour", "find", "format_official", "intensity", "parse", "word"},
     "dataset_builder.atomic": {"beside", "cannot", "write", "write_parts"},
     "dataset_builder.prompts": {
-        "ANOMALY_QUESTIONS", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task", "chat", "draw",
+        "ANOMALY_QUESTIONS", "CAPTION_PROMPT", "CREDIBILITY_QUESTIONS", "OFFICIAL_FORMAT", "PROMPTS", "TASKS", "Asked", "Task",
+        "chat", "draw",
     },
     "dataset_builder.scenes": {
         "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "family_of",
@@ -36,7 +37,7 @@ PUBLIC: dict[str, set[str]] = {
         "processor_of", "read_config",
         "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
     },
-    "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
+    "trainer.predict": {"Asked", "Progress", "Unanswered", "predict", "predict_dataset"},
     "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"},
 }  # fmt: skip
 

@@ -1,12 +1,12 @@
 """What the simulated model answers to each stage: the scene's truth, with errors at the given rates."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from agent.simulated.rates import Dice, Rates
 from agent.simulated.world import ATTRIBUTES, RELATIONS, Fact, Scene, invent, invented_object, read_fact, tell
 from agent.stages import Stage
-from dataset_builder.prompts import PROMPTS, Task
+from dataset_builder.prompts import CAPTION_PROMPT, PROMPTS, Task
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import write_answer
 
@@ -29,8 +29,10 @@ def answer_stage(stage: Stage, given: Given, scene: Scene, rates: Rates, dice: D
     return _ANSWERS[stage](given, scene, rates, dice)
 
 
-def answer_task(task: Task, scene: Scene, size: tuple[int, int], rates: Rates, dice: Dice) -> str:
+def answer_task(task: Task | Literal["caption"], scene: Scene, size: tuple[int, int], rates: Rates, dice: Dice) -> str:
     """The answer to a prompt of `dataset_builder.prompts`: one look at the whole picture, `size` pixels large."""
+    if task == "caption":
+        return f"The {', the '.join(scene.objects) or 'place'} stand where they are carried, and their shadows fall to one side."
     facts = _seen_at_large(scene, rates, dice)
     if task == "verdict":
         return "Yes" if facts else "No"
@@ -218,9 +220,11 @@ def _dicts(value: object) -> list[Value]:
     return [item for item in _list(value) if isinstance(item, dict)]
 
 
-_TASK_OF = {prompt: task for task, prompt in PROMPTS.items()}
+_TASK_OF: dict[str, Task | Literal["caption"]] = {prompt: task for task, prompt in PROMPTS.items()} | {
+    CAPTION_PROMPT: "caption"
+}
 
 
-def task_of(text: str) -> Task | None:
+def task_of(text: str) -> Task | Literal["caption"] | None:
     """The task of `dataset_builder.prompts` that a text asks for."""
     return _TASK_OF.get(text.strip())

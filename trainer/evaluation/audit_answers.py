@@ -1,8 +1,8 @@
 """A reviewer's answers about a generator's pictures: read from files, or asked for and kept in files.
 
-A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands in,
-because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`, so an
-audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
+A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands
+in, because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`,
+so an audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from dataset_builder.errors import InputError, PictureError
 from dataset_builder.files.tree import open_tree
 from dataset_builder.pictures import open_picture
 from dataset_builder.predictions import Prediction, PredictionWriter
+from dataset_builder.prompts import Asked
 from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import picture_files
 from dataset_builder.stored import StoredPictures, open_split
@@ -28,7 +29,18 @@ from trainer.evaluation.names import file_name
 if TYPE_CHECKING:  # torch comes with it, which an audit from files does not need
     from trainer.predict import Progress
 
-__all__ = ["HUMAN", "Answers", "Reviewed", "Reviewer", "Shown", "Unfinished", "local_reviewer", "review"]
+__all__ = [
+    "HUMAN",
+    "Answers",
+    "Reviewed",
+    "Reviewer",
+    "Shown",
+    "Unfinished",
+    "local_reviewer",
+    "pictures_below",
+    "pictures_of",
+    "review",
+]
 
 HUMAN = "human verdicts"
 BATCH = 16
@@ -72,8 +84,9 @@ class Reviewed(NamedTuple):
     notes: list[str]
 
 
-def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
-    """A model on this machine; it is loaded once, when the first picture is asked about, and goes on after the last row."""
+def local_reviewer(settings: Contestant, progress: "Progress", task: Asked = "anomalies") -> Reviewer:
+    """A model on this machine, asked for a `task`; it is loaded once, when the first picture is asked about, and resumes after
+    the last row."""
     loaded: list[Any] = []
 
     def ask(shown: Shown) -> Outcome:
@@ -97,7 +110,7 @@ def local_reviewer(settings: Contestant, progress: "Progress") -> Reviewer:
 
                 loaded[:] = loaded or load(settings.model, settings.adapter)
                 model, processor = loaded
-                for prediction in predict(pending(), model, processor, batch_size=BATCH):
+                for prediction in predict(pending(), model, processor, task, batch_size=BATCH):
                     writer.append(prediction)
                     done(len(writer.done))
         return Outcome()
@@ -129,7 +142,7 @@ def review(plan: Plan, out: Path, reviewer: Reviewer) -> Reviewed:
         if source.files:
             found[name] = _from_files(shown, source)
             continue
-        pictures = _pictures(shown, source)
+        pictures = pictures_of(shown, source)
         path = out / "predictions" / f"{file_name(shown)}.json"
         outcome = reviewer(Shown(shown, pictures, path, left))
         left = rest(left, outcome)
@@ -165,7 +178,7 @@ def _from_files(name: str, source: Source) -> Answers:
     images = Path(source.images) if source.images else first / "images"
     if not source.images and not images.is_dir():
         return Answers(by_reviewer, lambda _: None)
-    return Answers(by_reviewer, _opener(_files(images)))
+    return Answers(by_reviewer, _opener(pictures_below(images)))
 
 
 def _annotations(path: Path) -> Path:
@@ -196,18 +209,18 @@ def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
     return accepted
 
 
-def _pictures(name: str, source: Source) -> StoredPictures:
+def pictures_of(name: str, source: Source) -> StoredPictures:
     """The pictures of a source that are to be shown."""
     if source.dataset:
         pictures = open_split(str(source.dataset), source.split, where=source.where)
     else:
-        pictures = _files(Path(source.images or ""))
+        pictures = pictures_below(Path(source.images or ""))
     if not pictures.ids:
         raise InputError(f"{source.dataset or source.images}: holds no picture of {name}; give some")
     return pictures
 
 
-def _files(root: Path) -> StoredPictures:
+def pictures_below(root: Path) -> StoredPictures:
     """The pictures below a directory, by name."""
     findings: list[Finding] = []
     if not root.is_dir():

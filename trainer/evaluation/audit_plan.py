@@ -11,12 +11,14 @@
     clean: {annotations: clean.json}                            # pictures with nothing wrong: the reviewer's false alarms
     prompts: prompts.json                                       # {picture: prompt}; else file names tell (see `prompt_of`)
 
+A prompt that asks for something odd is written {prompt: TEXT, wanted: [KIND or NAME, ...]}: such anomalies do not count.
+
 Paths are relative to the file.
 """
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,7 +29,7 @@ from dataset_builder.files.regular import read_regular
 from dataset_builder.files.strict_json import read_json
 from dataset_builder.sources.rows import generator_of
 
-__all__ = ["REVIEWER", "Plan", "Source", "prompt_of", "read_plan", "read_prompts"]
+__all__ = ["REVIEWER", "Plan", "Prompts", "Source", "files_plan", "prompt_of", "read_plan", "read_prompts"]
 
 REVIEWER = "reviewer"
 """The name of a reviewer that the plan does not name."""
@@ -77,6 +79,18 @@ class Plan(Limited):
     def asks(self) -> int:
         """How many sources have to be shown to the reviewer."""
         return sum(not source.files for source in (*self.generators.values(), *([self.clean] if self.clean else [])))
+
+    def only(self, *names: str) -> "Plan":
+        """The same for some of its generators.
+
+        Raises:
+            InputError: if one is not in it.
+        """
+        if unknown := [name for name in names if name not in self.generators]:
+            raise InputError(
+                f"{unknown[0]}: is not among the plan's generators; choose from {', '.join(self.generators)}"
+            )
+        return self.model_copy(update={"generators": {name: self.generators[name] for name in names}})
 
     @model_validator(mode="after")
     def _is_asked(self) -> Self:
@@ -186,14 +200,57 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_prompts(path: str | None) -> dict[str, str]:
-    """The prompt of each picture, from a JSON object; empty without a file."""
+class Prompts(NamedTuple):
+    """The prompt of each picture, and the kinds and names of anomalies that the prompt asked for, in lower case."""
+
+    texts: dict[str, str]
+    wanted: dict[str, frozenset[str]]
+
+
+def read_prompts(path: str | None) -> Prompts:
+    """The prompts, from a JSON object `{picture: TEXT or {prompt: TEXT, wanted: [KIND or NAME, ...]}}`; empty without a file.
+
+    Raises:
+        InputError: naming the file, the picture and the value.
+    """
+    found = Prompts({}, {})
     if path is None:
-        return {}
+        return found
     content = read_json(path)
-    if not isinstance(content, dict) or not all(isinstance(prompt, str) for prompt in content.values()):
-        raise InputError(f"{path}: is no JSON object of texts; write {{picture: prompt}}")
-    return content
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a JSON object of prompts; write {{picture: prompt}}")
+    for image_id, said in content.items():
+        text, wanted = (said.get("prompt"), said.get("wanted", [])) if isinstance(said, dict) else (said, [])
+        if not isinstance(text, str) or not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
+            raise InputError(
+                f'{path}: "{image_id}": {shorten(said)} is not a prompt; write a text, or {{prompt: TEXT, wanted: [KIND or NAME]}}'
+            )
+        found.texts[image_id] = text
+        if wanted:
+            found.wanted[image_id] = frozenset(one.casefold() for one in wanted)
+    return found
+
+
+def files_plan(*places: Path) -> Plan:
+    """The plan of generators that are named by their files alone: annotations, runs, or folders of pictures.
+
+    Raises:
+        InputError: if one does not exist, or two have one name.
+    """
+    generators: dict[str, Source] = {}
+    for place in places:
+        if not place.exists():
+            raise InputError(f"{place}: does not exist; give a file of annotations, a run or a folder of pictures")
+        name = place.stem if place.is_file() else place.name
+        name = str(place) if name in generators else name
+        is_pictures = place.is_dir() and not any(
+            (place / file).is_file() for file in ("annotations.jsonl", "candidates.json")
+        )
+        there = str(place.absolute())
+        generators[name] = Source(images=there) if is_pictures else Source(annotations=there)
+    if len(generators) < len(places):
+        raise InputError(f"{places[0]}: is given twice; compare two different versions")
+    return Plan(generators=generators)
 
 
 def prompt_of(image_id: str, generator: str, prompts: dict[str, str]) -> str:

@@ -11,12 +11,13 @@ from metric_semap.anomalies import Picture, Quadruplet
 from trainer.evaluation.audit_answers import HUMAN, Answers, Reviewed
 from trainer.evaluation.audit_plan import prompt_of
 from trainer.evaluation.intensity import SCORES, Severities, Tested, agreement, audit
+from trainer.evaluation.kinds import Encode, by_kind
+from trainer.evaluation.severity_map import SeverityMap, told_severity
 
-__all__ = ["NOT_MEASURED", "Example", "examples", "summarise"]
+__all__ = ["NOT_MEASURED", "Example", "examples", "severities_of", "summarise"]
 
 NOT_MEASURED = "not measured"
 COMMONEST = 8
-FEW = 30  # pictures; below, a percentile bootstrap's intervals are too narrow
 
 
 class Example(NamedTuple):
@@ -28,14 +29,17 @@ class Example(NamedTuple):
     intensity: float
 
 
-def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[str, Any]:
+def summarise(
+    reviewed: Reviewed, prompts: dict[str, str], people: SeverityMap | None, seed: int, encode: Encode | None = None
+) -> dict[str, Any]:
     """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
 
     The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
-    beside it.
+    beside it. `people` is the map by which severities were calibrated, if they were; `encode`
+    decides kinds that no rule knows.
 
     Raises:
-        InputError: if no reviewer looked at every generator, or one failed on all pictures of a generator.
+        InputError: if no reviewer looked at every generator, or one answered about no picture of a generator.
     """
     generators = reviewed.generators
     first = next(iter(generators.values())).by_reviewer
@@ -44,7 +48,7 @@ def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[st
         known = "; ".join(f"{name}: {', '.join(answers.by_reviewer)}" for name, answers in generators.items())
         raise InputError(f"generators: no reviewer has looked at all of them ({known}); a ranking needs one")
     reviewers = list(dict.fromkeys(name for answers in generators.values() for name in answers.by_reviewer))
-    tested = {name: _audited(name, generators, prompts, seed) for name in reviewers}
+    tested = {name: audit(severities_of(name, generators, prompts), seed=seed) for name in reviewers}
     main = whole[0]
     return {
         "reviewer": main,
@@ -58,25 +62,34 @@ def summarise(reviewed: Reviewed, prompts: dict[str, str], seed: int) -> dict[st
         },
         "agreement": _agreements(tested),
         "clean": _false_alarms(reviewed.clean, main),
+        "severity": told_severity(people),
+        "kinds": {name: _kinds(answers.by_reviewer[main], encode) for name, answers in generators.items()},
         "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
         "warnings": reviewed.notes + _warnings(tested[main], generators, main),
         "seed": seed,
     }
 
 
-def _audited(reviewer: str, generators: dict[str, Answers], prompts: dict[str, str], seed: int) -> Tested:
+def severities_of(reviewer: str, generators: dict[str, Answers], prompts: dict[str, str]) -> dict[str, Severities]:
+    """What a reviewer found: generator → prompt → pictures → severities; pictures without an answer are left out.
+
+    Raises:
+        InputError: if the reviewer failed on all pictures of a generator.
+    """
     severities: dict[str, Severities] = {}
     for name, answers in generators.items():
         if reviewer in answers.by_reviewer:
             by_prompt: dict[str, list[list[int | None]]] = {}
             for image_id, picture in answers.by_reviewer[reviewer].items():
-                if not picture.failed:
+                if picture.answered:
                     found = [anomaly.severity for anomaly in picture.anomalies]
                     by_prompt.setdefault(prompt_of(image_id, name, prompts), []).append(found)
             if not by_prompt:
-                raise InputError(f"generators.{name}: {reviewer} failed on every picture; there is nothing to rank")
+                raise InputError(
+                    f"generators.{name}: {reviewer} gave no answer about any picture; there is nothing to rank"
+                )
             severities[name] = by_prompt
-    return audit(severities, seed=seed)
+    return severities
 
 
 def _plain(value: Any) -> Any:
@@ -89,6 +102,7 @@ def _rows(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list
             "name": one.name,
             "pictures": one.pictures,
             "failed": sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values()),
+            "unknown": sum(picture.unknown for picture in generators[one.name].by_reviewer[reviewer].values()),
             "anomalies": one.anomalies,
             "without severity": one.unrated,
         }
@@ -107,7 +121,7 @@ def _agreements(tested: dict[str, Tested]) -> list[dict[str, Any]]:
 
 def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
     """How often the reviewer finds something where nothing is wrong, with Wilson's 95 % interval; or that nobody looked."""
-    answered = [] if clean is None else [p for p in clean.by_reviewer.get(reviewer, {}).values() if not p.failed]
+    answered = [] if clean is None else [p for p in clean.by_reviewer.get(reviewer, {}).values() if p.answered]
     if not answered:
         return NOT_MEASURED
     from statsmodels.stats.proportion import proportion_confint
@@ -116,6 +130,13 @@ def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
     low, high = proportion_confint(alarms, len(answered), method="wilson")
     rate = {"value": alarms / len(answered), "low": float(low), "high": float(high)}
     return {"pictures": len(answered), "false_alarms": alarms, "rate": rate}
+
+
+def _kinds(pictures: dict[str, Picture], encode: Encode | None) -> dict[str, float]:
+    """Anomalies of each kind per picture that was answered, the commonest first."""
+    seen = [picture for picture in pictures.values() if not picture.failed]
+    counts = by_kind((anomaly for picture in seen for anomaly in picture.anomalies), encode)
+    return {kind: count / len(seen) for kind, count in counts.most_common()}
 
 
 def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
@@ -130,13 +151,19 @@ def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
 def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list[str]:
     warnings = []
     for one in tested.generators:
-        failed = sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values())
-        if failed:
+        pictures = generators[one.name].by_reviewer[reviewer].values()
+        if failed := sum(picture.failed for picture in pictures):
             warnings.append(f"{one.name}: no answer about {failed} pictures; they are left out")
+        if unknown := sum(picture.unknown for picture in pictures):
+            warnings.append(
+                f"{one.name}: {unknown} pictures are of a kind that the reviewer does not know; they are left out"
+            )
         if one.unrated:
             warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
-        if one.pictures < FEW:
-            warnings.append(f"{one.name}: only {one.pictures} pictures; its intervals are too narrow")
+        if math.isnan(one.scores["CAP"].low):
+            warnings.append(
+                f"{one.name}: too few pictures ({one.pictures}, {one.anomalies} anomalies) for an interval of CAP or a test"
+            )
     return warnings
 
 

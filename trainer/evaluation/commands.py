@@ -93,35 +93,78 @@ def benchmark(
 @app.command()
 def audit(
     context: typer.Context,
-    plan: Annotated[Path, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)],
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="OLD NEW",
+            help="Compare two generators of the plan prompt by prompt instead of ranking all; without a plan, two files of "
+            "annotations, runs or folders of pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_if_worse: Annotated[
+        bool, typer.Option("--fail-if-worse", help="Exit code 1 if NEW is worse than OLD in anything, beyond chance.")
+    ] = False,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrated",
+            metavar="RATINGS.csv",
+            help="People's ratings (severity,rating,item,rater), by which severities are calibrated.",
+            show_default=False,
+        ),
+    ] = None,
+    embed_kinds: Annotated[
+        bool,
+        typer.Option("--embed-kinds", help="Let the offline encoder (extra demo) decide kinds that no rule knows."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
     seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank image generators by what a reviewer finds wrong with their pictures. Run it again to go on where it stopped."""
+    """Rank image generators by what a reviewer finds wrong with their pictures, or compare two versions. Run it again to
+    resume."""
     require("audit", "metric")
+    from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look
     from metric_semap.errors import SemapError
     from trainer.evaluation.audit_answers import Shown, Unfinished, local_reviewer, review
     from trainer.evaluation.audit_page import AUDIT, print_ranking, write_audit
-    from trainer.evaluation.audit_plan import read_plan, read_prompts
+    from trainer.evaluation.audit_plan import files_plan, read_plan, read_prompts
     from trainer.evaluation.audit_result import summarise
+    from trainer.evaluation.gate_result import gate_result, versions
+    from trainer.evaluation.kind_encoder import sentence_encoder
     from trainer.evaluation.readiness import audit_checks
+    from trainer.evaluation.result_page import files, print_result, write_result
+    from trainer.evaluation.severity_map import calibrated, fit, read_ratings
+    from trainer.evaluation.wanted import without_wanted
     from trainer.readiness import ROOM
 
     ask_server: Served = context.obj.served
-    checked = read_plan(plan)
+    if plan is None and compare is None:
+        raise InputError("audit: has nothing to look at; give generators.yaml, or --compare OLD NEW")
+    if fail_if_worse and compare is None:
+        raise InputError("--fail-if-worse: goes with --compare OLD NEW; give the two versions")
+    checked = read_plan(plan) if plan else files_plan(*(Path(place) for place in compare or ()))
+    if compare is not None:
+        old, new = compare if plan else tuple(checked.generators)
+        checked = checked.only(old, new)
     if checked.asks and not checked.reviewer.is_remote:
         require("audit with a local model", "train")
     look(
-        lambda: owned.check(out, "audit", AUDIT, overwrite=overwrite),
+        lambda: owned.check(out, "audit", files("compare") if compare else AUDIT, overwrite=overwrite),
         lambda: check_room(out, ROOM),
         *audit_checks(checked),
         *ask_server.contestant_checks({"reviewer": checked.reviewer} if checked.asks else {}, checked.prices),
         expected=(SemapError,),
     )
     prompts = read_prompts(checked.prompts)
+    encode = sentence_encoder() if embed_kinds else None
+    people = fit(read_ratings(ratings), seed) if ratings else None
     steps = Steps(checked.asks)
 
     def served(shown: Shown) -> Outcome:
@@ -138,7 +181,22 @@ def audit(
     except Unfinished as reason:
         typer.echo(f"not ranked: {printable(str(reason))}", err=True)
         raise typer.Exit(3) from None
-    result = summarise(reviewed, prompts, seed)
+    reviewed = without_wanted(reviewed, prompts.wanted)
+    if people is not None:
+        reviewed = calibrated(reviewed, people)
+    if compare is not None:
+        gate = versions(reviewed, old, new, prompts.texts, seed, encode)
+        found = gate_result(gate, reviewed.notes, people, seed)
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False, allow_nan=False))
+        else:
+            print_result(found)
+        with owned.added(out, "audit", overwrite=overwrite) as work:
+            names = [path.name for path in write_result(found, work, "compare")]
+        for name in names:
+            typer.echo(out / name, err=as_json)
+        raise typer.Exit(1 if fail_if_worse and gate.is_worse else 0)
+    result = summarise(reviewed, prompts.texts, people, seed, encode)
     if as_json:
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -147,5 +205,5 @@ def audit(
         names = [path.name for path in write_audit(result, reviewed.generators, work)]
     for name in names:
         typer.echo(out / name, err=as_json)
-    if any(row["failed"] for row in result["generators"]):
+    if any(row["failed"] or row["unknown"] for row in result["generators"]):
         raise typer.Exit(3)

@@ -14,6 +14,7 @@ from metric_semap.scores import Estimate
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
+from trainer.evaluation.recall import recall_by_kind
 
 __all__ = ["LEADERBOARD", "as_json", "write_leaderboard"]
 
@@ -25,12 +26,13 @@ _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
     "false alarms": lambda row: f"{row['false_alarms']} of {row['clean']}" if row["clean"] else "–",
     "no verdict": lambda row: f"{row['no_verdict']} of {row['verdicts']}",
     "unreadable": lambda row: f"{number(100 * row['unreadable'], 1)} %",
+    "unknown kind": lambda row: f"{number(100 * row['unknown'], 1)} %",
     "s/picture": lambda row: number(row["seconds_per_picture"], 2),
     "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
     "USD": lambda row: number(row["usd"], 2),
 }
 """What stands beside the scores, by the heading of its column."""
-SAID = ("false alarms", "unreadable", "s/picture", "tokens/picture", "USD")
+SAID = ("false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
 JUDGED = ("accuracy", "CSemAP_Full", "CSemAP_Rea", "CSemF1_Full", "CSemF1_Rea")
 
 
@@ -75,6 +77,8 @@ def _board(
                 "low": c.test.low,
                 "high": c.test.high,
                 "p": c.test.p,
+                "told_apart": c.told_apart,
+                "pictures_needed": c.test.needed,
             }
             for c in board.comparisons
         ],
@@ -90,12 +94,14 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
         "note": standing.outcome.note,
         "scores": {score: _known(headlines[score]) for score in scores},
         "pictures": counts.scored,
+        "recall_by_kind": {kind: one._asdict() for kind, one in recall_by_kind(evaluation).items()},
         "verdicts": None if verdicts is None else verdicts.pictures,
         "no_verdict": None if verdicts is None else verdicts.missing,
         "missing": evaluation.coverage.missing,
         "clean": counts.clean,
         "false_alarms": counts.false_alarms,
         "unreadable": standing.failed,
+        "unknown": standing.unknown,
         "seconds_per_picture": standing.seconds,
         "tokens_per_picture": standing.tokens,
         "usd": standing.outcome.usd,

@@ -1,12 +1,12 @@
 """Numbers that others published on AnomReason's test sets: reference data, never measured here.
 
-Source: the AnomReason paper (ICLR 2026, arXiv 2510.10231) and, where a row says so, its follow-up SPARED (2026). These are all the
-rows known to this project; a cell that is not known is left out.
+Source: the AnomReason paper (ICLR 2026, arXiv 2510.10231) and, where a row says so, its follow-up SPARED (2026). These are all
+the rows known to this project; a cell that is not known is left out.
 """
 
 from typing import Any
 
-__all__ = ["ANOMREASON", "DEEPFAKE"]
+__all__ = ["ANOMREASON", "DEEPFAKE", "INTERNVL3"]
 
 PAPER, FOLLOW_UP = "AnomReason, ICLR 2026", "SPARED, 2026"
 
@@ -27,3 +27,7 @@ DEEPFAKE: tuple[dict[str, Any], ...] = (
     {"name": "AnomReasonor", "CSemAP_Full": 0.3613, "source": FOLLOW_UP},
 )
 """AnomReason-Deepfake: accuracy of the verdict in 0..1, and explanations counted only where the verdict is right."""
+
+INTERNVL3 = {"name": "InternVL3-8B", "Phe": 0.4552, "Rea": 0.3676}
+"""From the paper's text: the phenomenon and the reasoning view of one score. Which score, SemAP or SemF1, our source does not
+say."""
