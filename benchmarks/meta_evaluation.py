@@ -66,6 +66,7 @@ class EncodedOnce:
     def __init__(self, encoder: str, texts: set[str]) -> None:
         self.bert, sentence = BertScoreSimilarity(encoder), SentenceSimilarity(encoder)
         self.name, self.hash_code, self.calibration = self.bert.name, self.bert.hash_code, self.bert.calibration
+        self.identity = self.bert.identity
         comparer = sentence.comparer
         self.encoded = encode(comparer.files, comparer.device, comparer.dtype, sorted(texts))
         self.measures = {"": self.bert.measures[""], "_c": self.bert.measures["_c"]}

@@ -154,7 +154,7 @@ def _print_board(board: "Leaderboard") -> None:
     from .tables import shown
 
     table = Table(box=None, pad_edge=False)
-    head, *rows = shown(board)
+    head, *rows = shown(board, wide=False)
     for column in head:
         table.add_column(column, justify="left" if column in ("", "view") else "right")
     for row in rows:

@@ -1,7 +1,7 @@
 """The calibrated similarity of two texts: is this the same anomaly, for the same reason?
 
-BERTScore compares tokens, and tells a picture's anomalies from another's poorly. Here the sentences' vectors are compared,
-and what they cannot see is looked at word by word. For a predicted text x and a true text y:
+BERTScore compares tokens, and finds a denied copy of the truth more alike than a right answer in other words. Here the
+sentences' vectors are compared, and what they cannot see is looked at word by word. For a predicted text x and a true text y:
 
     base(x, y) = (1 − W) · (cos − c) / (1 − c) + W · 2·|words in common| / (|words of x| + |words of y|)
     similarity = base · min(1, (|words of x| + 1) / (|words of y| + 1))^B · (1 − K · contradiction), clipped to 0..1

@@ -26,7 +26,7 @@ def _score_rows(board: Leaderboard) -> list[dict[str, Any]]:
     rows = []
     for evaluation in board.evaluations:
         scores = evaluation.scores
-        for name, of in scores.headlines().items():
+        for name, of in (scores.headlines() | (scores.calibrated_estimates() if scores.calibrated else {})).items():
             row = {"predictor": evaluation.name, "score": name, "value": of.value, "low": of.low, "high": of.high}
             rows.append(row | {"chance": of.chance, "pictures": scores.counts.scored, "signature": scores.signature})
     return [plain(row) for row in rows]
@@ -55,14 +55,20 @@ def picture_frame(evaluation: Evaluation) -> "pandas.DataFrame":
     return pandas.DataFrame(rows)
 
 
-def shown(board: Leaderboard) -> list[list[str]]:
-    """The table that people see: a heading, and a line per predictor and view. A dash is what is undefined or not given."""
-    c = board.prefix
+def shown(board: Leaderboard, wide: bool = True) -> list[list[str]]:
+    """The table that people see: a heading, and a line per predictor and view. A dash is what is undefined or not given.
+
+    A terminal is too narrow for the calibrated scores, which are there only if it is `wide` and the encoder is calibrated.
+    """
+    c, calibrated = board.prefix, wide and all(evaluation.scores.calibrated for evaluation in board.evaluations)
     lines = [["", "view", f"{c}SemAP", "95 %", "chance", f"{c}SemF1", "95 %", "chance"]]
+    lines[0] += [f"{c}SemF1C", "95 %", "chance"] if calibrated else []
     for evaluation in board.evaluations:
         for name in ("Full", "Phe", "Rea"):
             view = evaluation.scores.views[name]
             lines.append([evaluation.name if name == "Full" else "", name, *_cells(view.semap), *_cells(view.semf1)])
+            if calibrated:
+                lines[-1] += _cells(evaluation.scores.calibrated[name].semf1)
     return lines
 
 

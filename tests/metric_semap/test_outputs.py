@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from metric_semap.evaluation import score_pictures, write_results
 from metric_semap.measurement import Options
 from metric_semap.records import read_records
 from metric_semap.results import Leaderboard
+from metric_semap.scores import CalibratedView, Estimate
 from metric_semap.semap import SemAP
 from metric_semap.streaming import SemAPMetric
-from metric_semap.tables import formatted, picture_frame, score_frame
+from metric_semap.tables import formatted, picture_frame, score_frame, shown
 from tests.word_similarity import WordSimilarity
 
 FILES = Path(__file__).parent / "score_files"
@@ -65,6 +67,21 @@ def test_markdown_and_latex_show_the_same_table(board: Leaderboard) -> None:
     assert json.loads(formatted(board, "json"))["results"]["good"]["signature"] == signature
     with pytest.raises(OptionError, match="choose one of json, csv, markdown, latex"):
         formatted(board, "xlsx")
+
+
+def test_calibrated_scores_are_in_every_table_but_the_terminals(board: Leaderboard) -> None:
+    """Where the encoder is calibrated, a column more for the headline, and rows for each score in CSV."""
+    view = CalibratedView(Estimate(0.25, 0.125), Estimate(0.5, 0.0625))
+    views = dict.fromkeys(("Phe", "Rea", "Full"), view)
+    found = [
+        replace(one, measurement=replace(one.measurement, scores=replace(one.scores, calibrated=views)))
+        for one in board.evaluations
+    ]
+    calibrated = replace(board, evaluations=found)
+    assert shown(calibrated)[0][-3:] == ["SemF1C", "95 %", "chance"]
+    assert all(line[-3:] == ["0.5000", "–", "0.0625"] for line in shown(calibrated)[1:])
+    assert shown(calibrated, wide=False) == shown(board)
+    assert "good,SemF1C_Full,0.5," in formatted(calibrated, "csv")
 
 
 def test_frames_hold_scores_and_pictures(board: Leaderboard) -> None:
