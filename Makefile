@@ -39,6 +39,7 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 
 tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 50 minutes on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
+	$(BIN)/python -m trainer.tiny.known --model runs/tiny/model
 
 release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md
 	@test -n "$(ORG)" || { echo "make release: ORG is not set; name your organisation or user on the Hub: ORG=…"; exit 2; }

@@ -103,7 +103,7 @@ def examine(
     base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
-    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no readable answer."""
+    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no answer."""
     from dataset_builder.shown import answer, picture_paths, print_prediction
 
     pictures = picture_paths(pictures)
@@ -125,11 +125,11 @@ def examine(
             print_prediction(prediction)
     if tiny and not as_json:
         typer.secho(
-            "The tiny model knows only rendered scenes; its output for any other picture is meaningless.",
+            "The tiny model knows only rendered scenes and refuses most others; what it says about the rest is meaningless.",
             dim=True,
             err=True,
         )
-    raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if "failed" in statuses else 0)
+    raise typer.Exit(1 if statuses & {"anomalies", "partial"} else 3 if statuses & {"failed", "unknown"} else 0)
 
 
 @app.command()
@@ -163,6 +163,7 @@ def predict(
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume."""
     from dataset_builder.errors import InputError
+    from dataset_builder.predictions import UNKNOWN
 
     if base_url is None:
         require("predict without --base-url", "train")
@@ -179,6 +180,7 @@ def predict(
 
         check_served(dataset, split, model, adapter, base_url, out, task)
         steps.step(heading)
+        unknown = 0  # what a server knows, nobody can tell
         failed = predict_split(
             dataset,
             split,
@@ -201,7 +203,7 @@ def predict(
 
         check_prediction(dataset, split, model, adapter, out)
         steps.step(heading)
-        failed = predict_dataset(
+        failed, unknown = predict_dataset(
             dataset,
             split,
             limit,
@@ -218,6 +220,9 @@ def predict(
     typer.echo(f"{out}")
     if failed:
         typer.echo(f"{failed} pictures have no readable answer; {out.with_suffix('.jsonl')} says why", err=True)
+    if unknown:
+        typer.echo(f"{unknown} pictures are of a kind that the model does not know. {UNKNOWN}", err=True)
+    if failed or unknown:
         raise typer.Exit(3)
 
 

@@ -85,7 +85,7 @@ def main() -> None:
     pictures = [picture for index in range(arguments.scenes) for picture in pair(arguments.seed, index)]
     rows: list[SceneRow] = [picture.row for picture in pictures]
     console, table = Console(), Table(box=None, pad_edge=False)
-    for column in ("pictures", "micro-F1", "right object", "false alarms", "severity error", "parseable"):
+    for column in ("pictures", "micro-F1", "right object", "false alarms", "severity error", "parseable", "refused"):
         table.add_column(column, justify="left" if column == "pictures" else "right")
     for name, change in CHANGES.items():
         changed = [(picture.row.image_id, change(picture.image)) for picture in pictures]
@@ -97,12 +97,17 @@ def main() -> None:
             "{} of {}".format(*found["false_alarms"]),
             f"{found['severity_mae']:.1f}",
             f"{found['parseable']:.1%}",
+            "{} of {}".format(*found["refused"]),
         )
     console.print(table)
     told = list(predict(photographs(), *model))
     names = Counter(anomaly.name for prediction in told for anomaly in prediction.anomalies)
     alarms, unread = sum(bool(one.anomalies) for one in told), sum(one.status == "failed" for one in told)
-    console.print(f"photographs: {alarms} of {len(told)} reported on, {unread} unreadable; {dict(names.most_common())}")
+    unknown = sum(one.status == "unknown" for one in told)
+    console.print(
+        f"photographs: {alarms} of {len(told)} reported on, {unread} unreadable, {unknown} refused; "
+        f"{dict(names.most_common())}"
+    )
     for prediction in told:
         said = "; ".join(anomaly.phenomenon for anomaly in prediction.anomalies) or prediction.status
         console.print(f"  {prediction.image_id}: {said}", markup=False)

@@ -38,7 +38,7 @@ SourceKind = Annotated[
     typer.Option(
         "--format",
         help="What the source is, if that cannot be told from its files: release, run, scenes, imagefolder, predictions, "
-        "llava, manifest or synthscars.",
+        "llava, manifest, synthscars, mmfr or hadm.",
         show_default=False,
     ),
 ]
@@ -67,7 +67,7 @@ def build(
         Path,
         typer.Argument(
             help="A release (directory or zip), a run, scenes, a folder with metadata.jsonl, predictions, LLaVA "
-            "conversations, a manifest.csv or SynthScars.",
+            "conversations, a manifest.csv, SynthScars, MMFR or HADM.",
             show_default=False,
         ),
     ],

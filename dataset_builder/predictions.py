@@ -22,9 +22,15 @@ from dataset_builder.official import ImageNames, read_merged, write_annotations
 from dataset_builder.schema import Anomaly, ImageId, Label, Text
 from dataset_builder.textform import Dropped, parse_answer
 
-__all__ = ["Prediction", "PredictionWriter", "Status", "read_predictions"]
+__all__ = ["UNKNOWN", "Prediction", "PredictionWriter", "Status", "read_predictions"]
 
-Status = Literal["anomalies", "none", "partial", "failed"]
+Status = Literal["anomalies", "none", "partial", "failed", "unknown"]
+
+UNKNOWN = (
+    "This model does not know pictures like this one, so it says nothing about it. Use a Qwen2.5-VL with an adapter on a GPU, "
+    "a model behind an endpoint (--base-url), or AnomAgent (anomreason annotate)."
+)
+"""What somebody is told whose picture has the status `unknown`."""
 
 
 class Prediction(BaseModel):
@@ -32,11 +38,11 @@ class Prediction(BaseModel):
 
     Attributes:
         image_id (`str`): the picture's file name.
-        status (`str`): `anomalies`, `none` (nothing is wrong), `partial` (something was dropped) or `failed` (no answer that
-            could be read).
+        status (`str`): `anomalies`, `none` (nothing is wrong), `partial` (something was dropped), `failed` (no answer that
+            could be read) or `unknown` (not answered, because the model does not know pictures of this kind).
         label (`str`, *optional*): the verdict, `real` or `fake`.
         p_fake (`float`, *optional*): the probability of `fake`, 0..1.
-        anomalies (`list[Anomaly]`): empty for `none` and `failed`.
+        anomalies (`list[Anomaly]`): empty for `none`, `failed` and `unknown`.
         raw (`str`, *optional*): the answer as the model gave it.
         dropped (`list[Dropped]`): the pieces of the answer that could not be read, each with the reason.
         finish_reason (`str`, *optional*): why the answer ended, e.g. `stop` or `length`.
@@ -59,7 +65,7 @@ class Prediction(BaseModel):
 
     @model_validator(mode="after")
     def _status_fits(self) -> Self:
-        if self.anomalies and self.status in ("none", "failed"):
+        if self.anomalies and self.status in ("none", "failed", "unknown"):
             raise ValueError(f"the status {self.status} goes with no anomalies, but there are {len(self.anomalies)}")
         if not self.anomalies and self.status == "anomalies":
             raise ValueError("the status anomalies needs at least one; write none if nothing is wrong")

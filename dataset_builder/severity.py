@@ -78,7 +78,7 @@ def find(text: str | int | float) -> tuple[int, str | None]:
     except RecordError:
         if not isinstance(text, str):
             raise
-        plain = _UNIT.sub(r"\1", unicodedata.normalize("NFKC", text[:1_000]))
+        plain = _UNIT.sub(r"\1", _western_digits(unicodedata.normalize("NFKC", text[:1_000])))
         scores = list(_OUT_OF_100.finditer(plain))
         if not scores:
             lone = _LONE.fullmatch(plain)
@@ -90,11 +90,16 @@ def find(text: str | int | float) -> tuple[int, str | None]:
 
 
 _OUT_OF_100 = re.compile(
-    r"(?<![\d.,/–-])(?<!\d\s[–-]\s)(?P<score>\d{1,3})\s*(?:/|out of|von|sur|de|su)\s*100(?!\.?\d)(?!\s*[–-]\s*\d)",
+    r"(?<![\d.,/–-])(?<!\d\s[–-]\s)(?P<score>\d{1,3})\s*(?:/|out of|von|sur|de|su|van|из)\s*100(?!\.?\d)(?!\s*[–-]\s*\d)",
     re.IGNORECASE,
 )
 _LONE = re.compile(r"[^\d:=(]{0,60}(?:[:=]\s*|\(\s*)(?P<score>\d{1,3})\s*\)?[\s.*]*")
-_UNIT = re.compile(r"(?<=^)\s*(\d{1,3})\s*(?:点|分|points?\b|punkte\b)", re.IGNORECASE)
+_UNIT = re.compile(r"(?<=^)\s*(\d{1,3})\s*(?:点|分|점|points?\b|punkte\b)", re.IGNORECASE)
+
+
+def _western_digits(text: str) -> str:
+    """Arabic, Devanagari and all other decimal digits as 0 to 9."""
+    return "".join(str(unicodedata.decimal(one, one)) for one in text)
 
 
 def _remark(rest: str) -> tuple[bool, str | None]:

@@ -8,7 +8,7 @@ import typer
 from dataset_builder import severity
 from dataset_builder.errors import InputError
 from dataset_builder.pictures import is_picture
-from dataset_builder.predictions import Prediction
+from dataset_builder.predictions import UNKNOWN, Prediction
 from dataset_builder.terminal import printable
 
 __all__ = ["answer", "picture_paths", "print_prediction"]
@@ -37,13 +37,15 @@ def picture_paths(paths: list[Path]) -> list[Path]:
 
 
 def answer(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as `examine --json` and the page's API give it."""
+    """A prediction as `examine --json` and the page's API give it; of the status `unknown` a `message` says what to use instead."""
     fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
+    told = {"message": UNKNOWN} if prediction.status == "unknown" else {}
     return {
         "image_id": prediction.image_id,
         "status": prediction.status,
         "verdict": {"label": prediction.label, "p_fake": prediction.p_fake} if prediction.label else None,
         "anomalies": [anomaly.model_dump(include=fields) for anomaly in prediction.anomalies],
+        **told,
     }
 
 
@@ -55,7 +57,8 @@ def print_prediction(prediction: Prediction) -> None:
         probability = "" if prediction.p_fake is None else f"; probability of generated {prediction.p_fake:.2f}"
         typer.echo(f"  verdict: {made}{probability}")
     if not prediction.anomalies:
-        typer.echo("  no readable answer" if prediction.status == "failed" else "  nothing wrong")
+        said = {"failed": "no readable answer", "unknown": UNKNOWN}
+        typer.echo(f"  {said.get(prediction.status, 'nothing wrong')}")
     for anomaly in prediction.anomalies:
         rating = "" if anomaly.severity is None else f"  {anomaly.severity}/100 {severity.word(anomaly.severity)}"
         typer.echo(f"  {printable(anomaly.name)}{rating}")

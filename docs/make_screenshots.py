@@ -1,7 +1,7 @@
 """Makes docs/screenshots: `python docs/make_screenshots.py` (a minute; needs a Chromium).
 
-The page as it is served: with the tiny model on the first scene of its gallery in which it finds something, and with AnomAgent in
-front of the simulated model.
+The page as it is served: with the tiny model on the first scene of its gallery in which it finds something, and on a photograph,
+which it does not know; and with AnomAgent in front of the simulated model.
 """
 
 import io
@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import skimage.data  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
@@ -21,6 +22,7 @@ from dataset_builder.scenes import read_scenes, write_scenes  # noqa: E402
 from tests.chromium import LAUNCH, find_chromium  # noqa: E402
 from tests.serving import Served, serve_space  # noqa: E402
 
+CAT = Path(skimage.data.__file__).parent / "chelsea.png"  # CC0, by Stefan van der Walt
 OUT = ROOT / "docs" / "screenshots"
 SHOTS = {"light": (1440, 960, "light"), "dark": (1440, 960, "dark"), "phone": (390, 844, "light")}
 PATIENCE = 120_000  # milliseconds
@@ -56,6 +58,10 @@ def tiny(browser: Any, served: Served) -> None:
             if page.locator("#results .ar-card").count():
                 break
         take(page, name)
+        if name == "light":
+            page.locator("#picture input[type=file]").set_input_files(CAT)
+            page.locator("#results [data-status=unknown]").wait_for()
+            take(page, "unknown")
         page.close()
 
 

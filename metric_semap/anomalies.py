@@ -63,11 +63,20 @@ class Anomaly:
 
 
 class Picture(NamedTuple):
-    """One picture of one side: its anomalies, its label or verdict where it has one, and whether the predictor failed on it."""
+    """One picture of one side: its anomalies, and its label or verdict where it has one.
+
+    A predictor that gave no answer about it either `failed`, or said that it does not know pictures of this kind (`unknown`).
+    """
 
     anomalies: Sequence[Quadruplet]
     label: str | None = None
     failed: bool = False
+    unknown: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the predictor gave an answer."""
+        return not (self.failed or self.unknown)
 
 
 def fault(place: str, field: str | None, value: Any, mend: str) -> RecordError:

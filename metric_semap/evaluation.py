@@ -53,8 +53,9 @@ def score_files(
         references (`str`): the ground truth.
         configuration (`str`, defaults to `"default"`): `deepfake` scores verdicts too; every picture of both sides then
             has a label.
-        missing (`str`, defaults to `"count"`): a reference picture without a prediction, or on which the predictor
-            failed, is an empty prediction; `"ignore"` leaves it out, as the official evaluator does.
+        missing (`str`, defaults to `"count"`): a reference picture without a prediction, or about which the predictor
+            gave no answer (it failed, or does not know pictures of this kind), is an empty prediction; `"ignore"` leaves it
+            out, as the official evaluator does.
         subset (`str`, *optional*): a file that lists the pictures to score.
         encoder, num_layers, rescale_with_baseline, device, dtype: as in [`BertScoreSimilarity`].
         thresholds, alpha, matching, empty, bootstrap, seed: as in [`Options`].
@@ -132,10 +133,12 @@ def _evaluate(
             f"{name}: none of its {len(predictions)} pictures is among the {len(references)} references "
             f"(e.g. {shorten(next(iter(predictions), ''))} and {shorten(next(iter(references), ''))}); check the file names"
         )
-    answered = [image for image in shared if not predictions[image].failed]
+    answered = [image for image in shared if predictions[image].answered]
     images = list(references) if options.missing == "count" else answered
     if not images:
-        raise RecordError(f'{name}: the predictor failed on every picture; missing="count" scores them as empty')
+        raise RecordError(
+            f'{name}: the predictor gave no answer about any picture; missing="count" scores them as empty'
+        )
     nothing = Picture([])
     said = [predictions.get(image, nothing) for image in images]
     true = [references[image] for image in images]
@@ -163,7 +166,11 @@ def _evaluate(
         measurement,
         [p.anomalies for p in said],
         [p.anomalies for p in true],
-        Coverage(missing=len(references) - len(shared), failed=len(shared) - len(answered)),
+        Coverage(
+            missing=len(references) - len(shared),
+            failed=sum(predictions[image].failed for image in shared),
+            unknown=sum(predictions[image].unknown for image in shared),
+        ),
     )
 
 

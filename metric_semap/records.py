@@ -47,7 +47,8 @@ SEVERITY = re.compile(
     r"(?:\s*\(.*\)|(?:\s*[,;:–—-]?\s+|\s*[,;:]\s*)[^\W\d_]\D*)?\s*\.?\s*\Z",  # (remark). or - remark
     re.DOTALL | re.IGNORECASE,
 )
-FAILED = ("failed", "error")
+UNANSWERED = {"failed": "failed", "error": "failed", "unknown": "unknown"}
+"""The statuses of rows without an answer, each with the field of `Picture` that tells it."""
 
 
 def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]:
@@ -72,14 +73,14 @@ def parse_records(text: str, role: Role, source: str) -> dict[str, Picture]:
     content = parse_json(text, source) if rows is None else rows
     pictures: dict[str, Picture] = {}
     paths: dict[str, str] = {}
-    for path, value, failed in _entries(content, source):
+    for path, value, status in _entries(content, source):
         name = _base_name(path, source)
         if name in paths and (paths[name] != path or rows is None):
             raise RecordError(
                 f"{source}: {shorten(paths[name])} and {shorten(path)} are one picture to the metric, {shorten(name)}; rename one"
             )
         paths[name] = path
-        pictures[name] = _picture(value, f'{source}: "{name}"', role, failed)
+        pictures[name] = _picture(value, f'{source}: "{name}"', role, status)
     return pictures
 
 
@@ -116,10 +117,10 @@ def _base_name(path: str, source: str) -> str:
     return name
 
 
-def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
-    """(path, what it holds, whether the predictor failed on it) of each picture of a file."""
+def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, str | None]]:
+    """(path, what it holds, why there is no answer) of each picture of a file."""
     if isinstance(content, Mapping):
-        yield from ((path, value, value is None) for path, value in content.items())
+        yield from ((path, value, "failed" if value is None else None) for path, value in content.items())
     elif isinstance(content, list):
         for k, row in enumerate(content):
             place = f"{source}[{k}]"
@@ -129,7 +130,7 @@ def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
                 yield _row(row, place)
             elif len(row) == 1:
                 # The tools' list; they write [] for a failure and cannot say that nothing is wrong.
-                yield from ((path, value, not value) for path, value in row.items())
+                yield from ((path, value, None if value else "failed") for path, value in row.items())
             else:
                 raise fault(
                     place, None, sorted(map(str, row)), "are the keys; add image_id, or write {picture: [anomalies]}"
@@ -138,17 +139,18 @@ def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
         raise fault(source, None, content, "holds no pictures; write one JSON object, {picture: [anomalies]}")
 
 
-def _row(row: Mapping[str, Any], place: str) -> tuple[str, Any, bool]:
+def _row(row: Mapping[str, Any], place: str) -> tuple[str, Any, str | None]:
     identity, held = ("image_id", "anomalies") if "image_id" in row else ("path", "parsed")
     if not isinstance(row[identity], str):
         raise fault(place, identity, row[identity], "is no picture's name; write a string")
-    failed = row.get("status") in FAILED
-    if held not in row and not failed:
+    status = row.get("status")
+    unanswered = UNANSWERED.get(status) if isinstance(status, str) else None
+    if held not in row and not unanswered:
         raise RecordError(f"{place}: {held} is missing; write {held}: [] where nothing is wrong")
-    return row[identity], {"label": row.get("label"), "anomalies": row.get(held)}, failed
+    return row[identity], {"label": row.get("label"), "anomalies": row.get(held)}, unanswered
 
 
-def _picture(value: Any, place: str, role: Role, failed: bool) -> Picture:
+def _picture(value: Any, place: str, role: Role, unanswered: str | None) -> Picture:
     label = None
     if isinstance(value, Mapping) and "anomalies" in value:
         label = None if value.get("label") is None else check_label(value["label"], place, role)
@@ -157,7 +159,8 @@ def _picture(value: Any, place: str, role: Role, failed: bool) -> Picture:
         value = []  # no answer
     if isinstance(value, list):
         value = [_canonical(record, f"{place}[{k}]", role) for k, record in enumerate(value)]
-    return Picture(check_anomalies(value, place, role), label, failed)
+    anomalies = check_anomalies(value, place, role)
+    return Picture(anomalies, label, unanswered == "failed", unanswered == "unknown")
 
 
 def _canonical(record: Any, place: str, role: Role) -> Any:

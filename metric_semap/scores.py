@@ -131,10 +131,11 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What files lack: pictures without a prediction, and pictures on which the predictor failed."""
+    """What files lack: pictures without a prediction, those on which the predictor failed, and those of a kind unknown to it."""
 
     missing: int
     failed: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,7 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
     }
     if coverage is not None:
         numbers |= {"missing_images": coverage.missing, "failed_images": coverage.failed}
+        numbers["unknown_images"] = coverage.unknown
     return numbers
 
 

@@ -1,13 +1,13 @@
 """What one look at one picture has come to so far, and the forms it is given away in."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 from dataset_builder.schema import Anomaly
 
 __all__ = ["Answer", "Examination", "Step", "VerdictAnswer"]
 
-Status = Literal["waiting", "looking", "anomalies", "none", "partial", "failed"]
+Status = Literal["waiting", "looking", "anomalies", "none", "partial", "failed", "unknown"]
 
 
 class VerdictAnswer(TypedDict):
@@ -18,12 +18,13 @@ class VerdictAnswer(TypedDict):
 
 
 class Answer(TypedDict):
-    """What the API, the MCP tool and `anomreason examine --json` give."""
+    """What the API, the MCP tool and `anomreason examine --json` give; `message` stands beside the status `unknown` alone."""
 
     image_id: str
     status: str
     verdict: VerdictAnswer | None
     anomalies: list[dict[str, Any]]
+    message: NotRequired[str]
 
 
 class Step(NamedTuple):
@@ -40,7 +41,8 @@ class Examination:
 
     Attributes:
         image_id (`str`): the picture's file name.
-        status (`str`): `waiting`, `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost) or `failed`.
+        status (`str`): `waiting`, `looking`, or how it ended: `anomalies`, `none`, `partial` (something was lost), `failed`
+            or `unknown` (the model does not know pictures of this kind).
         anomalies (`list[Anomaly]`): complete so far; boxes in pixels of the upright picture.
         verdict (`VerdictAnswer`, *optional*): where the model can give one.
         before (`int`): how many others are served first, while `waiting`.
@@ -67,4 +69,10 @@ class Examination:
         """The contract's form."""
         fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
         anomalies = [anomaly.model_dump(mode="json", include=fields) for anomaly in self.anomalies]
-        return {"image_id": self.image_id, "status": self.status, "verdict": self.verdict, "anomalies": anomalies}
+        told: Answer = {
+            "image_id": self.image_id,
+            "status": self.status,
+            "verdict": self.verdict,
+            "anomalies": anomalies,
+        }
+        return {**told, "message": self.problem} if self.status == "unknown" else told

@@ -1,6 +1,7 @@
 """A model in this process: the tiny one on a CPU, or Qwen2.5-VL with an adapter on a GPU or ZeroGPU."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ except ImportError:
 
 import torch
 
+from dataset_builder.predictions import UNKNOWN
 from dataset_builder.prompts import Task, chat
 from space.backend import examine_text
 from space.examination import Examination, VerdictAnswer
 from space.uploads import Upload
-from trainer.loading import TINY, first_line, load, resolve
+from trainer.known import Known, read_known, strangers
+from trainer.loading import TINY, first_line, load, processor_of, resolve
 from trainer.verdict import judge
 
 __all__ = ["Local", "Weights", "open_local"]
@@ -71,7 +74,7 @@ def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["L
     tiny = Path(resolve(model)).absolute() == TINY.absolute()
     name = "tiny" if tiny else Path(model).name
     if adapter is None:
-        return Local(name, weights, tiny, boxes), None
+        return Local(name, weights, tiny, boxes, weights.model.known), None
     from peft import PeftModel
 
     from dataset_builder.errors import InputError, UnavailableError
@@ -83,8 +86,11 @@ def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["L
         raise InputError(f"{adapter}: does not fit {model}; give its own base model ({first_line(error)})") from None
     except (OSError, ValueError) as error:
         raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
-    tuned = Local(f"{name} + {Path(adapter).name}", weights, tiny, boxes, adapted=True)
-    return tuned, Local(f"{name} (base)", weights, tiny, boxes)
+    processor, known = processor_of(model, adapter), read_known(adapter)
+    if known is not None and spaces is None:  # on ZeroGPU nothing can be computed outside a visitor's call
+        known.check(adapter, weights.model, processor)
+    tuned = Local(f"{name} + {Path(adapter).name}", weights, tiny, boxes, known, adapted=processor)
+    return tuned, Local(f"{name} (base)", weights, tiny, boxes, weights.model.known)
 
 
 class Local:
@@ -95,26 +101,43 @@ class Local:
         weights (`Weights`): of the model.
         tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
         boxes (`bool`): whether it is asked where each anomaly is.
-        adapted (`bool`): whether the adapter is to be switched on.
+        known (`Known`, *optional*): which pictures it knows; it is asked about no others.
+        adapted (*optional*): the adapter's processor, if the adapter is to be switched on: pictures come in as many pixels as
+            in its training.
     """
 
     at_once = 1
 
-    def __init__(self, name: str, weights: Weights, tiny: bool, boxes: bool = False, adapted: bool = False) -> None:
-        self.name, self.knows_scenes_alone = name, tiny
+    def __init__(
+        self,
+        name: str,
+        weights: Weights,
+        tiny: bool,
+        boxes: bool = False,
+        known: Known | None = None,
+        adapted: Any = None,
+    ) -> None:
+        self.name, self.knows_scenes_alone, self._known = name, tiny, known
         self._task: Task = "grounded" if boxes else "anomalies"
-        self._weights, self._adapted = weights, adapted
-        self._processor = weights.processor
+        self._weights, self._adapted = weights, adapted is not None
+        self._processor = adapted or weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
     def examine(self, picture: Upload) -> Iterator[Examination]:
+        started = time.monotonic()
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)
             shown = next(pieces)
+            if shown is None:
+                seconds = round(time.monotonic() - started, 2)
+                yield Examination(picture.image_id, "unknown", problem=UNKNOWN, seconds=seconds)
+                return
             yield from examine_text(picture, pieces, shown)
 
     def _answer(self, image: Any) -> Iterator[Any]:
         """First the size of the picture as the model sees it, then its answer in pieces, last its verdict.
+
+        Of a picture of a kind that the model does not know, `None` and nothing else.
 
         Raises:
             ConnectionError: if generation fails.
@@ -123,6 +146,9 @@ class Local:
         pieces = _Pieces(self._processor.tokenizer)
         model = self._weights.adapted or self._weights.model
         with model.disable_adapter() if self._weights.adapted and not self._adapted else nullcontext():
+            if strangers(self._known, model, self._processor, [image])[0]:
+                yield None
+                return
             inputs = self._inputs(self._task, image)
             side = self._processor.image_processor.patch_size
             _, rows, columns = inputs["image_grid_thw"][0].tolist()

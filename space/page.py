@@ -39,11 +39,13 @@ _SCENES = {
 }
 CROWDED = "Too many pictures are waiting already; please try again in a minute."
 BANNER = (
-    "This demo runs a tiny model that knows rendered scenes like those below and nothing else. What it says about any other "
-    "picture is worth nothing, and it gives no verdict on whether one is real."
+    "This demo runs a tiny model that knows rendered scenes like those below and nothing else. It refuses almost every other "
+    "picture; what it says about one that it lets pass means nothing. It gives no verdict on whether a picture is real."
 )
 
-BANNER_OF_ONE = "this model knows rendered scenes alone. What it says about any other picture is worth nothing."
+BANNER_OF_ONE = (
+    "this model knows only rendered scenes. What it says about any other picture that it lets pass means nothing."
+)
 
 
 def build_page(backends: Backends, uploads: Path, run: Path | None = None) -> Page:
@@ -216,8 +218,9 @@ _IMAGE = (
 )
 _ACCEPTED = ",".join([*(Image.MIME[form] for form in FORMATS), *SUFFIXES])
 _ANSWER = (
-    "image_id, status (anomalies, none or partial), verdict (label and p_fake, or null) and anomalies, a list of name, phenomenon, "
-    "reasoning, severity (0 completely irrational to 100 completely realistic: low is severe) and bbox (x0, y0, x1, y1, or null)"
+    "image_id, status (anomalies, none, partial, or unknown: the model does not know pictures of this kind, and message says what "
+    "to use instead), verdict (label and p_fake, or null) and anomalies, a list of name, phenomenon, reasoning, severity "
+    "(0 completely irrational to 100 completely realistic: low is severe) and bbox (x0, y0, x1, y1, or null)"
 )
 
 

@@ -22,8 +22,8 @@ __all__ = ["Case", "cases", "mistake", "report"]
 
 _CASES = Path(__file__).parent / "answers" / "cases"
 _FIELDS = ("name", "phenomenon", "reasoning", "severity")
-# Found by others and known in every detail before the parser was built: nothing of it could be held back.
-_KNOWN = "once_wrong"
+# Read once before the parser was changed, and then known in every detail: nothing of these could be held back.
+_KNOWN = ("once_wrong", "korean", "russian", "portuguese_italian", "llama", "glm", "other_languages")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def held_back(self) -> bool:
-        return self.manner != _KNOWN and hashlib.sha256(self.name.encode()).digest()[0] < 256 / 5
+        return self.manner not in _KNOWN and hashlib.sha256(self.name.encode()).digest()[0] < 256 / 5
 
 
 def cases() -> list[Case]:

@@ -16,9 +16,11 @@ def run_command(*arguments: object, cwd: Path, **environment: str) -> subprocess
     return subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def run_python(code: str, cwd: Path, **environment: str) -> Any:
-    """Run code that has to succeed; returns the JSON it prints last, `None` if it prints nothing."""
+def run_python(code: str, cwd: Path, timeout: float | None = None, **environment: str) -> Any:
+    """Run code that has to succeed, within so many seconds; returns the JSON it prints last, `None` if it prints nothing."""
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=timeout
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from agent.simulated import serve
 from dataset_builder.contestants import Contestant, Limits
@@ -133,6 +134,19 @@ def test_pictures_are_shown_to_the_tiny_model(tmp_path: Path) -> None:
     }
     assert audit["clean"]["pictures"] == 3
     assert "data:image/jpeg;base64," in (tmp_path / "out" / "audit.html").read_text()
+
+
+def test_pictures_of_a_kind_that_the_reviewer_does_not_know_are_left_out(tmp_path: Path) -> None:
+    """They are not clean; how many there are is told, apart from those without a readable answer, with exit code 3."""
+    plan = picture_plan(tmp_path)
+    for k in range(2):
+        Image.effect_noise((168, 168), 90).convert("RGB").save(tmp_path / "odd" / f"noise{k}.png")
+    done = run(plan, "--out", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    audit = json.loads((tmp_path / "out" / "audit.json").read_text())
+    odd = next(row for row in audit["generators"] if row["name"] == "odd")
+    assert (odd["pictures"], odd["failed"], odd["unknown"]) == (3, 1, 2)
+    assert "odd: 2 pictures are of a kind that the reviewer does not know; they are left out" in audit["warnings"]
 
 
 class Killed(BaseException):

@@ -37,7 +37,7 @@ PUBLIC: dict[str, set[str]] = {
         "processor_of", "read_config",
         "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
     },
-    "trainer.predict": {"Asked", "Progress", "predict", "predict_dataset"},
+    "trainer.predict": {"Asked", "Progress", "Unanswered", "predict", "predict_dataset"},
     "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"},
 }  # fmt: skip
 

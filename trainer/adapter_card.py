@@ -21,6 +21,7 @@ from dataset_builder.publishing.hub import is_repo_id
 from dataset_builder.templates import environment
 from metric_semap.report import number
 from metric_semap.scores import Estimate
+from trainer.known import FILE
 from trainer.loading import base_of, first_line
 from trainer.loss_curve import loss_curve
 
@@ -46,8 +47,8 @@ def training_record(trainer: Any, script: Any) -> dict[str, Any]:
     """What a card tells of a training, and nothing of the machine's paths.
 
     Args:
-        trainer: a TRL trainer that has trained.
-        script: the script arguments, with `dataset_name`, `dataset_config`, `dataset_train_split` and `tasks`.
+        trainer: a TRL trainer that has trained, with the `tasks` that it taught.
+        script: the script arguments, with `dataset_name`, `dataset_config` and `dataset_train_split`.
     """
     import torch
 
@@ -64,7 +65,7 @@ def training_record(trainer: Any, script: Any) -> dict[str, Any]:
             "config": script.dataset_config,
             "split": script.dataset_train_split,
         },
-        "tasks": list(script.tasks or ["anomalies"]),
+        "tasks": trainer.tasks,
         "epochs": round(state.epoch, 2) if state.epoch is not None else None,
         "settings": {key: str(getattr(value, "value", value)) for key, value in values.items()},
         "steps": state.global_step,
@@ -129,6 +130,7 @@ def write_card(out: Path, record: Mapping[str, Any] | None = None, *, repo_id: s
         "about": about,
         "prompts": {task: PROMPTS[task] for task in _asked(training)},
         "scenes": _of_scenes(base, training),
+        "knows": (out / FILE).is_file(),
     }
     templates = environment(Path(__file__).parent)
     templates.filters["number"] = number
@@ -212,7 +214,10 @@ def _scores(out: Path) -> tuple[dict[str, Estimate], dict[str, Any]]:
     c = "C" if metrics.get("configuration") == "deepfake" else ""
     names = [f"{c}{score}_{view}" for score in ("SemAP", "SemF1") for view in ("Full", "Phe", "Rea")] + ["accuracy"]
     scores = {name: score for name in names if (score := Estimate.named(name, numbers)) is not None}
-    about = {key: numbers.get(key) for key in ("signature", "false_alarms", "clean_images", "failed_images")}
+    about = {
+        key: numbers.get(key)
+        for key in ("signature", "false_alarms", "clean_images", "failed_images", "unknown_images")
+    }
     return scores, about
 
 

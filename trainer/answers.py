@@ -16,6 +16,7 @@ from dataset_builder.predictions import Prediction
 from dataset_builder.prompts import TASKS, Asked, Task, chat
 from dataset_builder.textform import Dropped
 from trainer.decoding import decoder, ends
+from trainer.known import strangers
 from trainer.verdict import Judgement, judge
 
 __all__ = ["MAX_NEW_TOKENS", "Predictor", "predict"]
@@ -65,10 +66,13 @@ class Predictor:
         self, model: Any, processor: Any, task: Asked = "anomalies", max_new_tokens: int = MAX_NEW_TOKENS
     ) -> None:
         self.model, self.processor, self.task, self.max_new_tokens = model, processor, task, max_new_tokens
+        self.known = getattr(model, "known", None)  # a model in training has none
         self._decode = decoder(model)
 
     def __call__(self, pictures: Sequence[tuple[str, Image.Image]]) -> list[Prediction]:
         """The predictions for one batch; one whose answer cannot be read has the status `failed`.
+
+        The model is not asked about a picture of a kind that it does not know; such a one has the status `unknown`.
 
         `seconds` is the batch's time divided by its pictures.
 
@@ -88,10 +92,15 @@ class Predictor:
         return [refused[place] if place in refused else next(answered) for place in range(len(pictures))]
 
     def _answers(self, batch: list[tuple[str, Prepared]]) -> list[Prediction]:
-        if not batch:
-            return []
         try:
-            return self._verdicts(batch) if self.task == "verdict" else self._anomalies(batch)
+            strange = strangers(self.known, self.model, self.processor, [picture.image for _, picture in batch])
+            known = [one for one, unknown in zip(batch, strange, strict=True) if not unknown]
+            ask = self._verdicts if self.task == "verdict" else self._anomalies
+            answered = iter(ask(known) if known else [])
+            return [
+                Prediction(image_id=image_id, status="unknown") if unknown else next(answered)
+                for (image_id, _), unknown in zip(batch, strange, strict=True)
+            ]
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, RuntimeError) and not should_reduce_batch_size(error):
                 raise

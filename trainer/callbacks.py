@@ -13,6 +13,7 @@ from trl.models.utils import unwrap_model_for_generation
 
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import Prediction
+from dataset_builder.prompts import Task
 from metric_semap.measurement import Options, measure
 from metric_semap.similarity import BertScoreSimilarity
 from trainer.examined import Examined
@@ -121,6 +122,8 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         samples (mapping of `str` to `Sample`): the pictures and what is wrong with them, by name.
         encoder (`str`): the metric's; it is loaded once.
 
+    An adapter that is taught the task `grounded` and not `anomalies` (`trainer.tasks`) is asked as it is taught.
+
     Raises:
         `EncoderError`: if the encoder is out of reach.
     """
@@ -167,9 +170,14 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         ):
             model.eval()
             pictures = ((str(index), sample.picture(index)) for index in mine)
-            own = list(predict(pictures, model, self.trainer.processing_class, batch_size=batch_size))
+            task = self._task()
+            own = list(predict(pictures, model, self.trainer.processing_class, task, batch_size=batch_size))
         gathered = gather_object(own) if accelerator.num_processes > 1 else own
         return sorted(gathered, key=lambda prediction: int(prediction.image_id))
+
+    def _task(self) -> Task:
+        taught = self.trainer.tasks
+        return "grounded" if "grounded" in taught and "anomalies" not in taught else "anomalies"
 
     def _tell_tensorboard(self, tag: str, text: str, step: int) -> None:
         for callback in self.trainer.callback_handler.callbacks:

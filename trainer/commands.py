@@ -29,7 +29,7 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 --dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples.
 
---limit N: use only so many rows. --tasks anomalies verdict: what each picture is asked.
+--limit N: use only so many rows. --tasks anomalies grounded verdict: what each picture is asked.
 
 --min_pixels N, --max_pixels N: the pixels that a picture is brought to.
 
@@ -38,6 +38,8 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 --base_id ID: the Hub id of the base, for --push_to_hub."""
 
 _TRAIN = f"""{_OURS}
+
+--knows true: have the adapter refuse pictures unlike those it was trained on (status unknown).
 
 --eval_pictures N, --eval_encoder NAME: how the adapter is examined at each evaluation (--eval_strategy steps).
 

@@ -14,9 +14,11 @@ from trl import ModelConfig
 from trl.data_utils import apply_chat_template, prepare_multimodal_messages
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
+from trainer.asked import sft_example, turns
 from trainer.beforehand import weight_bytes
-from trainer.examples import Sample, picture_names, sft_example, turns, without_pictures
+from trainer.examples import Sample, picture_names, without_pictures
 from trainer.expectation import device_bytes, operations, size_of
+from trainer.shown import taught
 from trainer.survey import Survey
 
 __all__ = ["COMPILED", "SHARE", "Material", "describe"]
@@ -94,7 +96,7 @@ def _lengths(rows: Any, found: Survey, processor: Any) -> _Lengths:
     whole, answers = [], []
     for start in range(0, len(found.examples), 256):
         batch = found.examples[start : start + 256]
-        said = [_templated(turns(light[row], question), processor) for row, question in batch]
+        said = [_templated(taught(turns(light[row], question), found.shown[row]), processor) for row, question in batch]
         prompts, completions = (
             [len(ids) for ids in processor.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
             for texts in zip(*said, strict=True)
@@ -206,7 +208,7 @@ def _shown(material: Material) -> list[str]:
     chosen = [examples[place] for place in sorted({0, len(examples) // 2, len(examples) - 1})]
     lines = ["", "Examples; what stands in ⟦ ⟧ has no loss:"]
     for row, question in chosen:
-        made = collator([sft_example(material.rows[row], question)])
+        made = collator([sft_example(material.rows[row], question, material.processor.image_processor)])
         lines += ["", f"{names[row]}, {question}", _masked(made, material.processor)]
     return lines
 

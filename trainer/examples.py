@@ -1,10 +1,11 @@
 """The examples of a dataset: what a picture is asked in training, and the pictures an adapter is examined on.
 
-Two kinds of configurations. `default` and `deepfake` hold `image`, `label`, `anomalies`, and `tasks` says what each picture is
-asked. `sft` holds conversations (`images`, `prompt`, `completion`); every turn of the assistant is an example of its own, with the
-turns before it as its prompt, so that no loss falls on the user's questions.
+Two kinds of configurations (see `trainer.asked`). `default` and `deepfake` hold `image`, `label`, `anomalies`, and `tasks` says
+what each picture is asked. `sft` holds conversations (`images`, `prompt`, `completion`); every turn of the assistant is an example
+of its own, with the turns before it as its prompt, so that no loss falls on the user's questions.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -15,14 +16,14 @@ from typing import Any
 import datasets
 import pyarrow.compute as pc
 import trl
+from PIL import Image
 
-from dataset_builder.building.sft import sft_row
 from dataset_builder.errors import InputError
-from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer
 from trainer import loading
+from trainer.asked import questions, sft_example
 
 __all__ = [
     "DataArguments",
@@ -30,14 +31,13 @@ __all__ = [
     "evaluation_sample",
     "evenly",
     "indexed",
+    "known_pictures",
     "named_samples",
     "picture_names",
-    "questions",
-    "sft_example",
+    "tasks_of",
     "training_examples",
     "training_rows",
     "truths",
-    "turns",
     "without_pictures",
 ]
 
@@ -50,8 +50,8 @@ class DataArguments(trl.ScriptArguments):
 
     Args:
         limit (`int`, *optional*): use only so many rows of the training split, evenly spaced; of a stream, the first.
-        tasks (`list[str]`, *optional*): what each picture is asked, `anomalies`, `verdict` or both; `anomalies` unless given.
-            The configuration `sft` brings its own questions.
+        tasks (`list[str]`, *optional*): what each picture is asked: `anomalies`, `grounded` (with a box to each) and `verdict`,
+            one or several; `anomalies` unless given. The configuration `sft` brings its own questions.
         min_pixels, max_pixels (`int`, *optional*): the pixels a picture is brought to, width × height; the model's own unless
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
         dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
@@ -63,7 +63,7 @@ class DataArguments(trl.ScriptArguments):
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
-    tasks: list[str] | None = field(default=None, metadata={"help": "anomalies, verdict, or both."})
+    tasks: list[str] | None = field(default=None, metadata={"help": "anomalies, grounded and verdict: one or several."})
     dataset_test_split: str | None = field(  # type: ignore[assignment]
         default=None,
         metadata={"help": "The split to examine adapters on; else pictures held out of the training split."},
@@ -96,33 +96,39 @@ def training_rows(script: DataArguments) -> Any:
     """The training split, limited; a stream with `dataset_streaming`.
 
     Raises:
-        InputError: if it cannot be loaded, lacks columns, is empty, or brings questions although `tasks` are given.
+        InputError: if it cannot be loaded, lacks columns, is empty, has no boxes for the task `grounded`, or brings questions
+            although `tasks` are given.
     """
     rows = _load(script, script.dataset_train_split)
     if "prompt" in _columns(rows) and script.tasks:
         raise InputError(
             f"tasks: {', '.join(script.tasks)}: the configuration sft brings its own questions; leave it out"
         )
+    place = f"{script.dataset_name} [{script.dataset_train_split}]"
+    if "grounded" in (script.tasks or ()) and not script.dataset_streaming and not _has_boxes(rows):
+        raise InputError(f"tasks: grounded: no picture of {place} has a box to each of its anomalies; choose anomalies")
     if script.limit is not None:
         rows = rows.take(script.limit) if script.dataset_streaming else evenly(rows, script.limit)
     if not script.dataset_streaming and not len(rows):
-        raise InputError(f"{script.dataset_name} [{script.dataset_train_split}]: holds no examples; give another split")
+        raise InputError(f"{place}: holds no examples; give another split")
     return rows
 
 
-def training_examples(script: DataArguments, rows: Any, seed: int = 0) -> Any:
+def training_examples(script: DataArguments, rows: Any, image_processor: Any, seed: int = 0) -> Any:
     """The rows as SFT examples (`images`, `prompt`, `completion`), made as they are read.
 
     Args:
+        image_processor: of the training; boxes are taught in the pixels that it shows.
         seed (`int`): the order in which a stream's rows are drawn; the trainer shuffles what is no stream.
     """
     tasks = script.tasks or ["anomalies"]
+    make = functools.partial(sft_example, image_processor=image_processor)
     if not script.dataset_streaming:
-        return indexed(rows, tasks, sft_example)
+        return indexed(rows, tasks, make)
 
     def expand(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         read = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        made = [sft_example(row, question) for row in read for question in questions(row, tasks)]
+        made = [make(row, question) for row in read for question in questions(row, tasks)]
         return {key: [one[key] for one in made] for key in ("images", "prompt", "completion")}
 
     shuffled = rows.shuffle(seed=seed, buffer_size=SHUFFLED)
@@ -204,6 +210,16 @@ def _held_out(rows: Any, pictures: int) -> tuple[Any, Sample]:
     return left, Sample(rows.select([place[name] for name in drawn]), [truths[name] for name in drawn])
 
 
+def known_pictures(rows: Any, most: int = 3000) -> Iterator[Image.Image]:
+    """Up to `most` pictures as the model is shown them, each once, by name; of a stream the first as they come."""
+    if isinstance(rows, datasets.IterableDataset):
+        taken = iter(rows.take(most))
+    else:
+        place = {name: index for index, name in enumerate(picture_names(rows))}
+        taken = iter(evenly(rows.select([place[name] for name in sorted(place)]), most))
+    return (prepare(row["images"][0] if "images" in row else row["image"]).image for row in taken)
+
+
 def truths(rows: Any, count: int) -> list[list[Anomaly]]:
     """The anomalies of up to `count` pictures that have some, evenly spaced over a dataset's rows."""
     odd = [truth for row in without_pictures(rows) if (truth := _truth(row))]
@@ -253,32 +269,17 @@ def _letters(row: Mapping[str, Any], question: Any) -> int:
     return sum(len(str(value)) for anomaly in row["anomalies"] or [] for value in anomaly.values())
 
 
-def questions(row: Mapping[str, Any], tasks: Sequence[str]) -> list[Any]:
-    """What a row is asked: tasks, or the places of the assistant's turns in a conversation."""
-    if "prompt" in row:
-        return [place for place, turn in enumerate([*row["prompt"], *row["completion"]]) if turn["role"] == "assistant"]
-    # A generated picture that nobody looked at is not one with nothing wrong.
-    unknown = row["anomalies"] is None and row["label"] in (1, "fake")
-    return [task for task in tasks if not (unknown and task == "anomalies")]
+def tasks_of(rows: Any, tasks: Sequence[str] | None) -> list[str]:
+    """The tasks that rows teach: those given, or those whose prompts the first 1,000 conversations have."""
+    if "prompt" not in _columns(rows):
+        return list(tasks or ["anomalies"])
+    looked = islice(rows.select_columns(["prompt", "completion"]), 1000)
+    asked = {turn["content"] for row in looked for turn in [*row["prompt"], *row["completion"]]}
+    return [task for task, prompt in PROMPTS.items() if prompt in asked] or ["anomalies"]
 
 
-def turns(row: Mapping[str, Any], question: Any) -> list[dict[str, str]]:
-    """The turns of an example, its answer last; the row may come without its picture."""
-    if "prompt" in row:
-        return [*row["prompt"], *row["completion"]][: question + 1]
-    example = sft_row({**row, "image": None}, question)
-    return [*example["prompt"], *example["completion"]]
-
-
-def sft_example(row: Mapping[str, Any], question: Any) -> dict[str, Any]:
-    """A row and one of its `questions` as an SFT example, with the very pixels that the model is shown when it predicts."""
-    said = turns(row, question)
-    pictures = row["images"] if "prompt" in row else [row["image"]]
-    return {
-        "images": [prepare(picture).image for picture in pictures],
-        "prompt": said[:-1],
-        "completion": said[-1:],
-    }
+def _has_boxes(rows: Any) -> bool:
+    return any(row["anomalies"] and questions(row, ["grounded"]) for row in without_pictures(rows))
 
 
 def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:
@@ -286,7 +287,7 @@ def _truth(row: Mapping[str, Any]) -> list[Anomaly] | None:
     if "prompt" not in row:
         return [Anomaly(**anomaly) for anomaly in row["anomalies"] or []] if questions(row, ["anomalies"]) else None
     turns = [*row["prompt"], *row["completion"]]
-    answers = [b["content"] for a, b in pairwise(turns) if a["content"] == PROMPTS["anomalies"]]
+    answers = [b["content"] for a, b in pairwise(turns) if a["content"] in (PROMPTS["anomalies"], PROMPTS["grounded"])]
     return parse_answer(answers[0]).anomalies if answers else None
 
 

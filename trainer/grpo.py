@@ -28,7 +28,7 @@ from trainer.beforehand import check_precision
 from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point, same_base
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
-from trainer.examples import indexed, truths
+from trainer.examples import indexed, tasks_of, truths
 from trainer.families import check_coverage, check_family
 from trainer.readiness import check_training
 from trainer.recipes import CONFIGS, read_recipe, run_command
@@ -123,7 +123,7 @@ def train(
                 processing_class=processor,
                 callbacks=list(callbacks),
             )
-    trainer.base = base
+    trainer.base, trainer.tasks = base, tasks_of(rows, tasks)
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)
@@ -137,6 +137,8 @@ def train(
 def _check(script: ScriptArguments, training: GRPOConfig, model: ModelConfig) -> None:
     """Refuse what cannot be rewarded."""
     check_data_arguments(script, training, model)
+    if "grounded" in (script.tasks or ()):
+        raise InputError("tasks: grounded: no reward looks at boxes; choose anomalies, verdict or both")
     if not script.adapter:
         raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
     if script.dataset_streaming:

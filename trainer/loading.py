@@ -82,14 +82,16 @@ def load(
         device (`str`, *optional*): `cuda` where there is a GPU and `cpu` elsewhere unless given.
 
     Returns:
-        The model, in evaluation mode on its device, and its processor.
+        The model, in evaluation mode on its device, and its processor. The model's `known` says which pictures it, or the adapter,
+        knows (`trainer.known`), or is `None`.
 
     Raises:
         UnavailableError: if a part is out of reach.
-        InputError: if the adapter was made for another base model.
+        InputError: if the adapter was made for another base model, or what is known to it cannot be read.
     """
     from transformers import AutoModelForImageTextToText
 
+    from trainer.known import read_known
     from trainer.tower import prepare_tower
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -107,6 +109,9 @@ def load(
         loaded = _with_adapter(loaded, model, adapter)
         if merge:
             loaded = loaded.merge_and_unload()
+    loaded.known = read_known(resolve(adapter or model))
+    if loaded.known is not None:
+        loaded.known.check(adapter or model, loaded, processor)
     return loaded.to(device).eval(), processor
 
 

@@ -48,6 +48,8 @@ def merge(adapter: str, out: Path, *, model: str | None = None, dtype: str = "au
         try:
             merged.save_pretrained(work)
             processor.save_pretrained(work)
+            if merged.known is not None:
+                merged.known.write(work)
         except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"{out}: cannot be written ({first_line(error)}); make room there, then merge again"

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.pictures import open_picture
@@ -15,7 +15,7 @@ from trainer.answers import MAX_NEW_TOKENS, Predictor, predict
 from trainer.loading import base_of, load
 from trainer.settings import fingerprint, go_on
 
-__all__ = ["Asked", "Progress", "predict", "predict_dataset"]
+__all__ = ["Asked", "Progress", "Unanswered", "predict", "predict_dataset"]
 
 
 class Progress(Protocol):
@@ -24,6 +24,13 @@ class Progress(Protocol):
     def step(self, text: str) -> None: ...
 
     def bar(self, text: str, total: int) -> AbstractContextManager[Callable[[int], None]]: ...
+
+
+class Unanswered(NamedTuple):
+    """How many pictures have no readable answer, and how many are of a kind that the model does not know."""
+
+    failed: int
+    unknown: int
 
 
 def predict_dataset(
@@ -42,7 +49,7 @@ def predict_dataset(
     merge: bool = True,
     restart: bool = False,
     max_new_tokens: int | None = None,
-) -> int:
+) -> Unanswered:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
     Stopped anywhere and run again, it goes on after the last batch whose rows are on the disk, with the answers of an undisturbed
@@ -58,7 +65,7 @@ def predict_dataset(
         max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.
 
     Returns:
-        How many of the pictures have no readable answer.
+        How many of the pictures have no answer.
 
     Raises:
         InputError: if the dataset or split cannot be loaded, or what is there was made with something else.
@@ -93,7 +100,7 @@ def predict_dataset(
                     writer.append(*(one for one in predicted if one.image_id not in writer.done))
                     done += len(batch)
                     show(done)
-    return _failed(writer.rows_path, set(pictures.ids))
+    return _unanswered(writer.rows_path, set(pictures.ids))
 
 
 def _hash(pictures: StoredPictures, name: str) -> str:
@@ -104,8 +111,9 @@ def _hash(pictures: StoredPictures, name: str) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _failed(rows_path: Path, names: set[str]) -> int:
-    return sum(row.status == "failed" for name, row in read_predictions(rows_path).items() if name in names)
+def _unanswered(rows_path: Path, names: set[str]) -> Unanswered:
+    statuses = [row.status for name, row in read_predictions(rows_path).items() if name in names]
+    return Unanswered(statuses.count("failed"), statuses.count("unknown"))
 
 
 def _predict_batch(pictures: StoredPictures, names: list[str], answer: Predictor) -> list[Prediction]:

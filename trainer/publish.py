@@ -15,14 +15,15 @@ from dataset_builder.publishing.hub import Published, check_repo_id, is_repo_id,
 from trainer.adapter_card import METRICS, check_card, write_card
 from trainer.checkpoints import name_base
 from trainer.examined import FOLDER
+from trainer.known import FILE
 from trainer.loading import base_of, first_line, resolve
 
 __all__ = ["ADAPTER_FILES", "BASE_FILES", "assemble", "publish_adapter"]
 
-ADAPTER_FILES = ("adapter_*", "assets/*", METRICS)
+ADAPTER_FILES = ("adapter_*", "assets/*", METRICS, FILE)
 """What goes from an adapter's repository if the adapter lacks it."""
 
-BASE_FILES = ("*.safetensors",)
+BASE_FILES = ("*.safetensors", FILE)
 """The same of a base model."""
 
 # What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, pictures of the dataset, the run's state.

@@ -107,7 +107,7 @@ class _Bar(transformers.TrainerCallback):  # type: ignore[misc]
 
 def _fine_tune(progress: Progress, dataset: Path, out: Path) -> Path:
     recipe = ["--config", str(sft.CONFIGS / "tiny.yaml"), "--dataset_name", str(dataset.absolute())]
-    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--overwrite", "true"])
+    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--overwrite", "true", "--knows", "true"])
     assert isinstance(training, SFTConfig)
     assert isinstance(model, ModelConfig)
     rows = datasets.load_dataset_builder(str(dataset.absolute())).info.splits["train"].num_examples

@@ -11,6 +11,7 @@ from trl import ModelConfig
 
 from dataset_builder import owned
 from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.prompts import PROMPTS
 from trainer import loading
 from trainer.checkpoints import Termination
 from trainer.decoder import DecoderArguments
@@ -25,9 +26,11 @@ def check_data_arguments(script: DataArguments, training: Any, model: ModelConfi
         raise InputError("dataset_name: is not set; give a built dataset's directory or a Hub id")
     if not model.model_name_or_path:
         raise InputError("model_name_or_path: is not set; give tiny, a directory or a Hub id")
-    unknown = set(script.tasks or ()) - {"anomalies", "verdict"}
+    unknown = set(script.tasks or ()) - PROMPTS.keys()
     if unknown or script.tasks == []:
-        raise InputError(f"tasks: {', '.join(sorted(unknown)) or 'none given'}: choose anomalies, verdict or both")
+        raise InputError(
+            f"tasks: {', '.join(sorted(unknown)) or 'none given'}: choose anomalies, grounded or verdict, or several"
+        )
     for name in ("limit", "min_pixels", "max_pixels"):
         value = getattr(script, name)
         if value is not None and value < 1:

@@ -11,6 +11,7 @@ from dataset_builder.publishing.hub import check_repo_id, is_repo_id
 from trainer.adapter_card import training_record, write_card
 from trainer.checkpoints import name_base
 from trainer.examples import DataArguments
+from trainer.known import Known
 from trainer.publish import publish_adapter
 
 __all__ = ["check_push", "save_adapter", "take_push"]
@@ -44,8 +45,13 @@ def check_push(script: DataArguments, training: Any, base: str) -> None:
             raise InputError("push_to_hub: true, but HF_TOKEN is not set; put a token with write access there")
 
 
-def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str, push: bool) -> Path:
+def save_adapter(
+    trainer: Any, script: DataArguments, processor: Any, base: str, push: bool, known: Known | None = None
+) -> Path:
     """Save the adapter: no pickles, no path of this machine, a card of ours; then publish it, if it is to be pushed.
+
+    Args:
+        known (`Known`, *optional*): which pictures it knows.
 
     Returns:
         Its directory, `trainer.args.output_dir`; processes other than the first only return it.
@@ -59,6 +65,8 @@ def save_adapter(trainer: Any, script: DataArguments, processor: Any, base: str,
         processor.save_pretrained(str(work))
         (work / "training_args.bin").unlink(missing_ok=True)
         name_base(work, base)
+        if known is not None:
+            known.write(work)
         write_card(work, training_record(trainer, script))
     if push:
         args = trainer.args

@@ -14,13 +14,24 @@ from typing import Any
 from dataset_builder import atomic
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.predictions import PredictionWriter
+from trainer.known import FILE
 from trainer.loading import resolve
 
 __all__ = ["fingerprint", "go_on"]
 
 VERSION = 1
 _MEND = "give another --out, or start over: predict --overwrite, or remove it"
-_CONTENT = ("*.safetensors", "*.bin", "*config.json", "*.index.json", "tokenizer*", "vocab*", "merges*", "*.jinja")
+_CONTENT = (
+    "*.safetensors",
+    "*.bin",
+    "*config.json",
+    "*.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges*",
+    "*.jinja",
+    FILE,
+)
 
 
 def fingerprint(place: str, marker: str = "config.json") -> dict[str, str]:

@@ -6,6 +6,7 @@
 Every option of `trl.SFTConfig` and `trl.ModelConfig` works in the recipe and on the command line.
 """
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,14 +19,16 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from dataset_builder.errors import InputError
+from trainer.asked import sft_example
 from trainer.base import LORA_MODULES, budgeted_processor, load_base, lora_config, refuse_stray_parameters
 from trainer.beforehand import check_beforehand
 from trainer.callbacks import ExaminationArguments, check_examination, examine, samples_of
 from trainer.checkpoints import WholeCheckpoints, resume_point
 from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointing
 from trainer.dry_run import Material, describe
-from trainer.examples import indexed, sft_example, training_examples
+from trainer.examples import indexed, known_pictures, picture_names, tasks_of, training_examples
 from trainer.families import check_coverage
+from trainer.known import check_enough, fit_known
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
 from trainer.readiness import check_training
@@ -43,15 +46,25 @@ class ScriptArguments(ExaminationArguments, DecoderArguments):
 
     Args:
         dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
+        knows (`bool`): keep beside the adapter what its training pictures look like to the model, so that pictures of another kind
+            are answered with the status `unknown` (`trainer.known`).
     """
 
     dry_run: bool = field(
         default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
     )
+    knows: bool = field(
+        default=False, metadata={"help": "Have the adapter refuse pictures unlike those it was trained on."}
+    )
 
 
 class Trainer(WholeCheckpoints, TokenMean, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens."""
+    """TRL's trainer, whose checkpoints are whole and whose losses are means over answer tokens.
+
+    `rows` are what it trains on, with their pictures.
+    """
+
+    rows: Any
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """The examples of a step by length, where it has several batches and the recipe asks for no other order."""
@@ -112,7 +125,10 @@ def train(
     checkpoint = resume_point(training, base, model_config.lora_r, overwrite=script.overwrite)
     trainer = build(script, training, model_config, callbacks)
     run(trainer, script, training, checkpoint)
-    return save_adapter(trainer, script, trainer.processing_class, base, push)
+    known = None
+    if script.knows:  # in every process: shards of a model are gathered only if all of them look
+        known = fit_known(trainer.model, trainer.processing_class, known_pictures(trainer.rows))
+    return save_adapter(trainer, script, trainer.processing_class, base, push, known)
 
 
 def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelConfig) -> Material:
@@ -126,6 +142,8 @@ def prepare(script: ScriptArguments, training: SFTConfig, model_config: ModelCon
     bones = check_beforehand(script, training, model_config)
     processor = budgeted_processor(str(model_config.model_name_or_path), script)
     rows, samples = samples_of(script, training)
+    if script.knows and not script.dataset_streaming:
+        check_enough(len(set(picture_names(rows))))
     found = None
     if not script.dataset_streaming and PartialState().is_main_process:
         tasks = script.tasks or ["anomalies"]
@@ -148,7 +166,9 @@ def build(
     """
     material = prepare(script, training, model_config)
     base, held_out = str(model_config.model_name_or_path), material.samples.get("")
-    examples = training_examples(script, material.rows, training.seed)
+    image_processor = material.processor.image_processor
+    examples = training_examples(script, material.rows, image_processor, training.seed)
+    make = functools.partial(sft_example, image_processor=image_processor)
     training.remove_unused_columns = False  # the transform reads columns that the model does not take
     with memory_told(script, training):
         model, processor = load_base(model_config), material.processor
@@ -158,12 +178,12 @@ def build(
                 model=model,
                 args=training,
                 train_dataset=examples,
-                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], sft_example) if held_out else None,
+                eval_dataset=indexed(held_out.rows, script.tasks or ["anomalies"], make) if held_out else None,
                 processing_class=processor,
                 peft_config=lora_config(model_config),
                 callbacks=list(callbacks),
             )
-    trainer.base = base
+    trainer.base, trainer.rows, trainer.tasks = base, material.rows, tasks_of(material.rows, script.tasks)
     if callbacks:
         trainer.remove_callback(PrinterCallback)  # the caller shows progress
     refuse_stray_parameters(trainer.model)

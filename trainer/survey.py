@@ -20,12 +20,15 @@ from PIL import Image
 
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.pictures import prepare
-from trainer.examples import picture_names, questions, turns
+from trainer.asked import questions, turns
+from trainer.examples import picture_names
 from trainer.loading import first_line
+from trainer.shown import Shown, taught
 
 __all__ = ["Survey", "refuse_failing", "survey"]
 
 _AT_ONCE = 64
+_UNKNOWN = Shown((1, 1), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class Survey:
 
     Attributes:
         image_tokens (`list[int]`): of each row's picture.
+        shown (`list[Shown]`): the sizes of each row's picture, if it would not fail.
         examples (`list[tuple[int, Any]]`): row and question of each example.
         failing (`list[str]`): each row that would fail, with its reason.
     """
 
     image_tokens: list[int]
+    shown: list[Shown]
     examples: list[tuple[int, Any]]
     failing: list[str]
 
@@ -52,19 +57,20 @@ def survey(rows: Any, tasks: Sequence[str], processor: Any) -> Survey:
         processor: with the pixel budget of the training.
     """
     names, special = picture_names(rows), _special_tokens(processor)
-    found = Survey([], [], [])
+    area = (processor.image_processor.patch_size * processor.image_processor.merge_size) ** 2
+    found = Survey([], [], [], [])
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without holding the interpreter's lock
         pending = _rows(rows)
         while batch := list(islice(pending, _AT_ONCE)):
             looked = pool.map(lambda row: _look(row[1], processor.image_processor), batch)
-            for (row, _), (tokens, reason) in zip(batch, looked, strict=True):
+            for (row, _), (shown, reason) in zip(batch, looked, strict=True):
                 index = len(found.image_tokens)
-                found.image_tokens.append(tokens)
+                found.image_tokens.append(0 if reason else shown.seen[0] * shown.seen[1] // area)
+                found.shown.append(shown)
                 reasons = [reason] if reason else []
                 for question in questions(row, tasks):
                     found.examples.append((index, question))
-                    said = "\n".join(turn["content"] for turn in turns(row, question))
-                    reasons += [f"its text holds the special token {token}" for token in special if token in said]
+                    reasons += _unspeakable(row, question, shown, special)
                 found.failing.extend(f"{shorten(names[index])}: {one}" for one in dict.fromkeys(reasons))
     return found
 
@@ -83,20 +89,29 @@ def refuse_failing(place: str, *surveys: Survey) -> None:
         )
 
 
-def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[int, str | None]:
-    """A picture's image tokens, and why it would fail."""
+def _unspeakable(row: Mapping[str, Any], question: Any, shown: Shown, special: Sequence[str]) -> list[str]:
+    """Why an example's text would fail."""
+    try:
+        said = "\n".join(turn["content"] for turn in taught(turns(row, question), shown))
+    except InputError as error:
+        return [str(error)]
+    return [f"its text holds the special token {token}" for token in special if token in said]
+
+
+def _look(stored: Mapping[str, Any], image_processor: Any) -> tuple[Shown, str | None]:
+    """A picture's sizes, and why it would fail."""
     try:
         content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as picture:
-            width, height = prepare(picture).image.size
+            prepared = prepare(picture)
     # A decoder that is handed rubbish can raise nearly anything.
     except Exception as error:
-        return 0, f"its picture cannot be decoded ({first_line(error)})"
+        return _UNKNOWN, f"its picture cannot be decoded ({first_line(error)})"
     try:
-        patches = image_processor.get_number_of_image_patches(height, width, {})
+        return Shown.of(prepared, image_processor), None
     except ValueError:
-        return 0, f"its picture of {width} × {height} pixels is too long and narrow"
-    return patches // image_processor.merge_size**2, None
+        width, height = prepared.image.size
+        return _UNKNOWN, f"its picture of {width} × {height} pixels is too long and narrow"
 
 
 def _rows(rows: Any) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from dataset_builder.building.card import Table
 from dataset_builder.building.features import DESCRIPTIONS, example
-from dataset_builder.building.sft import Recipe, Turns, conversation_row, sft_turns
+from dataset_builder.building.sft import Recipe, Turns, check_boxes, conversation_row, sft_turns
 from dataset_builder.building.shards import Shard, ShardWriter, picture_digest, read_shards, row_digest
 from dataset_builder.sources.rows import SPLITS, Config, Row, Split, of_config
 
@@ -45,6 +45,7 @@ class Layout:
         self.two = len({row.label for row in rows if row.deepfake}) == 2
         self._shared: Config = "deepfake" if self.two else "default"
         self._turns: dict[str, list[tuple[Split, Turns]]] = {}
+        check_boxes(rows, recipe or "anomaly_only")
         for split in SPLITS if recipe else ():
             for one in sft_turns(of_config(rows, "sft", split), recipe or "anomaly_only", copies=copies, seed=seed):
                 self._turns.setdefault(one.row.image_id, []).append((split, one))

@@ -3,8 +3,8 @@
     {"image": "1_fake/cup.jpg", "id": "1_fake_cup.jpg_anomaly_only_01", "conversations": [{"from": "human", "value": …}, …]}
 
 It is written from the same rows as the configuration `sft`, with the official builder's options, and with boxes in pixels of
-the upright picture by the recipe `grounded`. Two of its habits are not
-kept unless asked for: ten copies of each picture with the same answer, and no picture without anomalies.
+the upright picture by the recipe `grounded`: a trainer that reads it has to bring them to the pixels that its model sees. Two of
+its habits are not kept unless asked for: ten copies of each picture with the same answer, and no picture without anomalies.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder import atomic
-from dataset_builder.building.sft import RECIPES, Recipe, has_boxes, is_complete
+from dataset_builder.building.sft import RECIPES, Recipe, check_boxes, has_boxes, is_complete
 from dataset_builder.errors import InputError
 from dataset_builder.prompts import ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS, OFFICIAL_FORMAT, PROMPTS, draw
 from dataset_builder.schema import Anomaly
@@ -58,12 +58,14 @@ def conversations(
         sentences (`bool`): whether the verdict is a short sentence instead of `Yes` or `No`.
 
     Raises:
-        InputError: for an unknown recipe or fewer than one copy.
+        InputError: for an unknown recipe, fewer than one copy, or `grounded` without a box anywhere.
     """
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r}: is not known; choose {' or '.join(RECIPES)}")
     if min(fake_copies, real_copies) < 1:
         raise InputError(f"copies {min(fake_copies, real_copies)}: at least one is needed")
+    rows = list(rows)
+    check_boxes(rows, recipe)
     rows = [row for row in rows if is_complete(row) and (recipe != "grounded" or has_boxes(row))]
     asked = [(row, copy) for row in rows for copy in range(fake_copies if row.label == "fake" else real_copies)]
     anomalies, credible = (draw(pool, len(asked), seed) for pool in (ANOMALY_QUESTIONS, CREDIBILITY_QUESTIONS))

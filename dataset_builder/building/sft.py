@@ -2,8 +2,11 @@
 
 Two recipes are the official builder's. `anomaly_only`: what is wrong with this picture? `authenticity_reasoning`: was it
 generated? and then why. A third, `grounded`, asks for a box to each anomaly and takes the pictures whose anomalies all
-have one. Unlike there, real and clean pictures are asked for anomalies too and answer that there are
-none, the prompts are those of inference, the classes are balanced, and a picture comes once unless copies are asked for.
+have one. Unlike there, real and clean pictures are asked for anomalies too and answer that there are none, the prompts are
+those of inference, the classes are balanced, and a picture comes once unless copies are asked for.
+
+Boxes are in pixels of the upright picture here as in every file. A model is taught them in the pixels that its processor
+shows, which nobody knows before there is a model: `trainer.shown` does that as an example is read.
 """
 
 import hashlib
@@ -16,7 +19,17 @@ from dataset_builder.schema import Anomaly
 from dataset_builder.sources.rows import Row
 from dataset_builder.textform import write_answer, write_official_text
 
-__all__ = ["RECIPES", "Recipe", "Turns", "conversation_row", "has_boxes", "is_complete", "sft_row", "sft_turns"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "Turns",
+    "check_boxes",
+    "conversation_row",
+    "has_boxes",
+    "is_complete",
+    "sft_row",
+    "sft_turns",
+]
 
 Recipe = Literal["anomaly_only", "authenticity_reasoning", "grounded"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -74,6 +87,15 @@ def is_complete(row: Row) -> bool:
 def has_boxes(row: Row) -> bool:
     """Whether a row can be asked for boxes: it was looked at, or is real, and each of its anomalies has one."""
     return all(anomaly.bbox is not None for anomaly in row.anomalies or [])
+
+
+def check_boxes(rows: Iterable[Row], recipe: Recipe) -> None:
+    """Raise an `InputError` if the recipe is `grounded` and only pictures without anomalies would be left.
+
+    A model that is trained on these learns to answer that nothing is wrong.
+    """
+    if recipe == "grounded" and not any(row.anomalies and has_boxes(row) for row in rows):
+        raise InputError("recipe grounded: no picture has a box to each of its anomalies; choose another recipe")
 
 
 def _balanced(rows: list[Row], seed: int) -> list[Row]:

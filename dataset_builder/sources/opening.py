@@ -16,7 +16,9 @@ from dataset_builder.scenes import SCENES_VERSION, SceneRow, read_scenes
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.conversations import read_conversations
 from dataset_builder.sources.findings import Finding
+from dataset_builder.sources.hadm import is_hadm, read_hadm
 from dataset_builder.sources.image_folder import is_image_folder, read_image_folder
+from dataset_builder.sources.mmfr import is_mmfr, read_mmfr
 from dataset_builder.sources.predicted import read_predicted
 from dataset_builder.sources.release import has_annotations, is_release, read_release
 from dataset_builder.sources.rows import Row, Split, split_by_hash
@@ -25,7 +27,9 @@ from dataset_builder.sources.synthscars import is_synthscars, read_synthscars
 
 __all__ = ["KINDS", "Kind", "Source", "is_dataset", "open_source", "split_of"]
 
-Kind = Literal["release", "run", "scenes", "imagefolder", "predictions", "llava", "manifest", "synthscars"]
+Kind = Literal[
+    "release", "run", "scenes", "imagefolder", "predictions", "llava", "manifest", "synthscars", "mmfr", "hadm"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _DESCRIPTIONS: dict[Kind, str] = {
@@ -41,6 +45,10 @@ _DESCRIPTIONS: dict[Kind, str] = {
     "manifest": "Pictures of a manifest, which says which of them are real and which generated.",
     "synthscars": "SynthScars (arXiv:2503.15264): generated pictures with what people found wrong in them and where, in the "
     "form of AnomReason. It says neither why nor how badly, so reasoning and severity are null.",
+    "mmfr": "MMFR-Dataset (arXiv:2503.21210): pictures with what a model said for or against their being real, in the form of "
+    "AnomReason. Reasoning and severity are null.",
+    "hadm": "Human Artifact Dataset (arXiv:2411.13842): generated people with which part of the body is wrong, and where, in the "
+    "form of AnomReason. Phenomenon, reasoning and severity are null.",
 }
 _LABELLED: tuple[Kind, ...] = ("run", "imagefolder", "predictions", "llava")
 _PICTURES_ELSEWHERE: tuple[Kind, ...] = ("run", "predictions", "llava")
@@ -82,7 +90,7 @@ def open_source(
 
     Args:
         root (`Path`): a release (directory or zip archive), a run or scenes directory, a folder of pictures with
-            `metadata.jsonl`, SynthScars, or a file: predictions, LLaVA conversations or a manifest.
+            `metadata.jsonl`, a published peer's dataset, or a file: predictions, LLaVA conversations or a manifest.
         kind (`str`, *optional*): which of `KINDS` it is, where that cannot be told from its files.
         label (`str`, *optional*): the label of pictures whose files do not tell one.
         images (`Path`, *optional*): where the pictures of a run, of predictions or of conversations are, if not beside them.
@@ -119,6 +127,10 @@ def _read(root: Path, kind: Kind, label: Label | None, images: Path | None) -> t
             return read_conversations(root, label, images)
         case "synthscars":
             return read_synthscars(open_tree(root))
+        case "mmfr":
+            return read_mmfr(open_tree(root))
+        case "hadm":
+            return read_hadm(open_tree(root))
         case "manifest":
             tree = open_tree(root.parent)
             lists = [file for file in tree.files if Path(file.place) == root.resolve() or Path(file.place) == root]
@@ -146,6 +158,10 @@ def _kind_of(root: Path) -> Kind:
     tree = open_tree(root)
     if is_synthscars(tree):
         return "synthscars"
+    if is_hadm(tree):
+        return "hadm"
+    if is_mmfr(tree):
+        return "mmfr"
     if is_image_folder(tree) and not has_annotations(tree):
         return "imagefolder"
     if is_release(tree):

@@ -1,7 +1,8 @@
 """A prediction file (`preds.json`, `preds.jsonl`, or what the release's tools write) with the pictures it is about.
 
 Pictures lie beside the file or where `--images` says. A severity that the model did not give is null, and a picture
-without a readable answer is left out. Lost are the model's raw answer, its confidence and its probabilities.
+without a readable answer, or of a kind that the model does not know, is left out. Lost are the model's raw answer, its confidence
+and its probabilities.
 """
 
 from pathlib import Path
@@ -36,6 +37,11 @@ def read_predicted(path: Path, label: Label | None, images: Path | None) -> tupl
     for name, prediction in predictions.items():
         if prediction.status in ("failed", "partial") and not prediction.anomalies:
             findings.append(Finding("picture without annotations", name, "its answer could not be read", name))
+            continue
+        if prediction.status == "unknown":
+            findings.append(
+                Finding("picture without annotations", name, "the model does not know pictures like it", name)
+            )
             continue
         anomalies = [anomaly.model_copy(update={"score": None}) for anomaly in prediction.anomalies]
         known = label or ("fake" if anomalies else prediction.label or "fake")

@@ -59,7 +59,14 @@ _DENIAL = re.compile(
     r"(?:之处|现象|的地方|情况)?"
     r"|(?:異常|不自然な?(?:点|箇所|ところ|部分)|おかしな(?:点|ところ)|問題|矛盾|違和感)(?:な?点)?(?:は|も|が)?(?:特に|一切|何も)?"
     r"(?:(?:見当たり|見られ|あり|見つかり|認められ|検出され|確認され|確認でき|ござい)ません(?:でした)?|ない|なし|見られない|見つからない)"
-    r"|(?:이상|문제)(?:한 점)?[이은는]?\s*(?:없습니다|발견되지 않았습니다)",
+    r"|(?:이상|문제)(?:한 점)?[이은는]?\s*(?:없습니다|발견되지 않았습니다)"
+    r"|\b(?:аномалий|несоответствий|нарушений|ошибок|странностей)\s+(?:нет|не\s+(?:обнаружено|найдено|выявлено|видно|замечено))\b"
+    r"|\b(?:нет|не\s+(?:обнаружено|найдено|выявлено|видно|замечено))\s+(?:никаких\s+)?(?:аномалий|несоответствий|нарушений|ошибок|странностей)\b"
+    r"|\b(?:nenhuma?|não\s+(?:há|existem|vejo|encontrei|foram\s+(?:encontradas|detectadas))(?:\s+nenhuma)?)\s+"
+    r"(?:anomalias?|inconsistências?|incoerências?|irregularidades?|erros?)\b"
+    r"|\b(?:nessuna?|non\s+(?:ci\s+sono|vedo|si\s+vedono|ho\s+trovato|sono\s+state\s+(?:rilevate|trovate)))\s+"
+    r"(?:anomali[ae]|incongruenz[ae]|incoerenz[ae]|irregolarità|error[ei])\b"
+    r"|\bgeen\s+(?:afwijkingen?|anomalieën|anomalie|onregelmatigheden|inconsistenties|fouten)\b",
     re.IGNORECASE,
 )
 # Praise of what any picture has; by itself it denies nothing.
@@ -91,7 +98,11 @@ _FILLER = re.compile(
     r"经过|仔细|检查|观察|分析|后|该|这张|这幅|此|本|图像|图片|图|画面|照片|场景|中|里|内|整体|看起来|看上去|都|很|非常|正常|合理|真实|自然|符合|常理|一切|"
     r"我|在|的|是|和|且|并|了|"
     r"この|その|画像|写真|に|は|には|の|で|が|を|特に|明らかな|全体的に|確認しました|確認した|結果|調べましたが|見たところ|です|"
-    r"이|사진|이미지|에|는|에는|특별한)",
+    r"이|사진|이미지|에|는|에는|특별한|"
+    r"на|в|этом|данном|изображении|фото|фотографии|картинке|снимке|"
+    r"nesta|nessa|desta|na|imagem|fotografia|encontradas?|detectadas?|"
+    r"immagine|questa|nell['’]immagine|rilevat[ae]|trovat[ae]|"
+    r"er|zijn|deze|afbeelding|gevonden|zichtbaar|op|het)",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-zÀ-ɏ0-9']+|[^\W\dA-Za-zÀ-ɏ_]+|\?")

@@ -37,7 +37,7 @@ _INLINE = re.compile(
 )
 # Nothing but numbering, rules and brackets, or a counter such as "Anomaly 3:".
 _DECOR = re.compile(r"[\W\d_]*+(?:(?:Anomaly|Issue|Record|Item|Entry)[ \t]*+\#?\d*+[\W_]*+)?\Z", re.IGNORECASE)
-_HEADING = re.compile(r"[ \t]*+(?:\#|\*\*|@|[-•][ \t]|\d{1,3}[.)])")
+_HEADING = re.compile(r"[ \t]*+(?:\#|\*\*|@|[-•*+][ \t]|\d{1,3}[.)])")
 _HEADING_MARK = re.compile(
     r"^[ \t>\#*_@+\-•·–—]*+(?:\d{1,3}[.):][ \t*_]*+)?(?:(?:Anomaly|Issue)[ \t]*+\#?\d*+[ \t]*+[:：.\-–—][ \t*_]*+)?",
     re.IGNORECASE,
@@ -54,6 +54,10 @@ _TITLED = re.compile(
 )
 _LEVEL = re.compile(
     r"[*_(\[（]*(?:severity|严重程度|深刻度|schweregrad)[^\d\n]{0,30}?(\d{1,3}(?:[ \t]*/[ \t]*100)?)(?!\d)[*_)\]）]*\.?",
+    re.IGNORECASE,
+)
+_LEVEL_BEHIND = re.compile(
+    r"[ \t]*[(（\[][ \t]*(?:severity|严重程度|深刻度|schweregrad)[^\d\n()]{0,30}?(\d{1,3}(?:[ \t]*/[ \t]*100)?)[ \t]*[)）\]]\W*\Z",
     re.IGNORECASE,
 )
 
@@ -109,10 +113,23 @@ def _records(text: str) -> list[Record]:
         before = text[label.end : following.start if following else len(text)]
         value = _without_heading(before, following.role) if following and following.opens else before
         record.pairs.append((label.key, _plain(label.role, value)))
+    for record in records:
+        _take_level(record)
     records = _judged(records, text)
     if len(labels) == _MOST:
         records.append(Record([], text[labels[-1].start :][:250], "more than an answer can hold; not read"))
     return records
+
+
+def _take_level(record: Record) -> None:
+    """A severity in brackets behind a name is the record's, if it has no other."""
+    if "severity" in by_field(record.pairs):
+        return
+    for place, (key, value) in enumerate(record.pairs):
+        if role(key) == "name" and (level := _LEVEL_BEHIND.search(value)):
+            record.pairs[place] = (key, value[: level.start()])
+            record.pairs.append(("Severity Score", level[1]))
+            return
 
 
 def _find(text: str) -> list[_Label]:

@@ -15,28 +15,36 @@ from dataset_builder.fields import Field, clean_name, field_of
 
 __all__ = ["LABELS", "by_field", "field_named", "is_release_name", "role", "says_enough"]
 
-# Phrases in the order of languages: English, Chinese, Japanese, German, French, Spanish.
+# Phrases in the order of languages: English, Chinese, Japanese, German, French, Spanish, Korean, Russian, Portuguese, Italian,
+# Dutch.
 _SURE: dict[Field, str] = {
     "name": """
         title, anomaly title, anomaly type, name of the anomaly, 名称, 名字, 异常名称, 異常名称, 异常, 异常类型,
         标题, 名前, 異常, 異常の名前, 異常名, タイトル, bezeichnung, titel, anomalie, name der anomalie, nom,
-        titre, nombre, título, anomalía
+        titre, nombre, título, anomalía, 이름, 명칭, 제목, 이상, 이상 이름, название, имя, заголовок, аномалия,
+        название аномалии, nome, anomalia, nome da anomalia, titolo, naam, afwijking
     """,
     "phenomenon": """
         observation, observed anomaly, description, finding, details, visual evidence, 现象, 观察现象,
         观察到的现象, 异常现象, 现象描述, 描述, 观察, 現象, 観察された現象, 観察, 現象の説明, 異常現象, 描写,
         phänomen, beobachtetes phänomen, beobachtung, beschreibung, auffälligkeit, phénomène, phénomène observé,
-        fenómeno, fenómeno observado, descripción, observación
+        fenómeno, fenómeno observado, descripción, observación, 현상, 관찰된 현상, 이상 현상, 현상 설명, 묘사, явление,
+        наблюдаемое явление, описание, наблюдение, fenômeno, fenômeno observado, descrição, observação, fenomeno,
+        fenomeno osservato, descrizione, osservazione, verschijnsel, waargenomen verschijnsel, beschrijving, waarneming
     """,
     "reasoning": """
         reason, rationale, justification, cause, explanation of why, reason for severity, 推理, 推理过程, 原因,
         理由, 解释, 原因分析, 説明, 推論, 根拠, 理由の説明, begründung, erklärung, grund, warum, raisonnement,
-        raison, explication, pourquoi, razonamiento, razón, explicación, por qué
+        raison, explication, pourquoi, razonamiento, razón, explicación, por qué, 이유, 추론, 근거, 원인, причина,
+        объяснение, обоснование, рассуждение, почему, explicação, motivo, razão, raciocínio, justificativa, por que,
+        spiegazione, ragionamento, motivazione, ragione, perché, reden, redenering, uitleg, waarom
     """,
     "severity": """
         realism score, realism, plausibility, plausibility score, 严重程度, 严重程度评分, 严重性, 严重性评分,
         严重度, 严重程度得分, 真实度, 深刻度, 深刻度スコア, 重大度, 重大度スコア, 重症度, schweregrad, schwere,
-        schweregradbewertung, gravité, score de gravité, severidad, gravedad, puntuación de gravedad
+        schweregradbewertung, gravité, score de gravité, severidad, gravedad, puntuación de gravedad, 심각도, 심각도 점수,
+        심각성, серьёзность, серьезность, оценка серьёзности, оценка серьезности, тяжесть, степень тяжести, gravidade,
+        severidade, pontuação de gravidade, gravità, severità, punteggio di gravità, ernst, ernstscore
     """,
     "remark": "",
     "bbox": "",
@@ -45,7 +53,7 @@ _SURE: dict[Field, str] = {
 _PERHAPS: dict[Field, str] = {
     "phenomenon": """
         issue, problem, detail, evidence, inconsistency, explanation, text, content, 问题, 问题描述, 内容, 問題,
-        問題点, 詳細, 説明, 解释, problème, problema
+        問題点, 詳細, 説明, 解释, problème, problema, 설명, 문제, проблема, probleem
     """,
     "name": """
         label, heading, headline, issue, problem, inconsistency, object, objects involved, item, element,

@@ -94,13 +94,19 @@ def _walk(value: Any, text: str, layers: int) -> tuple[list[Record], bool]:
         field_named(key) == "phenomenon" and is_release_name(key) for key in value.keys() - nested.keys()
     ):
         return _of_wrapper(value, nested, text), False
-    if _is_empty(value, {key for key, (_, nothing) in inner.items() if nothing}):
+    nothing = {key for key, (_, empty) in inner.items() if empty and not _is_own_text(key, value[key])}
+    if _is_empty(value, nothing):
         return [], True
     if _CALL & value.keys():
         return [], False
     if says_enough(key for key in value if not _holds_objects(value[key])) or (value.problem and not value):
         return [_record(list(value.items()), value, text)], False
     return [], not value and not value.problem
+
+
+def _is_own_text(key: str, value: object) -> bool:
+    """Whether a value is the text of a field, even if it reads `[]`, and not a list that was put into a string."""
+    return isinstance(value, str) and is_release_name(key) and _LIST.search(key) is None
 
 
 def _is_empty(value: Object, nothing: set[str]) -> bool:

@@ -103,13 +103,14 @@ def test_all_problems_of_a_metadata_file_are_told_with_their_lines(tmp_path: Pat
 
 
 def test_predictions_with_their_pictures(tmp_path: Path) -> None:
-    """`preds.json` and `preds.jsonl`; a severity that is not known stays null, a failed answer is not "nothing wrong"."""
-    _pictures(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"])
+    """`preds.json` and `preds.jsonl`; a severity that is not known stays null; no answer is not "nothing wrong"."""
+    _pictures(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
     with PredictionWriter(tmp_path / "preds.json") as writer:
         unknown = Anomaly(name="N", phenomenon="P", reasoning="R", score=0.5)
         writer.append(Prediction(image_id="a.jpg", status="anomalies", anomalies=[unknown]))
         writer.append(Prediction(image_id="b.jpg", status="none"))
         writer.append(Prediction(image_id="c.jpg", status="failed"))
+        writer.append(Prediction(image_id="d.jpg", status="unknown"))
     rows = _by_name(open_source(tmp_path / "preds.jsonl", images=tmp_path / "photos").rows)
     assert {name: row.anomalies for name, row in rows.items()} == {
         "a.jpg": [Anomaly(name="N", phenomenon="P", reasoning="R")],

@@ -20,7 +20,8 @@ from dataset_builder.files.tree import File
 from dataset_builder.picture_header import check_structure
 from dataset_builder.pictures import FORMATS, MAX_SIDE, SUFFIXES, open_picture, prepare, upright
 from space.uploads import read_picture
-from trainer.examples import sft_example
+from trainer.asked import sft_example
+from trainer.loading import load_processor
 
 _FORM = {
     ".jpg": "JPEG",
@@ -59,7 +60,8 @@ def shown_in_training(data: bytes) -> Image.Image:
     import datasets
 
     image = datasets.Image().decode_example({"bytes": data, "path": None})
-    made = sft_example({"image": image, "label": "real", "anomalies": []}, "anomalies")
+    row = {"image": image, "label": "real", "anomalies": []}
+    made = sft_example(row, "anomalies", load_processor("tiny").image_processor)
     found: Image.Image = made["images"][0]
     return found
 

@@ -187,6 +187,7 @@ def test_full_disk_is_named() -> None:
     [
         {"status": "none", "anomalies": [CUP]},
         {"status": "failed", "anomalies": [CUP]},
+        {"status": "unknown", "anomalies": [CUP]},
         {"status": "anomalies"},
         {"status": "none", "p_fake": 1.5},
         {"status": "none", "raw": "\ud800"},

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from dataset_builder import Anomaly, parse_answer, write_answer, write_official_text
 from dataset_builder.textform import identity
+from dataset_builder.textform.denials import says_none
+from dataset_builder.textform.names import says_enough
 
 CUP = Anomaly(name="Floating cup", phenomenon="A cup hovers.", reasoning="Cups fall.", severity=10)
 HAND = Anomaly(
@@ -29,10 +31,10 @@ boxes = st.builds(
     *[st.integers(0, 2000)] * 4,
 )
 
-# What the JSON form carries: any text at all.
+# What the JSON form carries: any text at all, but for a record that is called "None" and says nothing: that is a denial.
 anomalies = st.builds(
     Anomaly, name=texts, phenomenon=texts, reasoning=texts, severity=severities, bbox=st.none() | boxes
-)
+).filter(lambda one: not (says_none(one.name) and (not one.phenomenon.strip() or says_none(one.phenomenon))))
 
 # What the labelled lines carry: one line a field, words between single spaces, no markup.
 _words = st.text("abcdefgXYZéß0123456789'’,;!?&%/(“", min_size=1, max_size=9)
@@ -381,3 +383,44 @@ def test_half_a_character_is_replaced_in_every_form(text: str) -> None:
         (anomaly.name + anomaly.phenomenon + anomaly.reasoning).encode()
     for piece in parsed.dropped:
         (piece.text + piece.reason).encode()
+
+
+@pytest.mark.parametrize("field", ["name", "phenomenon", "reasoning"])
+@pytest.mark.parametrize("text", ["{}", "[]", " [ ] "])
+def test_an_empty_list_in_the_text_of_a_field_is_a_text(field: str, text: str) -> None:
+    """It says nothing about whether there are anomalies; `"anomalies": "[]"` does."""
+    written = [CUP.model_copy(update={field: text})]
+    assert parse_answer(write_answer(written)).anomalies == written
+    assert parse_answer('{"anomalies": "[]"}').status == "none"
+
+
+def test_a_record_in_parts_is_put_together_once() -> None:
+    """A part that is called as a field is a part, and not that field's value as well."""
+    parsed = parse_answer('{"name": "Six fingers", "reasoning": {"phenomenon": "The hand has six.", "severity": 10}}')
+    assert parsed.anomalies == [Anomaly(name="Six fingers", phenomenon="The hand has six.", severity=10)]
+    assert parsed.dropped == []
+
+
+@pytest.mark.parametrize(("length", "shown"), [(199, 199), (200, 200), (201, 200)])
+def test_what_was_dropped_is_told_whole_up_to_200_letters(length: int, shown: int) -> None:
+    """Longer texts are cut, and say so."""
+    (dropped,) = parse_answer("x" * length).dropped
+    assert len(dropped.text) == shown
+    assert dropped.text.endswith("…") == (length > shown)
+
+
+@pytest.mark.parametrize(
+    ("keys", "enough"),
+    [
+        (["name"], True),
+        (["Observed Phenomenon"], True),
+        (["Severity Score"], True),
+        (["reasoning"], False),
+        (["issue"], False),
+        (["issue", "why"], True),
+        (["colour"], False),
+    ],
+)
+def test_the_release_s_spelling_is_as_sure_as_ours(keys: list[str], enough: bool) -> None:
+    """One such field makes a record an anomaly; of other spellings it takes two."""
+    assert says_enough(keys) == enough

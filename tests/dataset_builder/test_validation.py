@@ -26,7 +26,9 @@ def test_each_planted_defect_is_found_by_its_name(damaged: Path) -> None:
 
 def test_a_whole_release_and_what_is_built_from_it_are_clean(release: Path, official: Path, dataset: Path) -> None:
     """Nothing is found where nothing is wrong; the built dataset counts the same pictures."""
-    source, built = validate(release), validate(official)
+    told: list[tuple[str, int, int]] = []
+    source, built = validate(release, progress=lambda *one: told.append(one)), validate(official)
+    assert told == [("decode", 60, 60)]
     assert (source.findings, built.findings) == ([], [])
     assert (source.pictures, source.anomalies) == (built.pictures, built.anomalies)
     assert source.diversity == built.diversity

@@ -103,6 +103,25 @@ def test_missing_pictures_count_or_are_ignored(files: dict[str, Path]) -> None:
         assert f"|missing:{missing}|" in evaluation.scores.signature
 
 
+def test_a_picture_of_an_unknown_kind_counts_as_a_failed_one_and_is_told_apart(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """The scores are the same whichever of the two an answer is; the counts and the report are not."""
+    said = tmp_path / "said.json"
+    said.write_text(files["partial"].read_text().replace('"failed"', '"unknown"'))
+    for missing in ("count", "ignore"):
+        failed, unknown = (
+            score_files([path], files["truth"], missing=missing, **QUICK) for path in (files["partial"], said)
+        )
+        assert unknown.evaluations[0].coverage == Coverage(missing=2, failed=0, unknown=1)
+        scores = [board.evaluations[0].scores.full.semap.value for board in (failed, unknown)]
+        assert scores[0] == scores[1]
+        write_results(unknown, tmp_path / missing)
+        numbers = json.loads((tmp_path / missing / "metrics.json").read_text())["results"]["said"]
+        assert (numbers["failed_images"], numbers["unknown_images"]) == (0, 1)
+        assert "1 are of a kind that it does not know" in (tmp_path / missing / "report.html").read_text()
+
+
 def test_a_subset_is_scored_alone(files: dict[str, Path], tmp_path: Path) -> None:
     """Only the listed pictures; one that is not among the references is an error that names it."""
     subset = tmp_path / "subset.txt"

@@ -65,6 +65,14 @@ def test_failures_are_empty_and_marked() -> None:
     assert parse_records('{"a.jpg": null}', "prediction", "f") == {"a.jpg": Picture([], failed=True)}
 
 
+def test_pictures_of_an_unknown_kind_are_empty_and_told_from_failures() -> None:
+    """The predictor gave no answer, and it is not that nothing is wrong."""
+    line = json.dumps({"image_id": "a.jpg", "status": "unknown", "anomalies": []})
+    (picture,) = parse_records(line + "\n", "prediction", "f").values()
+    assert picture == Picture([], unknown=True)
+    assert not picture.answered
+
+
 def test_the_last_row_of_a_picture_counts_and_a_torn_one_is_left_out() -> None:
     """A picture tried again has its last answer; what a crash tore off is missing, not an error."""
     row = {"image_id": "a.jpg", "status": "failed", "anomalies": []}

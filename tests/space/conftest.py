@@ -16,14 +16,16 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "space" / "examples"
 
 @pytest.fixture(scope="session")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained adapter of the tiny model: it answers as its base does."""
+    """An untrained adapter of the tiny model: it answers as its base does, and knows what that knows."""
     from peft import LoraConfig, get_peft_model
 
     from trainer.loading import load
     from trainer.sft import LORA_MODULES
 
     out = tmp_path_factory.mktemp("adapter") / "adapter"
-    get_peft_model(load("tiny")[0], LoraConfig(r=2, target_modules=LORA_MODULES)).save_pretrained(out)
+    base, _ = load("tiny")
+    get_peft_model(base, LoraConfig(r=2, target_modules=LORA_MODULES)).save_pretrained(out)
+    base.known.write(out)
     return out
 
 

@@ -1,6 +1,7 @@
 """The API and the MCP tool on scenes, clean and broken pictures; what the server refuses to fetch or read."""
 
 import base64
+import io
 import json
 import urllib.error
 import urllib.request
@@ -12,8 +13,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
+from PIL import Image
 
 from agent.loops import run
+from dataset_builder.predictions import UNKNOWN
 from dataset_builder.scenes import read_scenes
 from tests.serving import Served
 from tests.space.conftest import EXAMPLES
@@ -44,6 +47,22 @@ def test_a_clean_scene_has_no_anomalies(endpoint: Served, stub: StubEndpoint) ->
     assert answer["status"] == "none"
     assert answer["anomalies"] == []
     assert answer["verdict"] == {"label": "fake", "p_fake": pytest.approx(0.818, abs=5e-4)}
+
+
+def test_a_picture_of_a_kind_that_the_model_does_not_know(client: Client, tiny: Served, tmp_path: Path) -> None:
+    """The status, a sentence that says what to use instead, and no anomalies; the upload is gone as any other."""
+    Image.effect_noise((300, 200), 90).convert("RGB").save(tmp_path / "noise.png")
+    answer = client.predict(handle_file(tmp_path / "noise.png"), api_name="/examine")
+    assert answer == {
+        "image_id": "noise.png",
+        "status": "unknown",
+        "verdict": None,
+        "anomalies": [],
+        "message": UNKNOWN,
+    }
+    both = client.predict(handle_file(tmp_path / "noise.png"), api_name="/compare")
+    assert {model: one["status"] for model, one in both.items()} == dict.fromkeys(both, "unknown")
+    assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]
 
 
 def test_a_broken_picture_is_an_error_in_words(client: Client, tmp_path: Path) -> None:
@@ -142,16 +161,22 @@ def test_the_mcp_tool_examines(tiny: Served) -> None:
             await session.initialize()
             tools = (await session.list_tools()).tools
             scene = data((EXAMPLES / "clock.png").read_bytes())
-            pictures = (scene, scene, data(b"rubbish"), "data:image/png;base64,!", "http://127.0.0.1:9/x.png")
+            Image.effect_noise((168, 168), 90).convert("RGB").save(noise, "PNG")
+            odd = ("data:image/png;base64,!", "http://127.0.0.1:9/x.png")
+            pictures = (scene, scene, data(noise.getvalue()), data(b"rubbish"), *odd)
             return [tools, *[await session.call_tool("examine", {"image": picture}) for picture in pictures]]
 
-    tools, good, again, rubbish, no_base64, address = run(call())
+    noise = io.BytesIO()
+    tools, good, again, unknown, rubbish, no_base64, address = run(call())
     assert [tool.name for tool in tools] == ["examine", "compare"]
     assert "data:" in tools[0].inputSchema["properties"]["image"]["description"]
     answer = json.loads(good.content[0].text)
     assert answer["status"] in ("anomalies", "none", "partial")
     assert set(answer) == {"image_id", "status", "verdict", "anomalies"}
     assert json.loads(again.content[0].text) == answer
+    told = json.loads(unknown.content[0].text)
+    assert (told["status"], told["anomalies"], told["message"]) == ("unknown", [], UNKNOWN)
+    assert "unknown" in tools[0].description
     for refused, words in ((rubbish, "not a picture"), (no_base64, "no base64"), (address, "fetches no web addresses")):
         assert refused.isError
         assert words in refused.content[0].text

@@ -32,6 +32,13 @@ def send(page: Any, picture: bytes | None = None, name: str = "mine.png", tab: s
     page.locator(f"{tab} input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": picture})
 
 
+def noise() -> bytes:
+    """A picture that the tiny model does not know."""
+    out = io.BytesIO()
+    Image.effect_noise((300, 200), 90).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
 def odd_scene(scenes: Path) -> bytes:
     """The picture of a scene with an anomaly."""
     row = next(row for row in read_scenes(scenes) if row.anomalies)
@@ -46,6 +53,17 @@ def test_a_scene_from_the_gallery_is_examined_by_the_tiny_model(open_page: Any, 
     page.locator(f"#results :is({ENDED})").wait_for()
     assert page.locator("#results .ar-verdict").count() == 0
     assert not [path for path in tiny.uploads.rglob("*") if path.is_file()], "the upload outlived its use"
+
+
+def test_a_picture_that_the_model_does_not_know_is_told_calmly(open_page: Any, tiny: Served) -> None:
+    """A card that says so and what to use instead, no alarm, nothing to try again or to take along."""
+    page = open_page(tiny)
+    send(page, noise())
+    page.locator("#results [data-status=unknown]").wait_for()
+    told = page.inner_text("#results")
+    assert "I do not know pictures like this" in told
+    assert all(way in told for way in ("Qwen2.5-VL", "--base-url", "AnomAgent"))
+    assert page.locator("#results :is([role=alert], [data-again], .ar-downloads, .ar-verdict)").count() == 0
 
 
 def test_an_answer_is_cards_and_boxes_and_files_to_take_along(
@@ -366,12 +384,15 @@ def test_a_file_that_is_no_picture_is_one_kind_sentence(open_page: Any, endpoint
 def test_text_has_the_contrast_of_wcag_aa(
     open_page: Any, tiny: Served, endpoint: Served, thorough: Served, stub: StubEndpoint, scenes: Path, scheme: str
 ) -> None:
-    """4.5:1 for every text of the page: empty, under way, answered, failed, in review."""
+    """4.5:1 for every text of the page: empty, under way, answered, unknown, failed, in review."""
     look = {"color_scheme": scheme, "reduced_motion": "reduce"}
     page = open_page(tiny, **look)
     poor = page.evaluate(_POOR)
     page.locator("#picture [data-scene]").first.click()
     page.locator(f"#results :is({ENDED})").wait_for()
+    poor += page.evaluate(_POOR)
+    send(page, noise())
+    page.locator("#results [data-status=unknown]").wait_for()
     poor += page.evaluate(_POOR)
     page = open_page(endpoint, **look)
     stub.pieces, stub.dies = [json.dumps([json.loads(finding(f"At {n}", n)) for n in (5, 25, 45, 65, 95)])[:-1]], True

@@ -294,6 +294,23 @@ def test_photographs_count_as_clean_and_unannotated_generated_pictures_do_not(of
     assert judged["verdicts"] == len(rows) - 1
 
 
+def test_pictures_of_a_kind_that_a_model_does_not_know_are_counted_apart(official: Path, tmp_path: Path) -> None:
+    """Noise instead of scenes: the tiny model's column says so, and none of its answers counts as unreadable."""
+    bench = {
+        "dataset": str(official),
+        "encoder": "minilm",
+        "bootstrap": 0,
+        "limit": 4,
+        "models": {"a": {"model": "tiny"}},
+    }
+    (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
+    done = benchmark(tmp_path / "bench.yaml", tmp_path)
+    assert done.exit_code == 0, done.output
+    (row,) = board(tmp_path)["explained"]["rows"]
+    assert (row["unknown"], row["unreadable"]) == (1, 0)
+    assert "| 100.0 % |" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+
+
 def test_the_results_hold_no_address_and_no_folder(place: Path, endpoint: str, whole: Path) -> None:
     """An address may hold a key, and a folder somebody's name."""
     for form in ("json", "md", "html"):

@@ -13,7 +13,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from dataset_builder.errors import InputError
 from tests.training import arguments, train_tiny
 from trainer import dry_run, sft
-from trainer.examples import training_examples, turns, without_pictures
+from trainer.asked import turns
+from trainer.examples import training_examples, without_pictures
 from trainer.survey import survey
 
 
@@ -54,7 +55,9 @@ def test_the_lengths_told_are_those_of_the_batches(configuration: str, official:
     (material, script), _ = prepared(*arguments(official, tmp_path / "out", **options))
     lengths = dry_run._lengths(material.rows, material.survey, material.processor)
     collate = DataCollatorForVisionLanguageModeling(material.processor, completion_only_loss=True)
-    made = [collate([example]) for example in training_examples(script, material.rows)]
+    made = [
+        collate([example]) for example in training_examples(script, material.rows, material.processor.image_processor)
+    ]
     assert lengths.whole == [one["input_ids"].shape[1] for one in made]
     assert lengths.answers == [int((one["labels"] != -100).sum()) for one in made]
     light = list(without_pictures(material.rows))

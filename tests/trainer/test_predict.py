@@ -91,7 +91,7 @@ def test_an_answer_that_is_neither_yes_nor_no_is_no_verdict(tiny: tuple[Any, Any
 def test_too_little_memory_names_the_batch_size(tiny: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU's and a CPU's own words for it become one sentence that says what to lower; other errors stay what they are."""
     model, processor = tiny
-    pictures = [(f"{index}", Image.new("RGB", (20, 20))) for index in range(3)]
+    pictures = [(f"{index}", pair(21, index)[0].image) for index in range(3)]
     for error in (
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
@@ -129,10 +129,10 @@ def test_predictions_are_written_in_both_forms(dataset: Path, tmp_path: Path) ->
     """`preds.json` is the official form for every picture of the split, `preds.jsonl` says how each answer ended."""
 
     out = tmp_path / "preds.json"
-    failed = predict_dataset(str(dataset), "test", 5, "tiny", None, 4, out, Silent())
+    unanswered = predict_dataset(str(dataset), "test", 5, "tiny", None, 4, out, Silent())
     rows = read_predictions(tmp_path / "preds.jsonl")
     official = json.loads(out.read_text())
-    assert failed == sum(row.status == "failed" for row in rows.values())
+    assert unanswered == (sum(row.status == "failed" for row in rows.values()), 0)
     assert list(official) == list(rows)
     assert len(rows) == 5
     for name, row in rows.items():
@@ -151,8 +151,9 @@ def test_a_split_or_model_that_is_not_there_is_named(dataset: Path, tmp_path: Pa
         load("tiny", adapter=str(tmp_path / "no-such-adapter"))
 
 
-def test_any_picture_gets_an_answer(tiny: tuple[Any, Any]) -> None:
-    """Pictures of one pixel, extreme shapes, transparency and palettes are answered like any other."""
+def test_any_picture_gets_an_answer(tiny: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of one pixel, extreme shapes, transparency and palettes are answered like any other, by a model without `known`."""
+    monkeypatch.setattr(tiny[0], "known", None)
     pictures = [
         ("dot", Image.new("RGB", (1, 1))),
         ("thread", Image.new("L", (400, 3), 200)),

@@ -215,7 +215,7 @@ def test_a_conversation_is_an_example_for_every_answer(official: Path, tmp_path:
     """Of the configuration `sft` each turn of the assistant is learned, with the turns before it as its prompt."""
     script = DataArguments(dataset_name=str(official), dataset_config="sft")
     rows = training_rows(script)
-    examples = training_examples(script, rows)
+    examples = training_examples(script, rows, loading.load_processor("tiny").image_processor)
     answers = [turn for row in rows for turn in row["prompt"] + row["completion"] if turn["role"] == "assistant"]
     assert len(examples) == len(answers) >= len(rows)
     for example in examples:
@@ -226,7 +226,7 @@ def test_a_conversation_is_an_example_for_every_answer(official: Path, tmp_path:
 
 def test_a_picture_nobody_looked_at_is_not_one_with_nothing_wrong(official: Path) -> None:
     """A generated picture without annotation is asked for its verdict alone."""
-    from trainer.examples import questions
+    from trainer.asked import questions
 
     tasks = ["anomalies", "verdict"]
     assert questions({"label": 1, "anomalies": None}, tasks) == ["verdict"]

@@ -40,7 +40,7 @@ def summarise(
     decides kinds that no rule knows.
 
     Raises:
-        InputError: if no reviewer looked at every generator, or one failed on all pictures of a generator.
+        InputError: if no reviewer looked at every generator, or one answered about no picture of a generator.
     """
     generators = reviewed.generators
     first = next(iter(generators.values())).by_reviewer
@@ -82,11 +82,13 @@ def severities_of(reviewer: str, generators: dict[str, Answers], prompts: dict[s
         if reviewer in answers.by_reviewer:
             by_prompt: dict[str, list[list[int | None]]] = {}
             for image_id, picture in answers.by_reviewer[reviewer].items():
-                if not picture.failed:
+                if picture.answered:
                     found = [anomaly.severity for anomaly in picture.anomalies]
                     by_prompt.setdefault(prompt_of(image_id, name, prompts), []).append(found)
             if not by_prompt:
-                raise InputError(f"generators.{name}: {reviewer} failed on every picture; there is nothing to rank")
+                raise InputError(
+                    f"generators.{name}: {reviewer} gave no answer about any picture; there is nothing to rank"
+                )
             severities[name] = by_prompt
     return severities
 
@@ -101,6 +103,7 @@ def _rows(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list
             "name": one.name,
             "pictures": one.pictures,
             "failed": sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values()),
+            "unknown": sum(picture.unknown for picture in generators[one.name].by_reviewer[reviewer].values()),
             "anomalies": one.anomalies,
             "without severity": one.unrated,
         }
@@ -119,7 +122,7 @@ def _agreements(tested: dict[str, Tested]) -> list[dict[str, Any]]:
 
 def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
     """How often the reviewer finds something where nothing is wrong, with Wilson's 95 % interval; or that nobody looked."""
-    answered = [] if clean is None else [p for p in clean.by_reviewer.get(reviewer, {}).values() if not p.failed]
+    answered = [] if clean is None else [p for p in clean.by_reviewer.get(reviewer, {}).values() if p.answered]
     if not answered:
         return NOT_MEASURED
     from statsmodels.stats.proportion import proportion_confint
@@ -149,9 +152,13 @@ def _commonest(pictures: dict[str, Picture]) -> list[dict[str, Any]]:
 def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> list[str]:
     warnings = []
     for one in tested.generators:
-        failed = sum(picture.failed for picture in generators[one.name].by_reviewer[reviewer].values())
-        if failed:
+        pictures = generators[one.name].by_reviewer[reviewer].values()
+        if failed := sum(picture.failed for picture in pictures):
             warnings.append(f"{one.name}: no answer about {failed} pictures; they are left out")
+        if unknown := sum(picture.unknown for picture in pictures):
+            warnings.append(
+                f"{one.name}: {unknown} pictures are of a kind that the reviewer does not know; they are left out"
+            )
         if one.unrated:
             warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
         if one.pictures < FEW:

@@ -19,9 +19,10 @@ from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
 from metric_semap.results import Leaderboard
 from metric_semap.similarity import BertScoreSimilarity
+from trainer.asked import questions
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.names import file_name
-from trainer.examples import evenly, questions
+from trainer.examples import evenly
 from trainer.loading import load_split
 from trainer.predict import Progress, predict_dataset
 
@@ -80,9 +81,14 @@ def local(progress: Progress) -> Predictor:
 
 @dataclass(frozen=True)
 class Standing:
-    """A predictor beside its scores: shares in 0..1, `seconds` and `tokens` are means over pictures."""
+    """A predictor beside its scores: `seconds` and `tokens` are means over pictures.
+
+    `failed` and `unknown` are the shares, 0..1, of pictures without an answer: it could not be read, or the predictor does not
+    know pictures of this kind.
+    """
 
     failed: float
+    unknown: float
     seconds: float | None
     tokens: float | None
     outcome: Outcome
@@ -135,7 +141,10 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         rows = path.with_suffix(".jsonl")
         path = rows if rows.is_file() else path
         read = [one for one in read_predictions(path).values() if one.image_id in truth]
-        said[name] = {one.image_id: Picture(one.anomalies, one.label, one.status == "failed") for one in read}
+        said[name] = {
+            one.image_id: Picture(one.anomalies, one.label, one.status == "failed", one.status == "unknown")
+            for one in read
+        }
         standings[name] = _standing(read, outcome)
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
@@ -175,6 +184,7 @@ def _standing(predictions: list[Prediction], outcome: Outcome) -> Standing:
 
     return Standing(
         failed=mean([prediction.status == "failed" for prediction in predictions]) or 0.0,
+        unknown=mean([prediction.status == "unknown" for prediction in predictions]) or 0.0,
         seconds=mean([prediction.seconds for prediction in predictions]),
         tokens=mean([prediction.tokens for prediction in predictions]),
         outcome=outcome,

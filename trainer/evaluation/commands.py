@@ -205,5 +205,5 @@ def audit(
         names = [path.name for path in write_audit(result, reviewed.generators, work)]
     for name in names:
         typer.echo(out / name, err=as_json)
-    if any(row["failed"] for row in result["generators"]):
+    if any(row["failed"] or row["unknown"] for row in result["generators"]):
         raise typer.Exit(3)

@@ -10,7 +10,7 @@ picture i has k_i anomalies of severity s (0 completely irrational … 100 compl
     CAP = Σ a / n                                   combined: the mean over pictures of the sum of intensities
 
 **Lower is better** for all three. CAP = AF · MAI where every anomaly has a severity; one without counts in AF alone. MAI is
-undefined (NaN) where nothing was found. Pictures on which the reviewer failed are left out.
+undefined (NaN) where nothing was found. Pictures about which the reviewer gave no answer are left out.
 
 **Intervals and tests** come from one bootstrap over *prompts*: a resample draws prompts with replacement from those of all
 generators, and a generator's score is that of its own pictures among them. Where generators were given the same prompts they

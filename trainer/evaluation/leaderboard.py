@@ -26,12 +26,13 @@ _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
     "false alarms": lambda row: f"{row['false_alarms']} of {row['clean']}" if row["clean"] else "–",
     "no verdict": lambda row: f"{row['no_verdict']} of {row['verdicts']}",
     "unreadable": lambda row: f"{number(100 * row['unreadable'], 1)} %",
+    "unknown kind": lambda row: f"{number(100 * row['unknown'], 1)} %",
     "s/picture": lambda row: number(row["seconds_per_picture"], 2),
     "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
     "USD": lambda row: number(row["usd"], 2),
 }
 """What stands beside the scores, by the heading of its column."""
-SAID = ("false alarms", "unreadable", "s/picture", "tokens/picture", "USD")
+SAID = ("false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
 JUDGED = ("accuracy", "CSemAP_Full", "CSemAP_Rea", "CSemF1_Full", "CSemF1_Rea")
 
 
@@ -98,6 +99,7 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
         "clean": counts.clean,
         "false_alarms": counts.false_alarms,
         "unreadable": standing.failed,
+        "unknown": standing.unknown,
         "seconds_per_picture": standing.seconds,
         "tokens_per_picture": standing.tokens,
         "usd": standing.outcome.usd,

@@ -47,7 +47,8 @@ def score(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str, Any]
     """Compare predictions with truth, picture by picture; families count as a set, so repeating one earns nothing.
 
     Returns:
-        `parseable`: share of answers read whole; `precision`, `recall`, `micro_f1` and `exact` (share of pictures) of families;
+        `refused`: [pictures that the model takes for unknown, pictures]; `parseable`: share of the other answers read whole;
+        `precision`, `recall`, `micro_f1` and `exact` (share of pictures) of families;
         `family_recall` and `family_f1` per family; `false_alarms`: [clean pictures with any report, clean pictures];
         `object`: [right `<colour> <kind>`, correctly typed anomalies], clocks apart; `severity_mae` in points on correctly
         typed anomalies; `controls`: micro-F1 of predictions dealt to other pictures.
@@ -72,10 +73,11 @@ def score(rows: list[SceneRow], predictions: list[Prediction]) -> dict[str, Any]
                 severities.append(abs(told.severity - anomaly.severity))
     clean = [answer for truth, answer in zip(truths, answers, strict=True) if not truth]
     dealt = answers[2:] + answers[:2]
-    readable = [prediction.status in ("anomalies", "none") for prediction in predictions]
+    given = [prediction.status for prediction in predictions if prediction.status != "unknown"]
     return {
         "pictures": len(rows),
-        "parseable": sum(readable) / len(readable),
+        "refused": [len(rows) - len(given), len(rows)],
+        "parseable": sum(status in ("anomalies", "none") for status in given) / max(len(given), 1),
         "precision": _share(hits.total(), predicted.total()),
         "recall": _share(hits.total(), true.total()),
         "micro_f1": _share(2 * hits.total(), predicted.total() + true.total()),
