@@ -19,6 +19,7 @@ import trl
 from PIL import Image
 
 from dataset_builder.errors import InputError
+from dataset_builder.pictures import prepare
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_answer

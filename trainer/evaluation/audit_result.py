@@ -135,7 +135,7 @@ def _false_alarms(clean: Answers | None, reviewer: str) -> Any:
 
 def _kinds(pictures: dict[str, Picture], encode: Encode | None) -> dict[str, float]:
     """Anomalies of each kind per picture that was answered, the commonest first."""
-    seen = [picture for picture in pictures.values() if not picture.failed]
+    seen = [picture for picture in pictures.values() if picture.answered]
     counts = by_kind((anomaly for picture in seen for anomaly in picture.anomalies), encode)
     return {kind: count / len(seen) for kind, count in counts.most_common()}
 

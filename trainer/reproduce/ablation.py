@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PICTURES", "Ablation"]
 
-PICTURES = 200
+PICTURES = 100
 BASE, LORA = "base", "LoRA"
 VARIANTS = (LORA, "without severity", "unverified", "verified")
 COMPARED = {
@@ -137,7 +137,10 @@ class Ablation:
         place = str((out / "dataset").absolute())
         predict_dataset(place, "test", None, model, str(adapter) if adapter else None, 16, path, progress)
         read = read_predictions(path.with_suffix(".jsonl"))
-        return {image_id: Picture(one.anomalies, None, one.status == "failed") for image_id, one in read.items()}
+        return {
+            image_id: Picture(one.anomalies, None, one.status == "failed", one.status == "unknown")
+            for image_id, one in read.items()
+        }
 
 
 def _config(recipe: str) -> str:
