@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from agent.boxes import ON_GRID, Frame
-from agent.stages import ANSWERS, LIST_OF, Anomalies, Findings, Group, Stage, Verdict
+from agent.stages import ANSWERS, LIST_OF, Anomalies, AnomalyItem, Findings, Group, Stage, Verdict
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.strict_json import loads
 from dataset_builder.textform import is_denial, last_value
@@ -72,6 +72,7 @@ def read_answer(stage: Stage, text: str, ids: Sequence[str] = (), frame: Frame =
             items.append(item)
     if len(values) > _MAX_ITEMS:
         problems.append(f"{name} has {len(values)} items, more than {_MAX_ITEMS}")
+    items = [_with_ids(item, ids) for item in items]
     if item_model is Verdict:
         items, missing = _by_id(items, ids)
         problems += [f"there is no verdict on the finding {shorten(id)}" for id in missing]
@@ -144,6 +145,24 @@ def _item(value: Any, model: type[BaseModel]) -> BaseModel | str:
         place = ".".join(map(str, first["loc"]))
         shown = "" if first["type"] == "missing" else f" {shorten(first['input'])}"
         return f": {place}{shown}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _with_ids(item: BaseModel, ids: Sequence[str]) -> BaseModel:
+    """An item that names findings, by the names they were given: models decorate them, as `#1`, ` 1.` or `Finding 1`."""
+
+    def meant(id: str) -> str:
+        return id if id in ids else next((word for word in _WORD.findall(id) if word in ids), id)
+
+    if isinstance(item, Verdict):
+        return item.model_copy(update={"id": meant(item.id)})
+    if isinstance(item, Group):
+        return Group(ids=[meant(id) for id in item.ids])
+    if isinstance(item, AnomalyItem):
+        return item.model_copy(update={"sources": [meant(id) for id in item.sources]})
+    return item
+
+
+_WORD = re.compile(r"\w+")
 
 
 def _by_id(items: list[BaseModel], ids: Sequence[str]) -> tuple[list[BaseModel], list[str]]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from agent.answers import Answer, is_refusal, read_answer
+from agent.bill import Bill
 from agent.boxes import DROPPED, Frame, Unit, boxes_of
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
@@ -188,7 +189,7 @@ class Asker:
             completion_tokens=0,
             seconds=0.0,
         )
-        account = _Account(blank, _prompt_tokens(sent, self.picture, chat.model), journal, budget)
+        account = Bill(blank, _prompt_tokens(sent, self.picture, chat.model), journal, budget)
         async with chat.slots.of(self.rank):
             journal.check()
             try:
@@ -201,74 +202,6 @@ class Asker:
             # The slot is kept until the answer is on the disk: what a crash loses is at most what was in flight.
             note = "; ".join(filter(None, (reply.note, question.note(reply.text))))
             return await account.answered(reply._replace(note=note), problem, final)
-
-
-class _Account:
-    """Sets aside what an attempt may cost before it is made, and journals afterwards what it did or may have cost.
-
-    Args:
-        blank (`Attempt`): a row of the journal without what the attempt brings.
-        prompt_tokens (`int`): an estimate.
-    """
-
-    def __init__(self, blank: Attempt, prompt_tokens: int, journal: Journal, budget: Budget) -> None:
-        self.blank, self.prompt_tokens, self.journal, self.budget = blank, prompt_tokens, journal, budget
-        self._aside: tuple[int, float] | None = None
-        self._limit = 0
-
-    async def begin(self, max_tokens: int) -> None:
-        self._limit = max_tokens
-        self._aside = await self.budget.reserve(self.prompt_tokens, max_tokens)
-
-    async def lost(self, reason: str, *, billed: bool) -> None:
-        # Nobody knows what was charged for an answer that never came: at most all of it.
-        used = (self.prompt_tokens, self._limit) if billed else (0, 0)
-        row = self.blank._replace(
-            problem=reason,
-            prompt_tokens=used[0],
-            completion_tokens=used[1],
-            estimated=billed,
-            billed=billed,
-            lost=True,
-            request="",
-        )
-        try:
-            await self.journal.record(row)
-        finally:
-            self._settle(*used, attempts=int(billed))
-
-    async def gave_up(self, reason: str) -> Attempt:
-        """The call is given up: what its attempts may have cost is journalled already."""
-        row = self.blank._replace(problem=reason, gave_up=True, billed=False, lost=True)
-        await self.journal.record(row)
-        return row
-
-    async def answered(self, reply: Reply, problem: str | None, final: bool) -> Attempt:
-        used = (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-        row = self.blank._replace(
-            answer=reply.text,
-            problem=problem,
-            gave_up=final,
-            finish_reason=reply.finish_reason,
-            prompt_tokens=used[0],
-            completion_tokens=used[1],
-            cached_tokens=used[2],
-            seconds=round(reply.seconds, 4),
-            estimated=reply.estimated,
-            model=reply.model,
-            fingerprint=reply.fingerprint,
-            note=reply.note,
-        )
-        try:
-            await self.journal.record(row)
-        finally:
-            self._settle(*used, attempts=1)
-        return row
-
-    def _settle(self, *used: int, attempts: int) -> None:
-        if self._aside is not None:
-            self.budget.settle(self._aside, *used, attempts=attempts)
-            self._aside = None
 
 
 def _limit(question: Question, before: list[Attempt]) -> int:

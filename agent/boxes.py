@@ -32,6 +32,16 @@ class Boxes(NamedTuple):
     unit: Unit
     swapped: bool = False
 
+    @property
+    def named(self) -> str:
+        """The convention in words."""
+        words = {
+            "pixels": "pixels of the picture sent",
+            "permille": "thousandths of its sides",
+            "fraction": "fractions of its sides",
+        }
+        return words[self.unit] + (", y before x" if self.swapped else "")
+
     def shares(self, box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float] | None:
         """The box as shares of the sides of a picture; `None` if it does not lie in it.
 
@@ -50,6 +60,20 @@ class Boxes(NamedTuple):
             return None
         left, top, right, bottom = (min(max(corner, 0.0), 1.0) for corner in found)
         return (left, top, right, bottom) if left < right and top < bottom else None
+
+    def in_picture(
+        self, box: Sequence[float], shown: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[float, float, float, float] | None:
+        """The box in pixels of a picture of `size` that was sent as one of `shown`, in tenths; `None` if it does not lie in it.
+
+        >>> Boxes("permille").in_picture([0, 250, 500, 1000], (400, 300), (800, 600))
+        (0.0, 150.0, 400.0, 600.0)
+        """
+        found = self.shares(box, shown)
+        if found is None:
+            return None
+        x0, y0, x1, y1 = (round(share * side, 1) for share, side in zip(found, size * 2, strict=True))
+        return x0, y0, x1, y1
 
 
 class Frame(NamedTuple):

@@ -4,23 +4,23 @@ What passes is tried again: broken connections and replies, 408, 409 and 5xx a f
 calls. What one request is refused for fails that request. What every request would be refused for (key, account, model, an
 address where no such server is) stops the run.
 
-Servers differ in what they take. A refusal that tells how to say it otherwise (another name for the limit of tokens, no JSON
-schema, one picture, JPEG, fewer tokens) is heeded and the call made again; what holds for every call is remembered.
+Servers differ in what they take: a refused call is said otherwise where that may help; see `agent.wording`.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import httpx2
 
 from agent.connection import Came, Server
 from agent.pace import Pace
-from agent.refusals import Refusal, asked_to_wait, judge
-from agent.replies import MAX_ANSWER, NotAnAnswer, Reply, Strange, read_reply
-from agent.sent_pictures import as_jpeg, only_first
+from agent.refusals import Refusal, judge
+from agent.replies import MAX_ANSWER, NotAnAnswer, Reply, Strange, read_reply, said
 from agent.slots import Slots
+from agent.waits import asked_to_wait
+from agent.wording import Call, Way, Wording
 from dataset_builder.errors import UnavailableError, shorten
 
 __all__ = ["Account", "CallFailed", "Chat", "Reply"]
@@ -36,9 +36,6 @@ STRANGE = 3
 """Replies of something that is not such a server, with no answer among them, after which the run stops."""
 READ = 20_000
 """Characters of an error that are read."""
-LEAST_TOKENS = 200
-QUALITIES = (85, 60, 35)
-"""Of JPEG, one after the other, for a server that finds a picture's file too large."""
 
 
 class CallFailed(Exception):
@@ -61,23 +58,6 @@ class _Free:
     async def begin(self, max_tokens: int) -> None: ...
 
     async def lost(self, reason: str, *, billed: bool) -> None: ...
-
-
-class _Profile(NamedTuple):
-    """What this server takes, as far as it has said: remembered for all calls."""
-
-    limit: str = "max_tokens"
-    left_out: frozenset[str] = frozenset()
-    one_image: bool = False
-    jpeg: bool = False
-    room: int | None = None
-
-
-class _Call(NamedTuple):
-    """How one call is said, beyond the profile: with a smaller limit of tokens, and pictures of a lower quality of JPEG."""
-
-    limit: int
-    quality: int | None = None
 
 
 class Chat:
@@ -104,7 +84,7 @@ class Chat:
         self.server, self.model, self.timeout = server, model, timeout
         self.slots = Slots(concurrency)
         self.pace = Pace(concurrency, rpm, tpm)
-        self._profile = _Profile()
+        self._wording = Wording(model)
         self._answered = self._reached = False
         self._strange = 0
         self._heard: float | None = None
@@ -132,19 +112,24 @@ class Chat:
             UnavailableError: if no call would, with the server's reason.
         """
         account = account or _Free()
-        call, failures = _Call(max_tokens), 0
+        call, failures = Call(max_tokens), 0
         while True:
-            profile, call = self._profile, self._within(call, prompt_tokens)
-            outcome = await self._attempt(messages, parameters, call, profile, prompt_tokens, account)
+            way, call = self._wording.way, self._wording.within(call, prompt_tokens)
+            outcome = await self._attempt(messages, parameters, call, way, prompt_tokens, account)
             if isinstance(outcome, Reply):
                 return outcome
-            if outcome.kind in ("passing", "strange"):
+            if outcome.kind == "busy":
+                continue
+            again = self._wording.heed(outcome, messages, parameters, call, way, prompt_tokens)
+            if again is not None:
+                call = again
+            elif outcome.kind in ("passing", "strange") or outcome.fault:
                 failures += 1
                 if failures >= ATTEMPTS:
                     raise self._given_up(outcome)
                 await asyncio.sleep(FIRST_WAIT * 2 ** (failures - 1))
-            elif outcome.kind != "busy":
-                call = self._heed(outcome, call, profile, messages, prompt_tokens)
+            else:
+                raise CallFailed(_refuses(outcome))
 
     async def stream(
         self, messages: list[dict[str, Any]], parameters: Mapping[str, Any], max_tokens: int
@@ -155,10 +140,10 @@ class Chat:
             CallFailed: if there is no answer, or only a part of it came.
             UnavailableError: if no call would be answered.
         """
-        call = _Call(max_tokens)
+        call = Call(max_tokens)
         while True:
-            profile = self._profile
-            body = self._body(messages, parameters, call, profile)
+            way = self._wording.way
+            body = self._wording.body(messages, parameters, call, way)
             try:
                 async with self.server.stream(body) as came:
                     if not isinstance(came, Came):
@@ -171,20 +156,23 @@ class Chat:
             if isinstance(outcome, Reply):
                 yield outcome.text
                 return
-            if outcome.kind in ("passing", "busy", "strange", "account", "model"):
-                raise CallFailed(outcome.reason)
-            call = self._heed(outcome, call, profile, messages, 0)
+            again = None
+            if outcome.kind not in ("busy", "account", "model"):
+                again = self._wording.heed(outcome, messages, parameters, call, way)
+            if again is None:
+                raise CallFailed(_refuses(outcome))
+            call = again
 
     async def _attempt(
         self,
         messages: list[Any],
         parameters: Mapping[str, Any],
-        call: _Call,
-        profile: _Profile,
+        call: Call,
+        way: Way,
         prompt_tokens: int,
         account: Account,
     ) -> Reply | Refusal:
-        body = self._body(messages, parameters, call, profile)
+        body = self._wording.body(messages, parameters, call, way)
         async with self.pace.turn(prompt_tokens + call.limit) as number:
             if self._stopped is not None:
                 raise UnavailableError(self._stopped)
@@ -201,14 +189,17 @@ class Chat:
             if isinstance(outcome, Reply):
                 self._answered, self._strange, self._heard = True, 0, _now()
                 self.pace.accepted(number)
+                self._wording.answered(messages, parameters, call, way)
                 return outcome._replace(limit=call.limit)
             await account.lost(outcome.reason, billed=outcome.billed)
             if outcome.kind in ("busy", "passing") and isinstance(came, Came):
                 self._wait_as_told(came, number, outcome)
             if outcome.kind == "strange":
                 self._count_strange(outcome)
-            if outcome.kind in ("account", "model"):  # here, before a place becomes free for the next call
-                raise self._stop(f"the server refuses the request ({outcome.reason}); {outcome.fix}")
+            if outcome.kind in ("account", "model") or (
+                outcome.kind == "blind" and not self._answered
+            ):  # here, before a place becomes free for the next call
+                raise self._stop(f"{_refuses(outcome)}; {outcome.fix}")
             return outcome
 
     async def _came(self, body: Mapping[str, Any]) -> Came | Refusal:
@@ -235,7 +226,8 @@ class Chat:
                 reply = read_reply(came, seconds, prompt_tokens)
                 return reply._replace(text=clean(reply.text), refusal=reply.refusal and clean(reply.refusal))
         except Strange as strange:
-            return Refusal("strange", str(strange))
+            # Whatever it is that answers, it may have worked for the answer, unless it is a page.
+            return Refusal("strange", str(strange), billed=came.status == 200 and not came.is_html)
         except NotAnAnswer as nothing:
             return judge(200, clean(nothing.text[:READ]))
         return judge(came.status, clean(came.text[:READ]))
@@ -246,9 +238,7 @@ class Chat:
             raise self._stop(
                 f"the server takes no more calls for {_span(wait)} ({refusal.reason}); run again after that"
             )
-        if (
-            refusal.kind == "passing"
-        ):  # a fault, which a call has a few attempts for, however short the wait it asks for
+        if refusal.kind == "passing":  # a fault: a call has a few attempts at it, however short the wait it asks for
             self.pace.hold(wait or 0.0)
             return
         self._heard = _now() if self._heard is None else self._heard
@@ -269,57 +259,6 @@ class Chat:
             return self._stop(f"no answer from the server ({refusal.reason}); is it running, is --base-url right?")
         return CallFailed(f"no answer after {ATTEMPTS} attempts ({refusal.reason})")
 
-    def _heed(self, refusal: Refusal, call: _Call, profile: _Profile, messages: list[Any], prompt_tokens: int) -> _Call:
-        """How the call is made again after a refusal; what holds for the server changes its profile.
-
-        Raises:
-            CallFailed: if there is no other way to say it.
-            UnavailableError: if no call will be answered.
-        """
-        reason = f"the server refuses the request ({refusal.reason})"
-        if profile != self._profile and refusal.kind != "picture":
-            return call  # another call's refusal changed the profile meanwhile: this one is made again under it
-        if refusal.kind == "parameter" and refusal.parameter == "max_tokens" and profile.limit == "max_tokens":
-            self._profile = profile._replace(limit="max_completion_tokens")
-            return call
-        left_out = {"parameter": refusal.parameter, "schema": "response_format"}.get(refusal.kind)
-        if left_out and left_out not in profile.left_out and left_out != "max_tokens":
-            self._profile = profile._replace(left_out=profile.left_out | {left_out})
-            return call
-        if refusal.kind == "one image" and not profile.one_image and _images(messages) > 1:
-            self._profile = profile._replace(one_image=True)
-            return call
-        if refusal.kind == "jpeg" and not profile.jpeg and _images(messages, "data:image/jpeg") < _images(messages):
-            self._profile = profile._replace(jpeg=True)
-            return call
-        if refusal.kind == "smaller":
-            lower = next((one for one in QUALITIES if call.quality is None or one < call.quality), None)
-            if lower is not None:
-                return call._replace(quality=lower)
-        if refusal.kind == "context":
-            left = (refusal.room or 0) - prompt_tokens
-            if LEAST_TOKENS <= left < call.limit:
-                self._profile = profile._replace(room=refusal.room)
-                return call._replace(limit=left)
-            if call.limit // 2 >= LEAST_TOKENS:
-                return call._replace(limit=call.limit // 2)
-        raise CallFailed(reason)
-
-    def _within(self, call: _Call, prompt_tokens: int) -> _Call:
-        """The call with no more tokens than the server has room for, if it has said how many."""
-        left = (self._profile.room or 0) - prompt_tokens
-        return call._replace(limit=min(call.limit, left)) if left >= LEAST_TOKENS else call
-
-    def _body(
-        self, messages: list[Any], parameters: Mapping[str, Any], call: _Call, profile: _Profile
-    ) -> dict[str, Any]:
-        if profile.one_image:
-            messages = only_first(messages)
-        if profile.jpeg or call.quality is not None:
-            messages = as_jpeg(messages, call.quality or QUALITIES[0])
-        body = {name: value for name, value in parameters.items() if name not in profile.left_out}
-        return {"model": self.model, "messages": messages, "stream": False, **body, profile.limit: call.limit}
-
     def _stop(self, reason: str) -> UnavailableError:
         self._stopped = self._stopped or f"{self.model}: {reason}"
         self.pace.open()
@@ -330,30 +269,24 @@ async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
     """The text in the chunks of a streamed answer; of one without text, the model's thoughts at its end."""
     thoughts, spoke, ended = "", False, False
     async for chunk in chunks:
-        if chunk.get("error"):
-            raise CallFailed("the server broke off with an error")
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        if chunk.get("error") or choice.get("error") or choice.get("finish_reason") == "error":
+            raise CallFailed("the server broke off with an error")
         found = choice.get("delta")
-        delta: dict[str, Any] = found if isinstance(found, dict) else {}
-        thoughts = (thoughts + str(delta.get("reasoning_content") or delta.get("reasoning") or ""))[:MAX_ANSWER]
-        text = delta.get("content")
+        text, thought = said(found if isinstance(found, dict) else {})
+        thoughts = (thoughts + thought)[:MAX_ANSWER]
         ended = ended or choice.get("finish_reason") is not None
         spoke = spoke or bool(text)
-        yield text if isinstance(text, str) else ""
+        yield text or ""
     if not ended:
         raise CallFailed("the server fell silent in the middle of its answer")
     if not spoke and thoughts:
         yield thoughts
 
 
-def _images(messages: list[Any], kind: str = "data:image/") -> int:
-    return sum(
-        part["type"] == "image_url" and part["image_url"]["url"].startswith(kind)
-        for message in messages
-        if isinstance(message["content"], list)
-        for part in message["content"]
-    )
+def _refuses(refusal: Refusal) -> str:
+    return f"the server refuses the request ({refusal.reason})"
 
 
 def _now() -> float:

@@ -25,7 +25,7 @@ from agent.run import Endpoint
 from agent.runner import Progress, annotate_all
 from agent.sources import Listed, open_source
 from dataset_builder.contestants import Limits
-from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
+from dataset_builder.errors import AnomReasonError, InputError, UnavailableError, shorten
 from dataset_builder.extras import require
 
 __all__ = ["annotate"]
@@ -57,6 +57,7 @@ def annotate(
         )
     require("--engine ray", "ray")
     import ray.data
+    import ray.exceptions
 
     check_is_ours(out)
     opened = open_source(source, out, limit)
@@ -80,7 +81,13 @@ def annotate(
                 "price": "" if price is None else price.model_dump_json(),
             }
             rows = [shard._asdict() | shared for shard in shards]
-            answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
+            try:
+                answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
+            except (
+                ray.exceptions.RayError
+            ) as error:  # workers or the cluster are gone; what they have paid for is on the disk
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                answers = [{"stopped": f"Ray broke the run off ({shorten(said[-1].strip(), 200)})"}]
             _gather(journal, out)
             order = [item.image_id for item in listed]
             progress = Progress.of(order, journal, settings.fingerprint(endpoint.model))

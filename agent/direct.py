@@ -218,13 +218,10 @@ def _in_pixels(prediction: Prediction, asker: Asker) -> Prediction:
     anomalies, dropped = [], list(prediction.dropped)
     for anomaly in prediction.anomalies:
         if anomaly.bbox is not None:
-            shares = boxes.shares(anomaly.bbox, picture.shown)
-            if shares is None:
+            placed = boxes.in_picture(anomaly.bbox, picture.shown, picture.size)
+            if placed is None:
                 dropped.append(Dropped(str(list(anomaly.bbox)), DROPPED))
-            scaled = shares and tuple(
-                round(share * side, 1) for share, side in zip(shares, picture.size * 2, strict=True)
-            )
-            anomaly = anomaly.model_copy(update={"bbox": scaled})
+            anomaly = anomaly.model_copy(update={"bbox": placed})
         anomalies.append(anomaly)
     status = "partial" if len(dropped) > len(prediction.dropped) else prediction.status
     return prediction.model_copy(update={"anomalies": anomalies, "dropped": dropped, "status": status})

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
+from agent.boxes import boxes_of, told_by_probe
 from agent.connection import api_key
 from agent.reach import check_endpoint
 from dataset_builder.diagnosis import Diagnosis, diagnosed
@@ -19,9 +20,9 @@ __all__ = ["examine_endpoint"]
 
 PATIENCE = 60.0
 """Seconds for one answer."""
-SIDE = 224
-BOX = (112, 56, 196, 140)
-"""The red square in the picture that is asked about, in its pixels."""
+SIZE = (400, 300)
+PLACE = (216, 48, 340, 126)
+"""The red rectangle in the picture that is asked about, in its pixels: every convention of boxes writes it otherwise."""
 _SCHEMA = {
     "type": "object",
     "properties": {"sum": {"type": "integer"}},
@@ -126,39 +127,37 @@ def _schema(model: str, base_url: str) -> Diagnosis:
 
 
 def _format(model: str, base_url: str, form: str) -> Diagnosis:
-    answer = _ask(model, base_url, [_picture(form), {"type": "text", "text": "Which colour is the square? One word."}])
+    answer = _ask(
+        model, base_url, [_picture(form), {"type": "text", "text": "Which colour is the rectangle? One word."}]
+    )
     about = f"pictures as {form if form != 'WEBP' else 'WebP'}"
     if answer.status != 200:
         return Diagnosis(about, "note" if form == "WEBP" else "problem", _refusal(answer))
     seen = (
         "seen"
         if "red" in answer.text.lower()
-        else f"accepted; asked for a red square it said {shorten(answer.text, 60)}"
+        else f"accepted; asked for a red rectangle it said {shorten(answer.text, 60)}"
     )
     return Diagnosis(about, "ok" if seen == "seen" else "note", seen)
 
 
 def _boxes(model: str, base_url: str) -> Diagnosis:
-    text = "Give the bounding box of the red square in pixels, as JSON: [x0, y0, x1, y1]. Nothing else."
+    """In which convention the model gives boxes, whatever it was asked for, and whether that is the one it is taken to use."""
+    text = "Give the bounding box of the red rectangle in pixels, as JSON: [x0, y0, x1, y1]. Nothing else."
     answer = _ask(model, base_url, [_picture("PNG"), {"type": "text", "text": text}])
     if answer.status != 200:
         return Diagnosis("boxes", "problem", _refusal(answer))
-    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", answer.text)]
+    numbers = [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", answer.text)][-4:]
     if len(numbers) < 4:
         return Diagnosis("boxes", "note", f"none given: {shorten(answer.text, 60)}")
-    for scale, name in ((1.0, "pixels"), (SIDE / 1000, "thousandths of the side"), (SIDE, "shares of the side")):
-        if _overlap([scale * number for number in numbers[:4]], BOX) >= 0.5:
-            return Diagnosis("boxes", "ok" if scale == 1.0 else "note", f"right, in {name}")
-    return Diagnosis("boxes", "note", f"wrong: {numbers[:4]} for a square at {list(BOX)}")
-
-
-def _overlap(one: list[float], other: tuple[int, ...]) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return width * height / (both - width * height)
+    told = told_by_probe(numbers, PLACE, SIZE)
+    if told is None:
+        return Diagnosis("boxes", "note", f"wrong in every convention: {numbers} for a rectangle at {list(PLACE)}")
+    if told == boxes_of(model, "pixels"):
+        return Diagnosis("boxes", "ok", f"given in {told.named}")
+    if told.swapped != boxes_of(model, "pixels", told.unit).swapped:
+        return Diagnosis("boxes", "note", f"given in {told.named}, which no option of --boxes reads; leave boxes out")
+    return Diagnosis("boxes", "note", f"given in {told.named}; say so with --boxes {told.unit}")
 
 
 def _rates(answer: _Answer) -> Diagnosis:
@@ -170,9 +169,9 @@ def _rates(answer: _Answer) -> Diagnosis:
 
 
 def _picture(form: str) -> dict[str, Any]:
-    """A red square on white, as a part of a message."""
-    image = Image.new("RGB", (SIDE, SIDE), "white")
-    ImageDraw.Draw(image).rectangle((BOX[0], BOX[1], BOX[2] - 1, BOX[3] - 1), fill="red")
+    """A red rectangle on white, as a part of a message."""
+    image = Image.new("RGB", SIZE, "white")
+    ImageDraw.Draw(image).rectangle((PLACE[0], PLACE[1], PLACE[2] - 1, PLACE[3] - 1), fill="red")
     buffer = io.BytesIO()
     image.save(buffer, form)
     data = base64.b64encode(buffer.getvalue()).decode()

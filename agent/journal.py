@@ -14,7 +14,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 from weakref import WeakValueDictionary
 
+from agent.journal_migrations import MIGRATIONS, migrate
 from agent.salvage import Salvaged, is_damaged, salvage, set_aside
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.files.locks import hold
@@ -87,33 +88,6 @@ class Totals(NamedTuple):
         """US dollars, at a price that may have been given long after the calls; `None` without one."""
         return None if price is None else price.of(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
-
-def _m001_first(db: sqlite3.Connection) -> None:
-    db.execute(
-        """CREATE TABLE calls (id INTEGER PRIMARY KEY, key TEXT NOT NULL, image_id TEXT NOT NULL, stage TEXT NOT NULL,
-        object TEXT NOT NULL, sample INTEGER NOT NULL, request TEXT NOT NULL, answer TEXT NOT NULL, problem TEXT,
-        gave_up INTEGER NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-        completion_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL, created REAL NOT NULL)"""
-    )
-    db.execute("CREATE INDEX calls_by_key ON calls (key)")
-    db.execute("CREATE INDEX calls_by_image ON calls (image_id)")
-    db.execute(
-        """CREATE TABLE results (image_id TEXT NOT NULL, settings TEXT NOT NULL, stamp TEXT NOT NULL,
-        status TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (image_id, settings))"""
-    )
-
-
-def _m002_every_attempt(db: sqlite3.Connection) -> None:
-    for name in ("cached_tokens", "estimated", "lost"):
-        db.execute(f"ALTER TABLE calls ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
-    db.execute("ALTER TABLE calls ADD COLUMN billed INTEGER NOT NULL DEFAULT 1")
-    for name in ("model", "fingerprint", "note", "round"):
-        db.execute(f"ALTER TABLE calls ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-    db.execute("ALTER TABLE calls DROP COLUMN cost")  # follows from the tokens and whatever price is known now
-
-
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first, _m002_every_attempt]
-"""Appended to, never changed: a journal knows how many of them it has seen."""
 
 _FIELDS = ", ".join(Attempt._fields)
 _INSERT = f"INSERT INTO calls ({_FIELDS}, created) VALUES ({', '.join('?' * (len(Attempt._fields) + 1))})"
@@ -349,16 +323,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     seen = db.execute("PRAGMA user_version").fetchone()[0]
     if seen > len(MIGRATIONS):
         raise InputError(f"{path}: was written by a newer version of anomreason; update it, or choose another run")
-    _migrate(db)
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    seen = db.execute("PRAGMA user_version").fetchone()[0]
-    for number, migrate in enumerate(MIGRATIONS[seen:], seen + 1):
-        db.execute("BEGIN IMMEDIATE")
-        migrate(db)
-        db.execute(f"PRAGMA user_version = {number}")
-        db.execute("COMMIT")
+    migrate(db)
 
 
 @contextmanager
@@ -409,5 +374,5 @@ def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:
     copy.row_factory = sqlite3.Row
     with closing(db):
         db.backup(copy)
-    _migrate(copy)
+    migrate(copy)
     return copy

@@ -3,6 +3,7 @@
 - What a server asks to wait is waited by all calls, not only by the one that was told.
 - Without such a word one call probes, after 1, 4, 16, 30 seconds; the others wait for what comes of it. Where as many calls were
   taken as a quota of a minute may allow, the third probe is made when the first of them is a minute old.
+- Calls begin spread over the time that an answer takes, so that those under way when a quota ends are few.
 - Calls at once: two to begin with, one more for each answer until the first refusal (slow start). A refusal of as many as
   are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
 - Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
@@ -16,8 +17,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "Turn"]
 
 MINUTE = 60.0
 FIRST_PROBE, PROBE_GROWS, LAST_PROBE = 1.0, 4, 30.0
@@ -28,6 +30,17 @@ LONG = 20.0
 """Seconds that a server stays closed, from which it is surely a quota."""
 GUESS_SHRINKS, GUESS_AFTER = 0.85, 5
 TRY_CLOSER, TRY_AFTER = 0.95, 2 * MINUTE
+LATE, SURELY = 0.05, 1.0
+"""Seconds by which a server's minute may end after ours: calls travel. The second is for a probe, which is not made twice."""
+SHORTEST = 0.004
+"""Seconds between two calls, below which spreading them costs more than it brings."""
+
+
+class Turn(NamedTuple):
+    """One call's: how many refusals were known when it began, and when that was."""
+
+    events: int
+    began: float
 
 
 class Pace:
@@ -48,17 +61,19 @@ class Pace:
         self._closed_until = self._next_start = self._refused_at = self._oldest = self._try_at = 0.0
         self._try_after = TRY_AFTER
         self._before, self._crowded = 0, False
+        self._answer: float | None = None
+        self._wide = self._window
         self._probe: float | None = None
         self._accepted: deque[float] = deque()
         self._started: deque[tuple[float, int]] = deque()
         self._changed = asyncio.Event()
 
     @asynccontextmanager
-    async def turn(self, tokens: int = 0) -> AsyncIterator[int]:
+    async def turn(self, tokens: int = 0) -> AsyncIterator[Turn]:
         """Hold a place among the calls under way; `tokens` is what the call may use at most.
 
-        Gives a number to hand to `accepted` or `refused`: what was under way when another call was refused tells nothing of how the
-        server is afterwards.
+        Gives what is to be handed to `accepted` or `refused`: what was under way when another call was refused tells nothing of how
+        the server is afterwards.
         """
         while (wait := self._wait(tokens)) is None or wait > 1e-6:
             self._changed.clear()
@@ -66,20 +81,22 @@ class Pace:
                 await asyncio.wait_for(self._changed.wait(), wait)
         now = _now()
         self._under_way += 1
-        self._next_start = max(now, self._next_start) + self._spacing
+        self._next_start = max(now, self._next_start) + max(self._spacing, self._spread)
         if self.tpm is not None:
             self._started.append((now, tokens))
         try:
-            yield self._events
+            yield Turn(self._events, now)
         finally:
             self._under_way -= 1
             self.wake()
 
-    def accepted(self, number: int) -> None:
-        """A call was answered; `number` is its turn's."""
+    def accepted(self, turn: Turn) -> None:
+        """A call was answered."""
         now = _now()
-        self._accepted.append(now)
-        if number < self._events:  # it began before the server was closed
+        self._accepted.append(turn.began)  # which is nearer to when the server counted it
+        took = now - turn.began
+        self._answer = took if self._answer is None else 0.8 * self._answer + 0.2 * took
+        if turn.events < self._events:  # it began before the server was closed
             self._before += 1
             return
         self._window = min(self.concurrency, self._window + (1 / self._window if self._events else 1))
@@ -94,10 +111,10 @@ class Pace:
             self._try_at = now + self._try_after
         self.wake()
 
-    def refused(self, number: int, wait: float | None) -> None:
-        """A call was refused because there are too many; `number` is its turn's, `wait` the seconds that the server asks for."""
+    def refused(self, turn: Turn, wait: float | None) -> None:
+        """A call was refused because there are too many; `wait` are the seconds that the server asks for."""
         now = _now()
-        if number < self._events:  # it was under way when another was refused: the same news
+        if turn.events < self._events:  # it was under way when another was refused: the same news
             if wait is not None:
                 self._closed_until = max(self._closed_until, now + wait)
             return
@@ -108,6 +125,7 @@ class Pace:
             self._refused_at, self._before = now, self._in_the_last_minute(now)
             self._oldest = self._accepted[0] if self._accepted else now
             self._crowded = self._under_way >= max(int(self._window), 2)
+            self._wide = self._window
             if self._crowded or not self._spacing:
                 self._window = max(self._window / 2, 1.0)
             self._probe = FIRST_PROBE
@@ -115,7 +133,7 @@ class Pace:
             self._probe = min(self._probe * PROBE_GROWS, LAST_PROBE)
         again = now + self._probe
         if self._probe == FIRST_PROBE * PROBE_GROWS**2 and self._before >= QUOTA_FROM:
-            again = max(again, self._oldest + MINUTE)
+            again = max(again, self._oldest + MINUTE + SURELY)
         if wait is not None:  # whoever asks for no wait again and again is not asked at once again and again
             again = max(now + wait, again) if probed else now + wait
         self._closed_until = again
@@ -132,18 +150,26 @@ class Pace:
     def open(self) -> None:
         """Let everybody go at once: the run is over, and they are told so where they would call."""
         self._closed_until = self._next_start = self._spacing = 0.0
-        self._window, self._probe, self.tpm = 1e9, None, None
+        self._window, self._probe, self.tpm, self._answer = 1e9, None, None, None
         self.wake()
+
+    @property
+    def _spread(self) -> float:
+        """Seconds between two calls that spread those allowed at once over the time of an answer; 0 if next to nothing."""
+        spread = (self._answer or 0.0) / self._window
+        return spread if spread >= SHORTEST else 0.0
 
     def _estimate(self, now: float) -> None:
         """The spacing after a refusal, once the server answers again."""
         closed, quota = now - self._refused_at, MINUTE / max(self._before, 1)
         if closed >= LONG:
+            self._window = max(self._window, self._wide)  # it was not of too many at once
             self._space(quota)
             self._measured = True
         elif self._spacing:
             if not self._crowded:  # it was a little too close
-                self._space(self._spacing / (TRY_CLOSER if self._measured else GUESS_SHRINKS))
+                nearly = self._measured or self._spacing >= TRY_CLOSER * quota
+                self._space(self._spacing / (TRY_CLOSER if nearly else GUESS_SHRINKS))
                 self._measured = True
         elif self._window < 2 or self._before >= QUOTA_FROM:
             self._space(min(closed, quota))
@@ -168,10 +194,10 @@ class Pace:
             return self._next_start - now
         if self.tpm is None:
             return 0.0
-        while self._started and self._started[0][0] <= now - MINUTE:
+        while self._started and self._started[0][0] <= now - MINUTE - LATE:
             self._started.popleft()
         used = sum(one for _, one in self._started)
-        return 0.0 if not self._started or used + tokens <= self.tpm else self._started[0][0] + MINUTE - now
+        return 0.0 if not self._started or used + tokens <= self.tpm else self._started[0][0] + MINUTE + LATE - now
 
 
 def _now() -> float:

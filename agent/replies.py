@@ -11,7 +11,7 @@ from agent.connection import Came
 from dataset_builder.errors import shorten
 from dataset_builder.fields import repair
 
-__all__ = ["MAX_ANSWER", "NotAnAnswer", "Reply", "Strange", "estimated_tokens", "read_reply"]
+__all__ = ["MAX_ANSWER", "NotAnAnswer", "Reply", "Strange", "estimated_tokens", "read_reply", "said"]
 
 MAX_ANSWER = 2**17
 """Characters of an answer that are kept; twice what the largest limit of tokens allows."""
@@ -78,23 +78,13 @@ def read_reply(came: Came, seconds: float, prompt_tokens: int) -> Reply:
         raise Strange("a web page (HTML)")
     if came.is_stream:
         raise Strange("a stream of events, although none was asked for")
-    try:
-        body = json.loads(came.text)
-    except (ValueError, RecursionError):
-        raise NotAnAnswer(came.text if came.whole else f"more than {len(came.text):,} characters") from None
-    if not isinstance(body, dict) or body.get("error"):
-        raise NotAnAnswer(came.text)
-    choices = body.get("choices")
-    if not isinstance(choices, list):
-        raise Strange(f"JSON of another interface ({shorten(', '.join(map(str, body)) or '{}', 80)})")
-    choice = next((one for one in choices if isinstance(one, dict)), {})
+    body, choice = _choice(came)
     message = choice.get("message")
     if not isinstance(message, dict):
         raise NotAnAnswer(came.text)
-    text, note = _text(message.get("content")), ""
+    (text, thoughts), note = said(message), ""
     if text is None:
         raise NotAnAnswer(came.text)
-    thoughts = next((_text(message[name]) for name in ("reasoning_content", "reasoning") if message.get(name)), None)
     called = "" if text.strip() else _called(message)
     if called:
         text, note = called, "the answer was written as a call of a tool"
@@ -112,18 +102,58 @@ def read_reply(came: Came, seconds: float, prompt_tokens: int) -> Reply:
         model=_word(body.get("model")),
         fingerprint=_word(body.get("system_fingerprint")),
         note=note,
-        **_usage(body.get("usage"), prompt_tokens, text + (thoughts or "")),
+        **_usage(body.get("usage"), prompt_tokens, text + thoughts),
     )
 
 
+def _choice(came: Came) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The reply as an object, and its first choice."""
+    try:
+        body = json.loads(came.text)
+    except (ValueError, RecursionError):
+        if came.whole and came.text.strip() and came.text.lstrip()[0] not in "[{":
+            raise Strange(f"text that is not JSON ({shorten(came.text.strip(), 80)})") from None
+        raise NotAnAnswer(came.text if came.whole else f"more than {len(came.text):,} characters") from None
+    if not isinstance(body, dict) or body.get("error"):
+        raise NotAnAnswer(came.text)
+    choices = body.get("choices")
+    if choices is None and (
+        "choices" in body or body.keys() & {"code", "msg", "message", "detail"} == body.keys() - _AROUND
+    ):
+        raise NotAnAnswer(came.text)  # an error that is called by no such name
+    if not isinstance(choices, list):
+        raise Strange(f"JSON of another interface ({shorten(', '.join(map(str, body)) or '{}', 80)})")
+    choice = next((one for one in choices if isinstance(one, dict)), {})
+    if choice.get("error"):
+        raise NotAnAnswer(json.dumps({"error": choice["error"]}))
+    if choice.get("finish_reason") == "error":
+        raise NotAnAnswer(json.dumps({"error": "the answer ended with an error"}))
+    return body, choice
+
+
+_AROUND = {"success", "request_id", "requestId", "id", "object", "data"}
+"""Fields beside those of an error that is not under `error`."""
+_THOUGHT = ("thinking", "reasoning", "thought")
+"""Types of parts that are no answer."""
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+
+
+def said(message: dict[str, Any]) -> tuple[str | None, str]:
+    """The text of a message, or of a piece of one, and the model's thoughts beside it; `None` for content of another kind."""
+    return _text(message.get("content")), next((found for name in _THOUGHTS if (found := _text(message.get(name)))), "")
+
+
 def _text(content: object) -> str | None:
-    """A message's content as text: itself, or its parts; `None` if it is neither."""
+    """A message's content as text: itself, or its parts without thoughts; `None` if it is neither."""
     if content is None or isinstance(content, str):
         return content or ""
+    if isinstance(content, dict):
+        content = [content]
     if isinstance(content, list):
-        parts = [
-            part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, dict))
-        ]
+        parts = (
+            (part.get("text") if part.get("type") not in _THOUGHT else None) if isinstance(part, dict) else part
+            for part in content
+        )
         return "".join(part for part in parts if isinstance(part, str))
     return None
 

@@ -4,6 +4,7 @@ A page runs no script and loads nothing: everything is inside it, texts from mod
 style sheets. Its size is bounded whatever the run's, and so is the number of pages; what had to be left out is told at the top.
 """
 
+import functools
 import os
 import re
 import sqlite3
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jinja2 import Template
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
@@ -99,10 +101,7 @@ def write_report(run: Path) -> Path:
     about, summary = read_json(run / "run.json"), _LATER | read_json(run / "summary.json")
     chosen, total = _choose(run / "annotations.jsonl")
     paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
-    templates = environment(Path(__file__).parent)
-    templates.finalize = _visible
-    templates.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
-    template = templates.get_template("report.html.jinja")
+    template = _template()
     db = open_for_reading(run)
     try:
         # A card is written to its page as it is made: no more than one page is held. How many there are is known beforehand.
@@ -133,6 +132,14 @@ def write_report(run: Path) -> Path:
         if re.fullmatch(r"report-\d+\.html", path.name) and path.name not in map(_name, range(len(pages))):
             path.unlink()
     return run / _name(0)
+
+
+@functools.cache
+def _template() -> Template:
+    templates = environment(Path(__file__).parent)
+    templates.finalize = _visible
+    templates.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
+    return templates.get_template("report.html.jinja")
 
 
 def _name(number: int) -> str:

@@ -145,6 +145,8 @@ async def _annotate(
             ticking.cancel()
             await chat.server.close()
         if len(progress.order) < len(order) or ended is not None:
+            with suppress(OutputError):  # told where it matters: where the results are written
+                await journal.settle()
             _all_of(order, pictures, opened, out)
             stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
             progress.stopped = stopped

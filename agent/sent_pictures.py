@@ -3,35 +3,50 @@
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from PIL import Image
 
-__all__ = ["as_jpeg", "only_first"]
+__all__ = ["as_jpeg", "kinds", "only_first"]
 
 Messages = list[dict[str, Any]]
 
 
-def only_first(messages: Messages) -> Messages:
-    """The messages with the first picture alone: close views are left out."""
+def kinds(messages: Messages) -> list[str]:
+    """The media type of each picture."""
+    return [
+        part["image_url"]["url"].partition(";")[0].removeprefix("data:")
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part["type"] == "image_url"
+    ]
+
+
+def only_first(messages: Messages, count: int = 1) -> Messages:
+    """The messages with the first pictures alone: the last close views are left out."""
     seen = 0
 
     def keep(part: dict[str, Any]) -> dict[str, Any] | None:
         nonlocal seen
         seen += part["type"] == "image_url"
-        return None if part["type"] == "image_url" and seen > 1 else part
+        return None if part["type"] == "image_url" and seen > count else part
 
     return _changed(messages, keep)
 
 
-def as_jpeg(messages: Messages, quality: int) -> Messages:
-    """The messages with all pictures as JPEG of a quality (1 to 95), in as many pixels: boxes stay where they are."""
+def as_jpeg(messages: Messages, quality: int, types: Collection[str] | None = None) -> Messages:
+    """The messages with all pictures, or those of some media types, as JPEG of a quality (1 to 95), in as many pixels: boxes stay
+    where they are."""
 
     def encode(part: dict[str, Any]) -> dict[str, Any]:
-        if part["type"] != "image_url" or not part["image_url"]["url"].startswith("data:"):
+        url = part["image_url"]["url"] if part["type"] == "image_url" else ""
+        if not url.startswith("data:") or (
+            types is not None and url.partition(";")[0].removeprefix("data:") not in types
+        ):
             return part
-        return {**part, "image_url": {**part["image_url"], "url": _encoded(part["image_url"]["url"], quality)}}
+        return {**part, "image_url": {**part["image_url"], "url": _encoded(url, quality)}}
 
     return _changed(messages, encode)
 

@@ -34,6 +34,7 @@ The schemas hold in OpenAI's strict mode and in vLLM: every property is required
 is nullable, and limits that a server may not know (lengths, ranges) are checked here instead.
 """
 
+import functools
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -112,6 +113,8 @@ def _grid_box(value: Any) -> Any:
 
 def _read_id(value: Any) -> Any:
     """Also as a number: ids are numerals in texts, and models write what they see."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -222,8 +225,9 @@ LIST_OF: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
 """The name of the one list of an answer, and what stands in it."""
 
 
+@functools.cache
 def schema(stage: Stage) -> dict[str, Any]:
-    """The answer's JSON schema, valid in OpenAI's strict mode.
+    """The answer's JSON schema, valid in OpenAI's strict mode; made once, so not to be changed.
 
     >>> schema("integrate")["required"], schema("integrate")["additionalProperties"]
     (['groups'], False)

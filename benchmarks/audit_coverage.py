@@ -1,11 +1,12 @@
 """Do an audit's intervals hold the truth, and are equal generators left in one tier?
 
-    python benchmarks/audit_coverage.py [--audits 400] [--pictures 200] [--generators 15] [--seed 0]
+    python benchmarks/audit_coverage.py [--audits 400] [--pictures 10 30 100] [--generators 15] [--seed 0]
 
 Generators of scenes with known rates: each draws how many anomalies a picture has (a prompt is harder for all of them alike),
 and their severities from those that the renderer gives its families. The truth of AF, MAI and CAP is that of a very large
-sample. Audits of new samples then show how often the 95 % intervals hold it, and how often equal generators are ranked apart:
-two of them and many, with shared prompts and without; and how often unequal ones are told apart.
+sample. Audits of new samples then show how often the 95 % intervals hold it (among those that are given), and how
+often equal generators are ranked apart, which is the family-wise error: two of them and many, with shared prompts and
+without; and how often unequal ones are told apart. All of it for each number of pictures per generator.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np
 from dataset_builder.scenes import pair
 from trainer.evaluation.intensity import Severities, audit
 
-RATES = (0.3, 1.0, 2.5)  # anomalies a picture: few, as a good generator; one; many
+RATES = (0.3, 1.0, 2.5)  # anomalies per picture: few, as a good generator; one; many
 UNEQUAL = 1.5  # how many times as many anomalies the worse of two unequal generators makes
 
 
@@ -39,19 +40,18 @@ def prompts(rng: np.random.Generator, pictures: int) -> np.ndarray:
     return rng.gamma(2.0, 0.5, pictures)
 
 
-def coverage(
-    rate: float, audits: int, pictures: int, resamples: int, known: np.ndarray, first: int
-) -> dict[str, float]:
+def coverage(rate: float, audits: int, pictures: int, known: np.ndarray, first: int) -> dict[str, float | None]:
     truth = {"AF": rate, "MAI": float(np.mean(100 - known) / 100)}
     truth["CAP"] = truth["AF"] * truth["MAI"]
-    held = dict.fromkeys(truth, 0)
+    held: dict[str, list[bool]] = {name: [] for name in truth}
     for seed in range(first, first + audits):
         rng = np.random.default_rng([1, seed])
         seen = generator(rng, rate, prompts(rng, pictures), known, "")
-        (one,) = audit({"g": seen}, resamples, seed).generators
+        (one,) = audit({"g": seen}, 1, seed).generators
         for name, value in truth.items():
-            held[name] += one.scores[name].low <= value <= one.scores[name].high
-    return {name: round(count / audits, 4) for name, count in held.items()}
+            if not np.isnan(one.scores[name].low):
+                held[name].append(one.scores[name].low <= value <= one.scores[name].high)
+    return {name: round(float(np.mean(found)), 4) if found else None for name, found in held.items()}
 
 
 def ranked_apart(
@@ -72,35 +72,48 @@ def ranked_apart(
     return round(apart / audits, 4)
 
 
+def sized(pictures: int, many: int, audits: int, known: np.ndarray, first: int) -> dict[str, object]:
+    """All of it for audits with so many pictures per generator."""
+
+    def apart(rates: list[float], shared: bool, resamples: int, trials: int) -> float:
+        return ranked_apart(rates, shared, trials, pictures, resamples, known, first)
+
+    enough = max(1000, 25 * many * (many - 1))  # so that Holm's smallest level can be reached
+    return {
+        "intervals hold the truth": {
+            f"{rate:g} per picture": coverage(rate, audits, pictures, known, first) for rate in RATES
+        },
+        "two equal generators ranked apart": {
+            "shared prompts": apart([1.0] * 2, True, 1000, audits),
+            "own prompts": apart([1.0] * 2, False, 1000, audits),
+        },
+        f"any of {many} equal generators ranked apart": {
+            "shared prompts": apart([1.0] * many, True, enough, audits),
+            "own prompts": apart([1.0] * many, False, enough, audits // 4),
+        },
+        f"two generators, one {UNEQUAL:g} times as bad, told apart": {
+            "shared prompts": apart([1.0, UNEQUAL], True, 1000, audits),
+            "own prompts": apart([1.0, UNEQUAL], False, 1000, audits),
+        },
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audits", type=int, default=400)
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--pictures", type=int, nargs="+", default=[10, 30, 100])
     parser.add_argument("--generators", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0, help="Other seeds draw other audits.")
     arguments = parser.parse_args()
-    audits, pictures, many = arguments.audits, arguments.pictures, arguments.generators
-    first = arguments.seed * 1_000_000
     known = severities_of_scenes(300)
-    size = (audits, pictures)
     result = {
-        "audits": audits,
+        "audits": arguments.audits,
         "seed": arguments.seed,
-        "pictures a generator": pictures,
-        "intervals hold the truth": {
-            f"{rate:g} a picture": coverage(rate, *size, 2000, known, first) for rate in RATES
-        },
-        "two equal generators ranked apart": {
-            "shared prompts": ranked_apart([1.0] * 2, True, *size, 2000, known, first),
-            "own prompts": ranked_apart([1.0] * 2, False, *size, 2000, known, first),
-        },
-        f"any of {many} equal generators ranked apart": {
-            "shared prompts": ranked_apart([1.0] * many, True, *size, 10_000, known, first),
-            "own prompts": ranked_apart([1.0] * many, False, max(20, audits // 4), pictures, 10_000, known, first),
-        },
-        f"two generators, one {UNEQUAL:g} times as bad, told apart": {
-            "shared prompts": ranked_apart([1.0, UNEQUAL], True, *size, 2000, known, first),
-            "own prompts": ranked_apart([1.0, UNEQUAL], False, *size, 2000, known, first),
+        **{
+            f"{pictures} pictures per generator": sized(
+                pictures, arguments.generators, arguments.audits, known, arguments.seed * 1_000_000
+            )
+            for pictures in arguments.pictures
         },
     }
     print(json.dumps(result, indent=1))

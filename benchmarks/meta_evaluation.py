@@ -1,21 +1,21 @@
-"""Is the number meaningful? Correct predictions on rendered scenes are corrupted in known ways; this shows what each score says.
+"""Is the number meaningful? What each similarity and score says of answers that are right or wrong in a known way.
 
-    python benchmarks/meta_evaluation.py [--pictures 200] [--encoder minilm] [--seed 7] [--out DIR]
+    python benchmarks/meta_evaluation.py [--frozen] [--encoder minilm] [--out DIR]
 
-The truth of a scene is known, and each family of anomalies has several wordings, so a corruption changes exactly one thing: the
-words only (paraphrase), the object, the reason, the phenomenon, the truth of the sentence (negation), all content (generic text),
-how many items there are, or which picture they belong to. A score that cannot tell two rows of the table apart cannot tell them
-apart in a model either.
+The texts are `benchmarks/annotations`, written in the style of annotations of photographs (`meta_scenes.py` does the same on
+rendered scenes). Without `--frozen` only the tuning half is read, without the negations and the corruption that are held back;
+with it, both halves are shown side by side, held-back parts included. Nothing may be chosen by what `--frozen` shows.
 
-Prints two tables in Markdown: the scores of each corruption, and where the thresholds lie between the same and other content.
+Prints three tables in Markdown: what each similarity says of pairs of texts, what each score says of whole systems, and the
+aims with what was reached.
 """
 
 import argparse
 import json
 import os
-import random
-from collections.abc import Callable
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,167 +24,194 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 
-from dataset_builder.scenes import FAMILIES, TRAINED, SceneAnomaly, SceneRow, pair
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.corpus import Half, pairs, systems
 from metric_semap.anomalies import Anomaly
+from metric_semap.encoding import encode
 from metric_semap.measurement import Options, measure
-from metric_semap.scores import Scores
+from metric_semap.sentence import SentenceSimilarity
 from metric_semap.similarity import BertScoreSimilarity
 
-Corruption = Callable[[SceneAnomaly, random.Random], Anomaly]
-
-OBJECTS = [
-    f"{colour} {kind}"
-    for colour in ("red", "blue", "green", "black")
-    for kind in ("cup", "ball", "bottle", "chair", "lamp")
-]
-
-
-def as_is(anomaly: SceneAnomaly) -> Anomaly:
-    return Anomaly(anomaly.name, anomaly.phenomenon, anomaly.reasoning, anomaly.severity)
-
-
-def _another(choices: Any, known: str, rng: random.Random) -> str:
-    return rng.choice([choice for choice in choices if choice != known])
-
-
-def _phenomenon(family: str, thing: str, known: str, rng: random.Random) -> str:
-    return _another([text.format(object=thing) for text in FAMILIES[family].phenomena], known, rng)
-
-
-def paraphrase(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """The same anomaly of the same object for the same reason, in other words."""
-    return replace(
-        as_is(anomaly),
-        phenomenon=_phenomenon(anomaly.family, anomaly.object, anomaly.phenomenon, rng),
-        reasoning=_another(FAMILIES[anomaly.family].reasonings, anomaly.reasoning, rng),
-    )
+Answers = list[list[Anomaly]]
+Pairs = dict[str, list[tuple[Anomaly, Anomaly]]]
+Values = dict[str, np.ndarray]
+ORDER = ("truth", "paraphrase", "brief", "wrong reason", "wrong object", "another picture", "constant")
+LESS = {
+    "truth, first only": "truth",
+    "paraphrase, last left out": "paraphrase",
+    "paraphrase, first only": "paraphrase",
+    "brief, last left out": "brief",
+}
+MORE = {
+    "paraphrase and one of another picture": "paraphrase",
+    "paraphrase and all of another picture": "paraphrase",
+    "brief and one of another picture": "brief",
+}
+Result = dict[str, dict[str, Any]]
+CARD_PAIRS = (
+    *("AUC", "d′", "paraphrase", "brief", "verbose", "wrong reason", "wrong object", "wrong detail", "negation"),
+    *("negation: is free of", "negation: correct instead of", "shuffled", "generic", "same picture", "another picture"),
+    *("below: wrong reason", "below: wrong object", "below: wrong detail", "below: negation"),
+)
+CARD_SYSTEMS = (*ORDER, "generic", "verbose", "shuffled", "wrong detail", "negation", *LESS, *MORE)
+CARD_SCORES = ("SemAP_Full", "SemF1_Full", "SemAPC_Full", "SemF1C_Full")
+"""What the metric's card shows, in its order."""
+FIELDS = {"phe": "phenomenon", "rea": "reasoning"}
+SCORES = ("SemAP_Full", "SemF1_Full", "SemAP_ranked_Full", "SemAPC_Full", "SemF1C_Full")
 
 
-def wrong_object(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """The paraphrase, said of another object."""
-    thing = _another(OBJECTS, anomaly.object, rng)
-    return replace(paraphrase(anomaly, rng), phenomenon=_phenomenon(anomaly.family, thing, "", rng))
+class EncodedOnce:
+    """A similarity for `measure` over texts that were encoded beforehand, each once for all that is shown here."""
+
+    def __init__(self, encoder: str, texts: set[str]) -> None:
+        self.bert, sentence = BertScoreSimilarity(encoder), SentenceSimilarity(encoder)
+        self.name, self.hash_code, self.calibration = self.bert.name, self.bert.hash_code, self.bert.calibration
+        comparer = sentence.comparer
+        self.encoded = encode(comparer.files, comparer.device, comparer.dtype, sorted(texts))
+        self.measures = {"": self.bert.measures[""], "_c": self.bert.measures["_c"]}
+
+    def compare(
+        self, predictions: Answers, references: Answers, blocks: Sequence[Sequence[tuple[int, int]]]
+    ) -> Iterator[tuple[tuple[int, int], dict[str, np.ndarray]]]:
+        """As [`BertScoreSimilarity.compare`] does."""
+        for p, r in (pair for block in blocks for pair in block):
+            yield (
+                (p, r),
+                {
+                    f"{key}{suffix}": measured(
+                        [getattr(one, field) for one in predictions[p]],
+                        [getattr(one, field) for one in references[r]],
+                        self.encoded,
+                    )
+                    for suffix, measured in self.measures.items()
+                    for key, field in FIELDS.items()
+                },
+            )
+
+    def cosine(self, said: str, true: str) -> float:
+        """That of the sentences, with no rule beside it."""
+        return float(self.encoded[said].sentence @ self.encoded[true].sentence)
 
 
-def wrong_reason(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """The paraphrased phenomenon, with the reason of another family."""
-    family = _another(TRAINED, anomaly.family, rng)
-    return replace(paraphrase(anomaly, rng), reasoning=rng.choice(FAMILIES[family].reasonings))
+def by_similarity(found: Pairs, similarity: EncodedOnce) -> dict[str, Values]:
+    """For each similarity, in the view Full, its values for the pairs of each version."""
+    values: dict[str, Values] = {"BERTScore": {}, "cosine of sentences": {}, "calibrated": {}}
+    for version, some in found.items():
+        said, true = [[one] for one, _ in some], [[other] for _, other in some]
+        compared = [m for _, m in similarity.compare(said, true, [[(i, i) for i in range(len(some))]])]
+        values["BERTScore"][version] = np.array([(m["phe"] + m["rea"]).item() / 2 for m in compared])
+        values["calibrated"][version] = np.array([min(m["phe_c"].item(), m["rea_c"].item()) for m in compared])
+        cosines = [[similarity.cosine(getattr(a, f), getattr(b, f)) for f in FIELDS.values()] for a, b in some]
+        values["cosine of sentences"][version] = np.mean(cosines, axis=1)
+    return values
 
 
-def wrong_phenomenon(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """The paraphrased reason, with the phenomenon of another family, of the same object."""
-    family = _another(TRAINED, anomaly.family, rng)
-    return replace(paraphrase(anomaly, rng), phenomenon=_phenomenon(family, anomaly.object, "", rng))
+def separation(values: Values) -> dict[str, float]:
+    """How well right answers (paraphrases, brief forms) are told from those of another picture: area under the curve, and d′."""
+    own, other = np.concatenate([values["paraphrase"], values["brief"]]), values["another picture"]
+    above = (own[:, None] > other[None, :]).mean() + (own[:, None] == other[None, :]).mean() / 2
+    spread = np.sqrt((own.var(ddof=1) + other.var(ddof=1)) / 2)
+    return {"AUC": float(above), "d′": float((own.mean() - other.mean()) / spread)}
 
 
-def negation(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """Both sentences of the paraphrase denied."""
-    said = paraphrase(anomaly, rng)
-    return replace(said, phenomenon=_denied(said.phenomenon), reasoning=_denied(said.reasoning))
+def below_paraphrase(values: Values, version: str) -> float:
+    """The share of anomalies whose corrupted copy is less similar to the truth than its paraphrase."""
+    return float((values[version] < values["paraphrase"]).mean())
 
 
-def _denied(text: str) -> str:
-    return f"It is not true that {text[0].lower()}{text[1:]}"
+def by_score(answers: dict[str, tuple[Answers, Answers]], similarity: Any) -> dict[str, dict[str, float]]:
+    """For each system its scores."""
+    rows = {}
+    for name, (said, true) in answers.items():
+        scores = measure(said, true, similarity, Options(bootstrap=0)).scores
+        full = scores.full
+        numbers = [full.semap.value, full.semf1.value, full.ranked]
+        numbers += [scores.calibrated["Full"].semap.value, scores.calibrated["Full"].semf1.value]
+        rows[name] = dict(zip(SCORES, numbers, strict=True))
+    return rows
 
 
-def generic(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
-    """The same empty phrase for every anomaly of every picture."""
-    return replace(
-        as_is(anomaly),
-        phenomenon="Something in the picture looks unnatural and inconsistent.",
-        reasoning="In the real world this would not be possible.",
-    )
+def broken(rows: dict[str, dict[str, float]], score: str) -> list[str]:
+    """Where a score has the systems in a wrong order, rewards leaving out a right answer, or rewards adding a wrong one."""
+    found = [
+        f"{better} is not above {worse}"
+        for better, worse in pairwise(ORDER)
+        if not rows[better][score] > rows[worse][score]
+    ]
+    found += [f"{less} is above {whole}" for less, whole in LESS.items() if rows[less][score] > rows[whole][score]]
+    return found + [
+        f"{more} is above {whole}" for more, whole in MORE.items() if rows[more][score] > rows[whole][score]
+    ]
 
 
-def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Anomaly]]]:
-    """The predictions of every corruption, a list a picture."""
-
-    def each(corruption: Corruption) -> list[list[Anomaly]]:
-        return [
-            [corruption(a, random.Random(f"{seed} {row.image_id} {k}")) for k, a in enumerate(row.anomalies)]
-            for row in rows
-        ]
-
-    reworded = each(paraphrase)
-    rng = random.Random(seed)
+def evaluated(half: Half, frozen: bool, encoder: str) -> dict[str, Any]:
+    """Everything about one half, as data."""
+    found, answers = pairs(half, frozen), systems(half, frozen)
+    said = [one for some in found.values() for pair in some for one in pair]
+    said += [one for sides in answers.values() for side in sides for picture in side for one in picture]
+    similarity = EncodedOnce(encoder, {getattr(one, field) for one in said for field in FIELDS.values()})
+    values, rows = by_similarity(found, similarity), by_score(answers, similarity)
     return {
-        "the truth itself": [[as_is(a) for a in row.anomalies] for row in rows],
-        "paraphrase": reworded,
-        "paraphrase, each item twice": [records * 2 for records in reworded],
-        "paraphrase, every other picture unanswered": [records if i % 2 else [] for i, records in enumerate(reworded)],
-        "paraphrase, severities at random": [
-            [replace(one, severity=rng.randint(0, 100)) for one in anomalies] for anomalies in reworded
-        ],
-        "wrong object": each(wrong_object),
-        "wrong reason": each(wrong_reason),
-        "wrong phenomenon": each(wrong_phenomenon),
-        "negation": each(negation),
-        "generic text": each(generic),
-        "paraphrase of another picture": [*reworded[1:], reworded[0]],
+        "similarities": {
+            name: separation(of)
+            | {f"{version}": float(np.median(some)) for version, some in of.items()}
+            | {f"below: {v}": below_paraphrase(of, v) for v in of if len(of[v]) == len(of["paraphrase"])}
+            for name, of in values.items()
+        },
+        "systems": rows,
+        "broken": {score: broken(rows, score) for score in SCORES},
     }
 
 
-def columns(scores: Scores) -> dict[str, float]:
-    """The columns of the first table, by the names of the metric's flat form."""
-    full = scores.full
-    return {
-        "SemAP_Phe": scores.views["Phe"].semap.value,
-        "SemAP_Rea": scores.views["Rea"].semap.value,
-        "SemAP_Full": full.semap.value,
-        "SemF1_Full": full.semf1.value,
-        "SemAP_ranked_Full": full.ranked,
-        "chance_SemAP_Full": full.semap.chance,
-        "lift_SemAP_Full": full.semap.lift,
-        "severity_error": scores.severity.error,
-    }
-
-
-def tables(pictures: int, encoder: str, seed: int) -> dict[str, Any]:
-    """Both tables as data, a row a corruption: `scores`, and `similarities` (quantiles, shares above each τ); the `signature`."""
-    rows = [pair(seed, index)[0].row for index in range(pictures)]
-    truth = [[as_is(a) for a in row.anomalies] for row in rows]
-    similarity = BertScoreSimilarity(encoder)
-    options = Options(bootstrap=0, seed=seed)
-    scores: dict[str, dict[str, float]] = {}
-    similarities: dict[str, dict[str, float]] = {}
-    signature = ""
-    for name, predictions in corrupted(rows, seed).items():
-        measurement = measure(predictions, truth, similarity, options)
-        scores[name] = columns(measurement.scores)
-        signature = measurement.scores.signature
-        pairs = [pair for picture in measurement.pictures for pair in picture.pairs]
-        phe, rea, matched = (np.array([pair.similarity[view] for pair in pairs]) for view in ("Phe", "Rea", "Full"))
-        low, median, high = np.quantile(matched, [0.05, 0.5, 0.95])
-        similarities[name] = {"median Phe": np.median(phe), "median Rea": np.median(rea)}
-        similarities[name] |= {"5 %": low, "median": median, "95 %": high}
-        similarities[name] |= {f"≥ {t:g}": float((matched >= t).mean()) for t in options.thresholds}
-    return {"signature": signature, "scores": scores, "similarities": similarities}
-
-
-def markdown(table: dict[str, dict[str, float]], first: str, digits: dict[str, int]) -> str:
-    columns = list(next(iter(table.values())))
-    lines = [f"| {first} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, values in table.items():
-        cells = ("–" if np.isnan(v) else f"{v:.{digits.get(c, 3)}f}".replace("-", "−") for c, v in values.items())
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+def table(halves: dict[str, dict[str, dict[str, float]]], first: str) -> str:
+    """A table in Markdown with the halves side by side: `halves[half][column][row]`."""
+    columns = [(half, column) for column in next(iter(halves.values())) for half in halves]
+    names = list(dict.fromkeys(row for half, column in columns for row in halves[half][column]))
+    lines = [f"| {first} | " + " | ".join(f"{column}, {half}" for half, column in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for name in names:
+        cells = (halves[half][column].get(name) for half, column in columns)
+        lines.append(
+            f"| {name} | " + " | ".join("–" if c is None else f"{c:.3f}".replace("-", "−") for c in cells) + " |"
+        )
     return "\n".join(lines)
+
+
+def tables(
+    result: Result, versions: Sequence[str] = (), names: Sequence[str] = (), scores: Sequence[str] = SCORES
+) -> list[str]:
+    """The tables of pairs and of systems, with the rows asked for (all if none are) in their order."""
+
+    def rows(of: dict[str, float], wanted: Sequence[str]) -> dict[str, float]:
+        return {row: of[row] for row in wanted or of if row in of}
+
+    by_pairs = {
+        half: {name: rows(of, versions) for name, of in found["similarities"].items()} for half, found in result.items()
+    }
+    by_systems = {
+        half: {score: rows({row: of[score] for row, of in found["systems"].items()}, names) for score in scores}
+        for half, found in result.items()
+    }
+    return [table(by_pairs, "pairs, Full"), table(by_systems, "system")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--frozen", action="store_true", help="show the test half and what else is held back")
     parser.add_argument("--encoder", default="minilm")
-    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, help="write meta_evaluation.json here, too")
     arguments = parser.parse_args()
-    result = tables(arguments.pictures, arguments.encoder, arguments.seed)
-    print(result["signature"], "\n")
-    print(markdown(result["scores"], "predictions", {"severity_error": 1}), "\n")
-    print(markdown(result["similarities"], "matched pairs, Full", {}))
+    halves: tuple[Half, ...] = ("tuning", "test") if arguments.frozen else ("tuning",)
+    result = {half: evaluated(half, arguments.frozen, arguments.encoder) for half in halves}
+
+    print(*tables(result), sep="\n\n", end="\n\n")
+    for half, found in result.items():
+        for score, faults in found["broken"].items():
+            print(f"- {score}, {half}: {'; '.join(faults) or 'in order'}")
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "meta_evaluation.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(result, indent=2, ensure_ascii=False)
+        (arguments.out / "meta_evaluation.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,24 @@ if TYPE_CHECKING:
     from .matching import greedy_match, optimal_match
     from .scoring import score_matrices
     from .semap import SemAP
+    from .sentence import SentenceSimilarity
     from .similarity import BertScoreSimilarity
 
-__all__ = ["BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices"]
+__all__ = [
+    "BertScoreSimilarity",
+    "SemAP",
+    "SemapError",
+    "SentenceSimilarity",
+    "greedy_match",
+    "optimal_match",
+    "score_matrices",
+]
 
 _HOME = {
     "BertScoreSimilarity": "similarity",
     "SemAP": "semap",
     "SemapError": "errors",
+    "SentenceSimilarity": "sentence",
     "greedy_match": "matching",
     "optimal_match": "matching",
     "score_matrices": "scoring",

@@ -1,14 +1,15 @@
 """What an anomaly is to the metric, and what counts as a record of one, checked field by field: the one place that
 decides, for lists in memory and for files.
 
-A record has `name`, `phenomenon` and `reasoning` (strings) and `severity`, a whole number from 0 (completely
-irrational) to 100 (completely realistic): **low is severe**. A prediction may leave texts empty, may lack a severity,
-and may have a `score`, its confidence in 0..1. Other keys are not the metric's business and are ignored.
+A record has `phenomenon` and `reasoning` (strings) and may have a `name` and a `severity`, a whole number from 0 (completely
+irrational) to 100 (completely realistic): **low is severe**. A prediction may leave texts empty, and may have a `score`, its
+confidence in 0..1. Other keys are not the metric's business and are ignored. Numbers may be numpy's.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, NamedTuple, Protocol
 
 from .errors import RecordError, shorten
@@ -36,7 +37,7 @@ MAX_TEXT = 100_000  # characters; an encoder reads about the first 2,000
 class Quadruplet(Protocol):
     """What is measured: any object with these fields, such as an [`Anomaly`] or an anomaly of the caller's own type.
 
-    `severity` (0..100, low is severe) may be `None` in predictions; `score` is a prediction's confidence in 0..1.
+    `severity` (0..100, low is severe) may be `None`; `score` is a prediction's confidence in 0..1.
     """
 
     @property
@@ -63,7 +64,7 @@ class Anomaly:
 
 
 class Picture(NamedTuple):
-    """One picture of one side: its anomalies, and its label or verdict where it has one.
+    """One picture of one side: its anomalies, its label or verdict where it has one, and the cluster of a reference that names one.
 
     A predictor that gave no answer about it either `failed`, or said that it does not know pictures of this kind (`unknown`).
     """
@@ -72,6 +73,7 @@ class Picture(NamedTuple):
     label: str | None = None
     failed: bool = False
     unknown: bool = False
+    cluster: str | None = None
 
     @property
     def answered(self) -> bool:
@@ -108,12 +110,13 @@ def _check_anomaly(record: Any, place: str, role: Role) -> Anomaly:
         raise fault(place, None, record, "is no anomaly; write {name, phenomenon, reasoning, severity}")
     texts = {}
     for field in TEXTS:
+        if field not in record and field != "name":  # no score depends on the name, and official files may lack it
+            raise RecordError(f"{place}: {field} is missing; every anomaly has a phenomenon and a reasoning")
         if field not in record:
-            raise RecordError(f"{place}: {field} is missing; every anomaly has {', '.join(TEXTS)} and severity")
+            texts[field] = ""
+            continue
         texts[field] = _check_text(record[field], place, field, role)
-    if "severity" not in record and role == "reference":
-        raise RecordError(f"{place}: severity is missing; every reference has one, 0 (completely irrational) to 100")
-    severity, score = _check_severity(record.get("severity"), place, role), _check_score(record.get("score"), place)
+    severity, score = _check_severity(record.get("severity"), place), _check_score(record.get("score"), place)
     return Anomaly(**texts, severity=severity, score=score)
 
 
@@ -122,7 +125,8 @@ def _check_text(text: Any, place: str, field: str, role: Role) -> str:
         raise fault(place, field, text, "is no text; write a string")
     if len(text) > MAX_TEXT:
         raise fault(place, field, text, f"is {len(text):,} characters long; the limit is {MAX_TEXT:,}")
-    if not text.strip() and role == "reference":
+    missing = field == "name" and not text  # what a record without a name has
+    if not text.strip() and role == "reference" and not missing:
         raise fault(place, field, text, "is empty; every reference needs the text")
     try:
         text.encode()
@@ -131,21 +135,26 @@ def _check_text(text: Any, place: str, field: str, role: Role) -> str:
     return text
 
 
-def _check_severity(severity: Any, place: str, role: Role) -> int | None:
-    """A severity as an integer in 0..100; `None` only in predictions."""
-    if severity is None and role == "prediction":
+def _check_severity(severity: Any, place: str) -> int | None:
+    """A severity as an integer in 0..100, or `None`."""
+    if severity is None:
         return None
-    if isinstance(severity, bool) or not isinstance(severity, (int, float)) or severity != severity // 1:
+    if not _is_number(severity) or severity != severity // 1:
         raise fault(place, "severity", severity, f"is no severity; write {SCALE}")
     if not LOWEST <= severity <= HIGHEST:
         raise fault(place, "severity", severity, f"is outside {LOWEST}..{HIGHEST}")
     return int(severity)
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a number, Python's or numpy's; a truth value is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _check_score(score: Any, place: str) -> float | None:
     if score is None:
         return None
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or math.isnan(score) or not 0 <= score <= 1:
+    if not _is_number(score) or math.isnan(score) or not 0 <= score <= 1:
         raise fault(place, "score", score, "is no confidence; write a number in 0..1, or null")
     return float(score)
 

@@ -1,6 +1,5 @@
 """The command that scores: `score`."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -9,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from .results import Leaderboard
-    from .scores import Estimate
+    from .scores import Estimate, Scores
 
 app = typer.Typer()
 
@@ -40,6 +39,10 @@ def score(
     missing: Annotated[
         str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
     ] = "count",
+    clusters: Annotated[
+        Path | None,
+        typer.Option(help="A file of picture,cluster: what belongs together. By default, file names tell."),
+    ] = None,
     subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
@@ -52,8 +55,25 @@ def score(
         str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
     ] = "zero",
     rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Bootstrap seed.")] = 0,
+    dtype: Annotated[
+        str, typer.Option(help="float32 (exact), or bfloat16 or float16: faster on a GPU, and scores move a little.")
+    ] = "float32",
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Keep the ground truth's embeddings on disk for the next models."),
+    ] = True,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 for neither tests nor intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of chance and of the paired tests.")] = 0,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Score nothing: say what the measurements in two metrics.json differ in."),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace results there that anomreason did not write or somebody changed."),
@@ -61,11 +81,14 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    if compare:
+        _compare(files)
+        return
     handed: Handed = context.obj
     handed.require("score", "metric")
     from .errors import OptionError
     from .evaluation import score_files, write_results
-    from .results import metrics
+    from .tables import FORMATS, formatted
 
     if len(files) < 2:
         raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
@@ -75,6 +98,11 @@ def score(
         raise OptionError(
             f"--thresholds {thresholds!r}: is not a list of numbers; write for example 0.7,0.8,0.9"
         ) from None
+    form = "json" if as_json else form
+    if form is not None and form not in FORMATS:
+        raise OptionError(f"--format {form!r}: is unknown; choose one of {', '.join(FORMATS)}")
+    if images is not None and not images.is_dir():
+        raise OptionError(f"--images {images}: is not a folder; name the folder that holds the pictures")
     handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
     board = score_files(
         files[:-1],
@@ -82,6 +110,7 @@ def score(
         configuration="deepfake" if deepfake else "default",
         missing=missing,
         subset=subset,
+        clusters=clusters,
         encoder=encoder,
         num_layers=num_layers,
         thresholds=limits,
@@ -89,34 +118,50 @@ def score(
         matching=matching,
         empty=empty,
         rescale_with_baseline=rescale_with_baseline,
+        dtype=dtype,
+        cache=cache,
         bootstrap=bootstrap,
         seed=seed,
     )
-    if as_json:
-        typer.echo(json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False))
-    else:
+    if form is None:
         _print_board(board)
+    else:
+        typer.echo(formatted(board, form))
     with handed.owned.added(out, "score", overwrite=overwrite) as work:
-        names = [path.name for path in write_results(board, work)]
+        names = [path.name for path in write_results(board, work, images)]
     for name in names:
-        typer.echo(out / name, err=as_json)
+        typer.echo(out / name, err=form is not None)
+
+
+def _compare(files: list[Path]) -> None:
+    from .errors import OptionError
+    from .signed_files import compare_files
+
+    if len(files) != 2:
+        raise OptionError(
+            f"--compare: {len(files)} files given; name two, e.g. --compare A/metrics.json B/metrics.json"
+        )
+    found = compare_files(*files)
+    for sentence in found or ["The signatures are the same: the scores may be compared."]:
+        typer.echo(_printable(sentence))
 
 
 def _print_board(board: "Leaderboard") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table, c = Table(box=None, pad_edge=False), board.prefix
-    for column in ("", "view", f"{c}SemAP", "95 %", "chance", f"{c}SemF1", "95 %", "chance"):
+    from .tables import shown
+
+    table = Table(box=None, pad_edge=False)
+    head, *rows = shown(board)
+    for column in head:
         table.add_column(column, justify="left" if column in ("", "view") else "right")
-    for evaluation in board.evaluations:
-        for name in ("Full", "Phe", "Rea"):
-            view = evaluation.scores.views[name]
-            first = _printable(evaluation.name) if name == "Full" else ""
-            table.add_row(first, name, *_cells(view.semap), *_cells(view.semf1))
+    for row in rows:
+        table.add_row(*(Text(_printable(cell)) for cell in row))
     console = Console()
     console.print(table)
-    lines = []
+    lines = [f"{one.name}: {_calibrated(one.scores)}" for one in board.evaluations if one.scores.calibrated]
     for evaluation in board.evaluations:
         verdicts, counts = evaluation.scores.verdicts, evaluation.scores.counts
         line = f"{evaluation.name}: {len(evaluation.images)} pictures"
@@ -124,11 +169,27 @@ def _print_board(board: "Leaderboard") -> None:
             line += f", accuracy {verdicts.accuracy.value:.4f}"
         if counts.clean:
             line += f", something reported on {counts.false_alarms} of {counts.clean} clean ones"
+        if counts.clusters < counts.scored:
+            line += f", in {counts.clusters} clusters of pictures that belong together"
         lines.append(line)
+        if evaluation.scores.needed is not None:
+            lines.append(
+                f"{evaluation.name}: about {evaluation.scores.needed:,} pictures tell two such systems apart that differ "
+                f"by .02 in {board.prefix}SemAP_Full (80 % power)"
+            )
     best = board.evaluations[0].scores
     for line in (*lines, *map(str, board.comparisons), *(f"note: {warning}" for warning in best.warnings)):
         console.print(_printable(line), markup=False, soft_wrap=True)
     console.print(best.signature, style="dim", markup=False, soft_wrap=True)
+
+
+def _calibrated(scores: "Scores") -> str:
+    """The calibrated headline in words."""
+    found, c = scores.calibrated["Full"], scores.prefix
+    cells = {f"{c}SemF1C": _cells(found.semf1), f"{c}SemAPC": _cells(found.semap)}
+    return ", ".join(
+        f"{name} {value} ({interval}; chance {chance})" for name, (value, interval, chance) in cells.items()
+    )
 
 
 def _cells(estimate: "Estimate") -> tuple[str, str, str]:

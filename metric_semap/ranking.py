@@ -17,7 +17,7 @@ import numpy as np
 from .anomalies import Quadruplet
 from .severity import intensity
 
-__all__ = ["Curve", "average_precision", "confidences", "precision_recall"]
+__all__ = ["Curve", "Ranking", "average_precision", "precision_recall", "ranking"]
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 
@@ -29,23 +29,36 @@ class Curve(NamedTuple):
     precision: np.ndarray
 
 
-def confidences(predictions: Sequence[Sequence[Quadruplet]]) -> tuple[str, list[np.ndarray]]:
-    """How sure each prediction is: its `score` where every prediction has one, else how severe it is.
+class Ranking(NamedTuple):
+    """The order of predictions: what it goes `by` (`score` or `severity`), the `confidences` of each picture's predictions, higher
+    is surer, and how many predictions are `unsure`, without a score although others have one."""
+
+    by: str
+    confidences: list[np.ndarray]
+    unsure: int
+
+
+def ranking(predictions: Sequence[Sequence[Quadruplet]]) -> Ranking:
+    """How sure each prediction is: its `score` where at least half of all have one, else how severe it is.
 
     Args:
         predictions (`list[list[Quadruplet]]`): the anomalies of each picture; `severity` and `score` may be `None`.
 
     Returns:
-        `tuple[str, list[np.ndarray]]`: `"score"` or `"severity"`, and the confidences of each picture; a prediction
-            without a severity comes last.
+        `Ranking`: a prediction without what the order goes by comes last.
     """
     scores = [[anomaly.score for anomaly in anomalies] for anomalies in predictions]
-    if all(score is not None for row in scores for score in row):
-        return "score", [np.array(row, dtype=np.float64) for row in scores]
+    total, without = sum(map(len, scores)), sum(score is None for row in scores for score in row)
+    unsure = without if without < total else 0
+    if 2 * without <= total:
+        return Ranking("score", [np.array([_or_last(s) for s in row], dtype=np.float64) for row in scores], unsure)
     severities = [[anomaly.severity for anomaly in anomalies] for anomalies in predictions]
-    return "severity", [
-        np.array([-np.inf if s is None else intensity(s) for s in row], dtype=np.float64) for row in severities
-    ]
+    sure = [[None if s is None else intensity(s) for s in row] for row in severities]
+    return Ranking("severity", [np.array([_or_last(s) for s in row], dtype=np.float64) for row in sure], unsure)
+
+
+def _or_last(value: float | None) -> float:
+    return -np.inf if value is None else value
 
 
 def _hits(matrix: np.ndarray, confidence: np.ndarray, threshold: float) -> np.ndarray:

@@ -5,8 +5,8 @@ Read are:
 - the official form, one JSON object: `{"IMG.jpg": [{"Name", "Observed Phenomenon", "Reasoning", "Severity Score"},
   …]}`, with any of the spellings that the authors' tools and models use for these keys, ours (`name`, `phenomenon`,
   `reasoning`, `severity`) among them; a picture may also be `{"label": "real" | "fake", "anomalies": […]}`;
-- the tools' list, `[{"/path/IMG.jpg": […]}, …]`, and their rows, `{"status", "path", "parsed"}`;
-- our rows, `{"image_id", "anomalies", "label", "status"}`, one a line or in a list.
+- the tools' list and the official subset, `[{"/path/IMG.jpg": […]}, …]`, and the tools' rows, `{"status", "path", "parsed"}`;
+- our rows, `{"image_id", "anomalies", "label", "status", "cluster"}`, one per line or in a list.
 
 The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
 a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
@@ -28,7 +28,7 @@ from .errors import RecordError, shorten
 from .severity import HIGHEST, LOWEST, SCALE
 from .strict_json import parse_json, parse_rows
 
-__all__ = ["parse_records", "read_names", "read_records"]
+__all__ = ["base_name", "parse_records", "read_names", "read_records", "read_text"]
 
 SPELLINGS = {
     "name": ("name", "anomalyname", "objectname", "abnormalphenomenonname", "anomaly"),
@@ -49,6 +49,8 @@ SEVERITY = re.compile(
 )
 UNANSWERED = {"failed": "failed", "error": "failed", "unknown": "unknown"}
 """The statuses of rows without an answer, each with the field of `Picture` that tells it."""
+NAMED = ("image_id", "image", "image_path", "path", "file_name", "filename", "img", "img_path")
+"""The keys under which a row of the official tools, or of ours, has a picture's name."""
 
 
 def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]:
@@ -56,7 +58,7 @@ def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]
 
     Args:
         path (`str` or `os.PathLike`): a JSON or JSON-lines file.
-        role (`str`): `prediction` (severities and texts may be missing) or `reference`.
+        role (`str`): `prediction` (texts may be missing) or `reference` (the name may be); a severity may be missing in both.
 
     Returns:
         `dict[str, Picture]`: by base name, in the file's order.
@@ -64,7 +66,7 @@ def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]
     Raises:
         `RecordError`: one sentence naming the place, the value and the mend.
     """
-    return parse_records(_text(path), role, Path(path).name)
+    return parse_records(read_text(path), role, Path(path).name)
 
 
 def parse_records(text: str, role: Role, source: str) -> dict[str, Picture]:
@@ -74,7 +76,7 @@ def parse_records(text: str, role: Role, source: str) -> dict[str, Picture]:
     pictures: dict[str, Picture] = {}
     paths: dict[str, str] = {}
     for path, value, status in _entries(content, source):
-        name = _base_name(path, source)
+        name = base_name(path, source)
         if name in paths and (paths[name] != path or rows is None):
             raise RecordError(
                 f"{source}: {shorten(paths[name])} and {shorten(path)} are one picture to the metric, {shorten(name)}; rename one"
@@ -85,20 +87,25 @@ def parse_records(text: str, role: Role, source: str) -> dict[str, Picture]:
 
 
 def read_names(path: str | os.PathLike[str]) -> list[str]:
-    """The base names of a subset file: a JSON list of names, a JSON object with names as keys, or one name a line."""
-    source, text = Path(path).name, _text(path)
+    """The base names of a subset file: a JSON list of names, of rows that name a picture, or of objects with one picture as
+    key (the official form); a JSON object with names as keys; or one name per line."""
+    source, text = Path(path).name, read_text(path)
     listed = parse_json(text, source) if text.lstrip()[:1] in ("[", "{") else [n for n in text.split("\n") if n.strip()]
     names = []
-    for k, name in enumerate(listed):
+    for k, entry in enumerate(listed):
+        name = entry
+        if isinstance(entry, Mapping):
+            name = next((entry[key] for key in NAMED if key in entry), next(iter(entry)) if len(entry) == 1 else entry)
         if not isinstance(name, str):
-            raise fault(f"{source}[{k}]", None, name, "is no name of a picture; write a string")
-        names.append(_base_name(name.strip(), source))
+            raise fault(f"{source}[{k}]", None, name, "is not a name of a picture; write a string")
+        names.append(base_name(name.strip(), source))
     if not names:
         raise RecordError(f"{source}: lists no picture; write one name a line")
     return names
 
 
-def _text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file; an error names the path and why it cannot be read."""
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for, a device read for ever
@@ -110,7 +117,8 @@ def _text(path: str | os.PathLike[str]) -> str:
         raise RecordError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def _base_name(path: str, source: str) -> str:
+def base_name(path: str, source: str) -> str:
+    """What a picture is known by: the last part of its path."""
     name = re.split(r"[/\\]", path)[-1]
     if not name.strip() or name in (".", ".."):
         raise fault(source, None, path, "does not end in a file name; name the picture's file")
@@ -147,20 +155,24 @@ def _row(row: Mapping[str, Any], place: str) -> tuple[str, Any, str | None]:
     unanswered = UNANSWERED.get(status) if isinstance(status, str) else None
     if held not in row and not unanswered:
         raise RecordError(f"{place}: {held} is missing; write {held}: [] where nothing is wrong")
-    return row[identity], {"label": row.get("label"), "anomalies": row.get(held)}, unanswered
+    more = {key: row[key] for key in ("label", "cluster") if key in row}
+    return row[identity], {"anomalies": row.get(held), **more}, unanswered
 
 
 def _picture(value: Any, place: str, role: Role, unanswered: str | None) -> Picture:
-    label = None
+    label = cluster = None
     if isinstance(value, Mapping) and "anomalies" in value:
         label = None if value.get("label") is None else check_label(value["label"], place, role)
+        cluster = value.get("cluster")
+        if cluster is not None and not isinstance(cluster, str):
+            raise fault(place, "cluster", cluster, "is not a text; write a string, or null")
         value = value["anomalies"]
-    if value is None and role == "prediction":
-        value = []  # no answer
+    if value is None:
+        value = []  # no answer; and in the official truth a picture with nothing wrong
     if isinstance(value, list):
         value = [_canonical(record, f"{place}[{k}]", role) for k, record in enumerate(value)]
     anomalies = check_anomalies(value, place, role)
-    return Picture(anomalies, label, unanswered == "failed", unanswered == "unknown")
+    return Picture(anomalies, label, unanswered == "failed", unanswered == "unknown", cluster)
 
 
 def _canonical(record: Any, place: str, role: Role) -> Any:
@@ -199,10 +211,10 @@ def _cleaned(text: str, name: bool) -> str:
 
 
 def _severity(text: str, place: str, role: Role) -> float | None:
-    """The number of `25/100 (remark).`, `25/100`, `25` or `25%`; `None` for an empty text in a prediction."""
+    """The number of `25/100 (remark).`, `25/100`, `25` or `25%`; `None` for an empty text."""
+    if not text.strip():
+        return None
     if role == "prediction":
-        if not text.strip():
-            return None
         text = text.strip().split("\n")[0]  # the tools' parser leaves the rest of an answer in its last field
     match = SEVERITY.match(text[:10_000])
     if not match:

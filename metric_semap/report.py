@@ -11,10 +11,12 @@ from .details import Pair
 from .plots import SERIES, precision_recall_plot, severity_plot, threshold_plot
 from .results import Evaluation, Leaderboard
 from .severity import ORDER, SCALE
+from .thumbnails import thumbnail
 
 __all__ = ["STYLE", "number", "render_parts", "render_report"]
 
-WORST = 40  # pictures shown; the rest are in matched_results.json
+WORST = 40  # pictures whose matches are shown; the rest are in matched_results.json
+LISTED = 500  # pictures in the table
 HERE = Path(__file__).parent
 STYLE = HERE / "report.css"
 """What the report's parts are styled by, wherever they are shown."""
@@ -33,9 +35,11 @@ class Matched:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it is shown: its scores in the view Full, what was matched with what, and what was not matched."""
+    """A picture as it is shown: its scores in the view Full, what was matched with what, what was not matched, and the picture
+    itself as a data URL, where it is at hand."""
 
     image: str
+    source: str | None
     semap: float
     semf1: float
     matches: list[Matched]
@@ -51,12 +55,12 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def render_report(board: Leaderboard) -> str:
-    """The page of a leaderboard; the details are of its best predictor.
+def render_report(board: Leaderboard, images: Path | None = None) -> str:
+    """The page of a leaderboard; the details are of its best predictor, with the pictures of the folder `images`.
 
     Every text from a file is escaped.
     """
-    return str(_template().render(_shown(board)))
+    return str(_template().render(_shown(board, images)))
 
 
 def render_parts(board: Leaderboard) -> dict[str, str]:
@@ -81,7 +85,7 @@ def _template() -> Any:
     return environment.get_template("report.html.jinja")
 
 
-def _shown(board: Leaderboard) -> dict[str, Any]:
+def _shown(board: Leaderboard, images: Path | None = None) -> dict[str, Any]:
     """What the template fills in."""
     best = board.evaluations[0]
     drawn = [(e.name, e.measurement.curves["Full"]) for e in board.evaluations[: len(SERIES)]]
@@ -95,11 +99,14 @@ def _shown(board: Leaderboard) -> dict[str, Any]:
         "plots": {
             "f1": threshold_plot(drawn, "F1"),
             "precision": threshold_plot(drawn, "precision"),
-            "precision_recall": precision_recall_plot(best.measurement.curves["Full"]),
-            "severity": severity_plot(_severity_pairs(best)),
+            # Only what has something to show.
+            "precision_recall": precision_recall_plot(best.measurement.curves["Full"]) if _is_ranked(best) else None,
+            "severity": severity_plot(pairs) if (pairs := _severity_pairs(best)) else None,
         },
         "not_drawn": max(0, len(board.evaluations) - len(SERIES)),
-        "pictures": _worst_first(best),
+        "pictures": _worst_first(best, images),
+        "worst": WORST,
+        "with_images": images is not None,
         "total": len(best.measurement.pictures),
         "style": STYLE.read_text(encoding="utf-8"),
     }
@@ -118,15 +125,20 @@ def _severity_pairs(evaluation: Evaluation) -> list[tuple[int, int]]:
     return pairs
 
 
-def _worst_first(evaluation: Evaluation) -> list[Shown]:
-    """The worst pictures: what was matched with what, what stayed alone on either side."""
+def _is_ranked(evaluation: Evaluation) -> bool:
+    return any(len(curve.recall) for curve in evaluation.measurement.curves["Full"].precision_recall.values())
+
+
+def _worst_first(evaluation: Evaluation, images: Path | None) -> list[Shown]:
+    """The worst pictures: what was matched with what, and what was not matched on either side."""
     ranked = sorted(evaluation.measurement.pictures, key=lambda p: (p.semf1["Full"], evaluation.images[p.index]))
     shown = []
-    for picture in ranked[:WORST]:
+    for picture in ranked[:LISTED]:
         said, true = evaluation.predictions[picture.index], evaluation.references[picture.index]
         shown.append(
             Shown(
                 image=evaluation.images[picture.index],
+                source=None if images is None else thumbnail(images, evaluation.images[picture.index]),
                 semap=picture.semap["Full"],
                 semf1=picture.semf1["Full"],
                 matches=[Matched(said[pair.prediction], true[pair.reference], pair) for pair in picture.pairs],

@@ -1,8 +1,7 @@
 """What scoring files gives, and the JSON it is written as: evaluations, the leaderboard they make, `metrics.json` and
 `matched_results.json`."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from .anomalies import Quadruplet
 from .measurement import Measurement
-from .resampling import PairedTest
-from .scores import VIEWS, Coverage, Scores, flat
+from .scores import VIEWS, Coverage, Scores, flat, plain
+from .statistics import ALPHA, PairedTest
 
 __all__ = ["Comparison", "Evaluation", "Leaderboard", "matched_results", "metrics"]
 
@@ -36,7 +35,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two neighbours of a leaderboard under one score, over the pictures that both were scored on."""
+    """Two neighbours of a leaderboard under one score, over the pictures that both were scored on; the test's p is Holm's, for all
+    neighbours together."""
 
     first: str
     second: str
@@ -44,13 +44,29 @@ class Comparison:
     pictures: int
     test: PairedTest
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether these pictures show a difference."""
+        return self.test.p is not None and self.test.p < ALPHA
+
+    @property
+    def found(self) -> str:
+        """What was found, without the names."""
+        test, over = self.test, f"paired permutation test over {self.pictures:,} pictures"
+        if test.p == 1 and test.low is None:
+            return f"the same on all {self.pictures:,} pictures"
+        if test.p is None or test.low is None or test.high is None:
+            return (
+                f"{test.difference:.3f}; too few pictures to tell ({self.pictures:,}, or too few on which they differ)"
+            )
+        shown = f"{test.difference:.3f} ({test.low:.3f} to {test.high:.3f}), p = {test.p:.3f}, {over}"
+        if self.told_apart:
+            return shown
+        needed = "" if test.needed is None else f"; about {test.needed:,} pictures would show a difference of .02"
+        return f"{shown}: these pictures show no difference{needed}"
+
     def __str__(self) -> str:
-        test = self.test
-        found = (
-            f"{self.first} over {self.second}, {self.score}: {test.difference:.3f} ({test.low:.3f} to {test.high:.3f}), "
-            f"p = {test.p:.3f}, paired bootstrap over {self.pictures:,} pictures"
-        )
-        return found if test.p < 0.05 else f"{found}: no difference that these pictures could show"
+        return f"{self.first} over {self.second}, {self.score}: {self.found}"
 
 
 @dataclass(frozen=True)
@@ -71,10 +87,8 @@ def metrics(board: Leaderboard) -> dict[str, Any]:
     """Everything that was measured, as `metrics.json` holds it; what is undefined is null."""
     return {
         "configuration": board.configuration,
-        "results": {
-            evaluation.name: _plain(flat(evaluation.scores, evaluation.coverage)) for evaluation in board.evaluations
-        },
-        "comparisons": [_plain(asdict(c) | {"test": c.test._asdict()}) for c in board.comparisons],
+        "results": {evaluation.name: flat(evaluation.scores, evaluation.coverage) for evaluation in board.evaluations},
+        "comparisons": [plain(asdict(c) | {"test": c.test._asdict()}) for c in board.comparisons],
     }
 
 
@@ -102,12 +116,3 @@ def matched_results(evaluation: Evaluation) -> dict[str, Any]:
             "per_image": per_image,
         }
     return results
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

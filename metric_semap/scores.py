@@ -4,16 +4,18 @@
 believable. `flat` turns it into the dictionary that `compute()` returns and `metrics.json` holds. Nothing reads that
 dictionary's keys apart again: whoever needs a number takes it from the type.
 
-Numbers that are undefined (chance of a single picture, a mean over none) are NaN.
+Numbers that are undefined (chance of a single picture, a mean over none) are NaN in the type, and `None` (null) in the flat form,
+so that it is JSON.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = [
     "VIEWS",
+    "CalibratedView",
     "Counts",
     "Coverage",
     "Estimate",
@@ -23,6 +25,7 @@ __all__ = [
     "Verdicts",
     "ViewScores",
     "flat",
+    "plain",
 ]
 
 VIEWS = ("Phe", "Rea", "Full")
@@ -35,7 +38,8 @@ class Estimate:
     Attributes:
         value (`float`): the score.
         chance (`float`): what the predictions score when they are dealt to other pictures.
-        low, high (`float`, *optional*): the 95 % bootstrap interval over pictures; `None` if none was drawn.
+        low, high (`float`, *optional*): the 95 % interval over pictures; `None` if none was asked for, or there are too
+            few pictures.
     """
 
     value: float
@@ -49,7 +53,7 @@ class Estimate:
         return self.value - self.chance
 
     def interval(self, name: str) -> dict[str, float]:
-        """The flat keys of the interval of the score called `name`; none if no interval was drawn."""
+        """The flat keys of the interval of the score called `name`; none if there is no interval."""
         return {} if self.low is None or self.high is None else {f"{name}_low": self.low, f"{name}_high": self.high}
 
     @classmethod
@@ -89,6 +93,18 @@ class ViewScores:
 
 
 @dataclass(frozen=True)
+class CalibratedView:
+    """One view under the calibrated similarity, at its own thresholds; `semf1` is the headline, `semap` the precision in it."""
+
+    semap: Estimate
+    semf1: Estimate
+
+
+NO_VIEW = CalibratedView(Estimate(math.nan), Estimate(math.nan))
+"""What stands for a view where the encoder has no calibration."""
+
+
+@dataclass(frozen=True)
 class SeverityError:
     """How far severities are apart on the `pairs` matched at the lowest threshold, in points of 0..100.
 
@@ -102,10 +118,12 @@ class SeverityError:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was scored: pictures (`scored` of `images`; `clean` ones have no references), predictions and references."""
+    """What was scored: pictures (`scored` of `images`, in `clusters` that are independent of each other; `clean` ones have no
+    references), predictions and references."""
 
     images: int
     scored: int
+    clusters: int
     clean: int
     false_alarms: int
     predictions: int
@@ -146,11 +164,15 @@ class Scores:
         views (`dict[str, ViewScores]`): by the names in `VIEWS`.
         ranked_by (`str`): what the ranked form orders predictions by, `score` or `severity`.
         severity (`SeverityError`), counts (`Counts`): as their types say.
-        signature (`str`): what the numbers depend on; scores with the same one may be compared.
+        signature (`str`): what the numbers depend on; only scores with the same one may be compared.
         bert_score_hash (`str`): bert-score's own hash code of the setting.
+        needed (`int`, *optional*): how many pictures would show a difference of .02 in SemAP_Full between two systems that
+            vary as this one does; `None` where there are too few to say.
         warnings (`tuple[str, ...]`): where a number is right but easily misread.
         verdicts (`Verdicts`, *optional*): in the configuration `deepfake`; the views then count only what was said
             under a right verdict.
+        calibrated (`dict[str, CalibratedView]`): the views under the calibrated similarity; empty where the encoder has no
+            calibration.
     """
 
     views: Mapping[str, ViewScores]
@@ -159,8 +181,10 @@ class Scores:
     counts: Counts
     signature: str
     bert_score_hash: str
+    needed: int | None = None
     warnings: tuple[str, ...] = ()
     verdicts: Verdicts | None = None
+    calibrated: Mapping[str, CalibratedView] = field(default_factory=dict)
 
     @property
     def full(self) -> ViewScores:
@@ -177,6 +201,13 @@ class Scores:
         c, views = self.prefix, self.views.items()
         return {f"{c}SemAP_{name}": view.semap for name, view in views} | {
             f"{c}SemF1_{name}": view.semf1 for name, view in views
+        }
+
+    def calibrated_estimates(self) -> dict[str, Estimate]:
+        """The calibrated estimates by name: `SemAPC_Phe` … `SemF1C_Full`; NaN where the encoder has no calibration."""
+        c, views = self.prefix, [(name, self.calibrated.get(name, NO_VIEW)) for name in VIEWS]
+        return {f"{c}SemAPC_{name}": view.semap for name, view in views} | {
+            f"{c}SemF1C_{name}": view.semf1 for name, view in views
         }
 
     def headlines(self) -> dict[str, Estimate]:
@@ -199,6 +230,8 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
         numbers[f"{c}SemAP_ranked_{name}"] = view.ranked
         for t, pooled in view.by_threshold.items():
             numbers |= {f"{key[0].upper()}{key[1:]}_{name}@{t:g}": value for key, value in asdict(pooled).items()}
+    for key, estimate in scores.calibrated_estimates().items():
+        numbers |= {key: estimate.value, f"chance_{key}": estimate.chance, **estimate.interval(key)}
     counts, severity = scores.counts, scores.severity
     numbers |= {
         "ranked_by": scores.ranked_by,
@@ -207,11 +240,13 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
         "severity_pairs": severity.pairs,
         "images": counts.images,
         "scored_images": counts.scored,
+        "clusters": counts.clusters,
         "clean_images": counts.clean,
         "false_alarms": counts.false_alarms,
         "false_alarm_rate": counts.false_alarm_rate,
         "predictions": counts.predictions,
         "references": counts.references,
+        "pictures_needed": scores.needed,
         "signature": scores.signature,
         "bert_score_hash": scores.bert_score_hash,
         "warnings": list(scores.warnings),
@@ -219,7 +254,16 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
     if coverage is not None:
         numbers |= {"missing_images": coverage.missing, "failed_images": coverage.failed}
         numbers["unknown_images"] = coverage.unknown
-    return numbers
+    return {key: plain(value) for key, value in numbers.items()}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: what is undefined becomes `None`."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _verdicts(verdicts: Verdicts | None) -> dict[str, Any]:

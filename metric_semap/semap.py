@@ -2,38 +2,59 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 import datasets
 import evaluate
 
-from .anomalies import Anomaly, Picture, check_anomalies, check_label, fault
+from .anomalies import Anomaly, Picture, Role, check_anomalies, check_label, fault
+from .antonyms import ANTONYMS
+from .calibrated import calibrated_tallies
+from .calibration import CHANCE_RATES
+from .chance import deal
+from .comparing import Comparer
+from .contradiction import contradiction
 from .details import flat_details
-from .encoder import DEFAULT_ENCODER
+from .embedding_cache import embedding_cache
+from .encoder import DEFAULT_ENCODER, resolve_encoder
+from .encoding import Encoded
 from .errors import OptionError, RecordError, SemapError, SemapWarning
+from .inputs import as_anomalies, as_pictures
 from .matching import greedy_match, optimal_match
 from .measurement import Options, measure
 from .ranking import average_precision
-from .resampling import paired_bootstrap
-from .scores import flat
+from .scores import VIEWS, flat, plain
 from .scoring import THRESHOLDS, score_matrices
+from .sentence import SentenceSimilarity
 from .severity import intensity
 from .signature import signature
 from .similarity import BertScoreSimilarity
+from .statistics import interval
 from .verdicts import judge
+from .wording import Word
 
 # evaluate copies exactly the files that the lines above name, so every module of the metric is named there, needed here
 # or not.
 __all__ = [
+    "ANTONYMS",
+    "CHANCE_RATES",
     "DEFAULT_ENCODER",
     "BertScoreSimilarity",
+    "Comparer",
+    "Encoded",
     "SemAP",
+    "SentenceSimilarity",
+    "Word",
     "average_precision",
+    "calibrated_tallies",
+    "contradiction",
+    "deal",
     "greedy_match",
     "intensity",
+    "interval",
     "optimal_match",
-    "paired_bootstrap",
     "score_matrices",
     "signature",
 ]
@@ -59,11 +80,12 @@ _CITATION = """
 
 _KWARGS_DESCRIPTION = """
 Args:
-    predictions (`list`): one entry a picture. Configuration `default`: the list of its anomalies, each
-        `{"name", "phenomenon", "reasoning", "severity"}` and, where known, `"score"` (confidence, 0..1). `severity` is
+    predictions (`list`): one entry per picture. Configuration `default`: the list of its anomalies, each
+        `{"phenomenon", "reasoning"}` and, where known, `"name"`, `"severity"` and `"score"` (confidence, 0..1). `severity` is
         a whole number from 0 (completely irrational) to 100 (completely realistic), or `None`. A missing picture is an
-        empty list. Configuration `deepfake`: `{"label": "real" | "fake" | None, "anomalies": [...]}`.
-    references (`list`): the same, in the same order; texts and severities may not be missing.
+        empty list. Configuration `deepfake`: `{"label": "real" | "fake" | None, "anomalies": [...]}`. Arrays, Series and
+        columns of datasets are lists too; a table has a row per picture and the column `anomalies`.
+    references (`list`): the same, in the same order; the texts may not be missing. `None` is a picture with nothing wrong.
     thresholds (`list[float]`, defaults to `[0.7, 0.8, 0.9]`): they belong to an encoder; see `warnings` in the result.
     alpha (`float`, defaults to 0.5): weight of the phenomenon in the view Full; 1 is the phenomenon alone, 0 the
         reasoning.
@@ -75,8 +97,12 @@ Args:
     num_layers (`int`, *optional*): the layer compared; needed for a local directory.
     rescale_with_baseline (`bool`, defaults to `False`): bert-score's baseline rescaling.
     device (`str`, *optional*) and dtype (`str`, defaults to `"float32"`): where and in which precision the encoder
-        runs.
-    bootstrap (`int`, defaults to 1000) and seed (`int`, defaults to 0): resamples of the 95 % intervals; 0 for none.
+        runs; `"bfloat16"` and `"float16"` move scores.
+    cache (`bool`, defaults to `False`): keep the references' embeddings on disk for further models on the same truth.
+    bootstrap (`int`, defaults to 1000): 0 for no 95 % intervals. (Files that are compared draw as many exchanges.)
+    seed (`int`, defaults to 0): of the deal that gives chance.
+    clusters (`list`, *optional*): the cluster of each picture: twins, tiles, pictures of one prompt are not independent of
+        each other. Each picture is its own if left out.
     details (`bool`, defaults to `False`): adds `details`: the matched pairs and the unmatched of every picture, and the
         curves.
 
@@ -84,9 +110,12 @@ Returns:
     `dict` of flat keys, for each view Phe, Rea and Full: `SemAP_Full` and `SemF1_Full` (0..1) with `_low` and `_high`,
     `chance_SemAP_Full` (predictions dealt to other pictures) and `lift_SemAP_Full` over it, `SemAP_ranked_Full` (area
     under the precision-recall curve), pooled `TP_Full@0.7`, `FP_…`, `FN_…`, `Precision_…`, `Recall_…`, `F1_…`;
-    `false_alarm_rate` over pictures without references, `severity_error` on matched pairs, counts, `signature`,
-    `bert_score_hash` and `warnings`. With `deepfake` the scores are called `CSemAP_…` and `CSemF1_…`, over the fake
-    pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
+    `SemF1C_Full` and `SemAPC_Full` with `_low`, `_high` and `chance_…`: F1 and precision under the calibrated similarity, `None`
+    where the encoder has no calibration;
+    `pictures_needed` to tell two such systems apart at a difference of .02, `false_alarm_rate` over pictures without
+    references, `severity_error` on matched pairs, counts, `signature`, `bert_score_hash` and `warnings`. What is
+    undefined is `None`; there is no interval from fewer than 8 pictures. With `deepfake` the scores are called
+    `CSemAP_…` and `CSemF1_…`, over the fake pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
 
 Examples:
 
@@ -143,36 +172,42 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """Add pictures: as many predictions as references."""
-        for argument, pictures in (("predictions", predictions), ("references", references)):
-            if isinstance(pictures, (str, bytes, Mapping)) or not isinstance(pictures, Sequence):
-                raise fault(argument, None, pictures, "is no list; give one entry a picture")
+        batch = self.checked(predictions, references, len(self))
+        if batch["predictions"]:
+            super().add_batch(**batch, **kwargs)
+
+    def checked(self, predictions: Any, references: Any, before: int = 0) -> dict[str, list[Any]]:
+        """Both sides as plain records, or an error that names what is wrong; `before` pictures came before these."""
+        labelled = self.config_name == "deepfake"
+        predictions = as_pictures(predictions, "predictions", labelled)
+        references = as_pictures(references, "references", labelled)
         if len(predictions) != len(references):
             raise RecordError(
                 f"predictions: {len(predictions)} pictures, but references: {len(references)}; they go in pairs"
             )
-        if predictions:
-            batch = {
-                "predictions": [
-                    self._checked(p, f"predictions[{len(self) + i}]", True) for i, p in enumerate(predictions)
-                ],
-                "references": [
-                    self._checked(r, f"references[{len(self) + i}]", False) for i, r in enumerate(references)
-                ],
-            }
-            super().add_batch(**batch, **kwargs)
+        return {
+            "predictions": [self._checked(p, f"predictions[{before + i}]", True) for i, p in enumerate(predictions)],
+            "references": [self._checked(r, f"references[{before + i}]", False) for i, r in enumerate(references)],
+        }
 
     def _checked(self, picture: Any, place: str, predicted: bool) -> Any:
         """A picture as the features want it, or an error: Arrow itself would cast or drop what is malformed."""
-        role: Any = "prediction" if predicted else "reference"
+        role: Role = "prediction" if predicted else "reference"
         if self.config_name == "default":
-            return _records(check_anomalies(picture, place, role))
+            return self._records(picture, place, role)
         if not isinstance(picture, Mapping) or not {"label", "anomalies"} <= picture.keys():
             raise fault(place, None, picture, 'is no picture; write {"label": "real" or "fake", "anomalies": [...]}')
         label = check_label(picture["label"], place, role)
-        anomalies = check_anomalies(picture["anomalies"], f"{place}.anomalies", role)
+        anomalies = self._records(picture["anomalies"], f"{place}.anomalies", role)
         if anomalies and label == "real" and not predicted:
             raise RecordError(f"{place}: label 'real' has {len(anomalies)} anomalies; a real picture has none")
-        return {"label": label, "anomalies": _records(anomalies)}
+        return {"label": label, "anomalies": anomalies}
+
+    def _records(self, anomalies: Any, place: str, role: Role) -> list[dict[str, Any]]:
+        """Checked anomalies as Arrow, which keeps what is added until it is computed, knows them."""
+        if anomalies is None and role == "reference":
+            anomalies = []  # the official truth has null where nothing is wrong
+        return [asdict(anomaly) for anomaly in check_anomalies(as_anomalies(anomalies), place, role)]
 
     def _finalize(self) -> None:
         if self.keep_in_memory and self.buf_writer is None:
@@ -196,7 +231,9 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         dtype: str = "float32",
         bootstrap: int = 1000,
         seed: int = 0,
+        clusters: Any = None,
         details: bool = False,
+        cache: bool = False,
     ) -> dict[str, Any]:
         if encoder is not None and model_type is not None and encoder != model_type:
             raise OptionError(
@@ -205,17 +242,23 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         options = Options(
             thresholds=thresholds, alpha=alpha, matching=matching, empty=empty, bootstrap=bootstrap, seed=seed
         )
-        similarity = BertScoreSimilarity(
-            encoder if encoder is not None else model_type,
-            num_layers,
-            device=device,
-            dtype=dtype,
-            rescale_with_baseline=rescale_with_baseline,
-        )
-        with datasets.utils.tqdm(
-            total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
-        ) as bar:
-            rest = similarity, options, bar.update
+        name = encoder if encoder is not None else model_type
+        groups = None if clusters is None else [str(cluster) for cluster in as_pictures(clusters, "clusters", False)]
+        with (
+            embedding_cache(resolve_encoder(name, num_layers), lasting=True) if cache else nullcontext() as kept,
+            datasets.utils.tqdm(
+                total=len(references), desc="SemAP", unit="picture", disable=None, delay=3, leave=False
+            ) as bar,
+        ):
+            similarity = BertScoreSimilarity(
+                name,
+                num_layers,
+                device=device,
+                dtype=dtype,
+                rescale_with_baseline=rescale_with_baseline,
+                cache=kept,
+            )
+            rest = similarity, options, bar.update, groups, VIEWS if details else ()
             if self.config_name == "deepfake":
                 measurement = judge([_labelled(p) for p in predictions], [_labelled(r) for r in references], *rest)
             else:
@@ -224,13 +267,9 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         for caution in scores.warnings:
             warnings.warn(caution, SemapWarning, stacklevel=2)
         if details:
-            return flat(scores) | {"details": flat_details(measurement.pictures, measurement.curves, scores.prefix)}
+            shown = flat_details(measurement.pictures, measurement.curves, scores.prefix)
+            return flat(scores) | {"details": plain(shown)}
         return flat(scores)
-
-
-# Arrow, which keeps what is added until it is computed, knows records only.
-def _records(anomalies: Sequence[Anomaly]) -> list[dict[str, Any]]:
-    return [asdict(anomaly) for anomaly in anomalies]
 
 
 def _anomalies(records: Sequence[Mapping[str, Any]]) -> list[Anomaly]:

@@ -4,7 +4,7 @@ Closing the iterator stops the model: that is what Cancel does, and what happens
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Backend(Protocol):
 
 
 def examine_text(
-    picture: Upload, pieces: Iterator[str | VerdictAnswer], shown: tuple[int, int] | None = None
+    picture: Upload, pieces: Iterator[str | VerdictAnswer], place: Callable[[Anomaly], Anomaly]
 ) -> Iterator[Examination]:
     """An examination from the text that a model writes piece by piece.
 
@@ -55,8 +55,7 @@ def examine_text(
         picture (`Upload`): what it looks at.
         pieces (iterator of `str` or `VerdictAnswer`): the answer, and the verdict once it is known; one that ends without an error
             is complete. `ConnectionError` says that the model died.
-        shown (`tuple`, *optional*): width and height of the picture as the model saw it, in whose pixels its boxes are. Boxes
-            without it are left out: nobody knows where they are.
+        place (callable): brings the box of an anomaly, as the model gave it, to pixels of the upright picture, or takes it away.
     """
     started = time.monotonic()
     reading, found = Reading(), Examination(picture.image_id)
@@ -67,7 +66,7 @@ def examine_text(
             if not isinstance(piece, str):
                 found = replace(found, verdict=piece)
             else:
-                new = [placed(one, picture, shown) for one in reading.feed(piece)]
+                new = [place(one) for one in reading.feed(piece)]
                 found = replace(found, anomalies=found.anomalies + new) if new else found
             yield found  # new or not: whoever has seen enough can leave here, and the model stops
             if reading.full:
@@ -79,7 +78,7 @@ def examine_text(
         if close is not None:
             close()
     parsed = reading.finish()
-    anomalies = [placed(one, picture, shown) for one in parsed.anomalies]
+    anomalies = [place(one) for one in parsed.anomalies]
     seconds = round(time.monotonic() - started, 2)
     if broken:
         ended = replace(found, status="partial" if anomalies else "failed", problem=STOPPED if anomalies else SILENT)

@@ -6,9 +6,11 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from agent.boxes import boxes_of
 from agent.client import Chat
 from agent.connection import connect
 from dataset_builder.prompts import PROMPTS, Task
+from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_verdict
 from space.backend import TIMEOUT, examine_text
 from space.examination import Examination, VerdictAnswer
@@ -24,7 +26,8 @@ class Endpoint:
     Args:
         base_url (`str`): where it is, up to `/v1`.
         model (`str`): its name there.
-        boxes (`bool`): whether it is asked where each anomaly is, in pixels of the picture it is sent.
+        boxes (`bool`): whether it is asked where each anomaly is, in pixels of the picture it is sent. It is read as its family
+            is known to answer (see `agent.boxes`); a box outside the picture is left out.
     """
 
     knows_scenes_alone = False
@@ -37,7 +40,14 @@ class Endpoint:
 
     def examine(self, picture: Upload) -> Iterator[Examination]:
         sent = picture.sent()
-        yield from examine_text(picture, self._pieces(sent.uri), sent.size)
+        boxes = boxes_of(self._model, "pixels")
+
+        def place(anomaly: Anomaly) -> Anomaly:
+            if anomaly.bbox is None:
+                return anomaly
+            return anomaly.model_copy(update={"bbox": boxes.in_picture(anomaly.bbox, sent.size, picture.size)})
+
+        yield from examine_text(picture, self._pieces(sent.uri), place)
 
     def _pieces(self, image: str) -> Iterator[str | VerdictAnswer]:
         # A connection per picture, closed at its end: that hangs up on a model that is still writing.

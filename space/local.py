@@ -19,7 +19,7 @@ import torch
 
 from dataset_builder.predictions import UNKNOWN
 from dataset_builder.prompts import Task, chat
-from space.backend import examine_text
+from space.backend import examine_text, placed
 from space.examination import Examination, VerdictAnswer
 from space.uploads import Upload
 from trainer.known import Known, read_known, strangers
@@ -132,7 +132,7 @@ class Local:
                 seconds = round(time.monotonic() - started, 2)
                 yield Examination(picture.image_id, "unknown", problem=UNKNOWN, seconds=seconds)
                 return
-            yield from examine_text(picture, pieces, shown)
+            yield from examine_text(picture, pieces, lambda one: placed(one, picture, shown))
 
     def _answer(self, image: Any) -> Iterator[Any]:
         """First the size of the picture as the model sees it, then its answer in pieces, last its verdict.

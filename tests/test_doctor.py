@@ -26,7 +26,7 @@ def _good(asked: Asked, number: int) -> Said:
     if "response_format" in asked.body:
         return completion('{"sum": 5}')
     if "bounding box" in text:
-        return completion("[112, 56, 196, 140]")
+        return completion("[216, 48, 340, 126]")
     if "colour" in text:
         return completion("Red.")
     return completion("OK")._replace(headers={"x-ratelimit-limit-requests": "500"})
@@ -43,7 +43,7 @@ def _poor(asked: Asked, number: int) -> Said:
 
 
 def test_a_good_endpoint_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
-    """Schemas, three picture formats, boxes in pixels and rates, with one small request each."""
+    """Schemas, three picture formats, boxes as its family gives them, and rates, with one small request each."""
     with serve_scripted(_good) as endpoint:
         _, found = doctor(capsys, "--base-url", endpoint.base_url, "--model", "scripted")
     for about in (
@@ -58,6 +58,33 @@ def test_a_good_endpoint_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> 
         assert found[about]["state"] == "ok", found[about]
     assert "500" in found["rates"]["found"]
     assert len(endpoint.asked) == 6
+
+
+@pytest.mark.parametrize(
+    ("model", "box", "state", "found"),
+    [
+        ("mine", "[540, 160, 850, 420]", "note", "given in thousandths of its sides; say so with --boxes permille"),
+        ("mine", '```json\n{"bbox_2d": [0.54, 0.16, 0.85, 0.42]}\n```', "note", "say so with --boxes fraction"),
+        ("qwen3-vl", "[540, 160, 850, 420]", "ok", "given in thousandths of its sides"),
+        ("gemini-2.5-flash", "[160, 540, 420, 850]", "ok", "given in thousandths of its sides, y before x"),
+        ("qwen3-vl", "[216, 48, 340, 126]", "note", "say so with --boxes pixels"),
+        ("mine", "[160, 540, 420, 850]", "note", "which no option of --boxes reads"),
+        ("mine", "[0, 0, 9, 9]", "note", "wrong in every convention"),
+    ],
+)
+def test_the_convention_of_boxes_is_told_by_a_probe(
+    model: str, box: str, state: str, found: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the model answered in, and whether it is what its family is known for."""
+
+    def script(asked: Asked, number: int) -> Said:
+        about_a_box = "bounding box" in asked.body["messages"][0]["content"][-1]["text"]
+        return completion(box) if about_a_box else _good(asked, number)
+
+    with serve_scripted(script) as endpoint:
+        _, told = doctor(capsys, "--base-url", endpoint.base_url, "--model", model)
+    assert told["boxes"]["state"] == state
+    assert found in told["boxes"]["found"]
 
 
 def test_what_an_endpoint_cannot_do_is_told(capsys: pytest.CaptureFixture[str]) -> None:

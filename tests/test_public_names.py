@@ -31,7 +31,7 @@ PUBLIC: dict[str, set[str]] = {
         "pair", "read_scenes", "write_scenes",
     },
     "metric_semap": {
-        "BertScoreSimilarity", "SemAP", "SemapError", "greedy_match", "optimal_match", "score_matrices",
+        "BertScoreSimilarity", "SemAP", "SemapError", "SentenceSimilarity", "greedy_match", "optimal_match", "score_matrices",
     },
     "trainer.loading": {
         "processor_of", "read_config",

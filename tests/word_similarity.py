@@ -4,6 +4,7 @@ It takes the encoder's place where a test is about what is done with similaritie
 """
 
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ class WordSimilarity:
     """What `measure` needs of a similarity."""
 
     name, hash_code = "words_L0", "words_L0_no-idf"
+    identity = MappingProxyType({"sim": "words", "cal": "none", "enc": "words_L0", "lib": "none"})
+    calibration = None
 
     def compare(
         self, predictions: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]], blocks: Sequence[Any]

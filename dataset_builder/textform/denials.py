@@ -89,8 +89,9 @@ _FILLER = re.compile(
     r"reviewing|review|inspecting|inspection|examining|examination|examine|analyzing|analysing|analysis|looking|look|checking|check|"
     r"observation|observing|image|picture|photo|photograph|scene|provided|given|shown|depicted|visible|present|found|detected|observed|"
     r"identified|noted|noticeable|seen|evident|apparent|real|realistic|natural|normal|authentic|genuine|ordinary|plausible|consistent|"
-    r"looks|like|with|here['’]s|there['’]s|it['’]s|i['’]ve|i['’]m|answer|final|result|results|output|conclusion|list|empty|json|text|boxed|following|please|assistant|"
-    r"sure|certainly|did|do|does|would|any|which|break|breaks|breaking|common|sense|physics|anatomy|logic|laws|"
+    r"looks|like|with|here['’]s|there['’]s|it['’]s|i['’]ve|i['’]m|answer|final|result|results|output|conclusion|list|empty|json|schema|format|text|boxed|following|please|assistant|"
+    r"sure|certainly|of\s+course|ok|okay|well|you|your|asked|asking|requested|request|for|looked|took|went|through|code|block|hope|helps?|"
+    r"did|do|does|would|any|which|break|breaks|breaking|common|sense|physics|anatomy|logic|laws|"
     r"in|diesem|dem|das|der|die|bild|foto|sind|ist|zu|erkennen|erkennbar|sehen|sichtbar|es|gibt|ich|kann|konnte|habe|finde|finden|"
     r"feststellen|gefunden|wurden|auf|nach|sorgfältiger|genauer|prüfung|wirkt|realistisch|natürlich|und|"
     r"dans|cette|l|image|photo|il|n|y|je|ne|vois|visible|détectée|est|sur|ai|trouvé|"
@@ -137,7 +138,7 @@ def says_nothing(text: str) -> bool:
     >>> says_nothing("Here is the final answer:"), says_nothing("The hand has six fingers.")
     (True, False)
     """
-    return _is_filler(text) or says_none(text)
+    return _is_filler(text) or (_is_filler(_without_denials(text)[0]) and _BROKEN_OFF.search(text) is None)
 
 
 def says_unseen(text: str) -> bool:

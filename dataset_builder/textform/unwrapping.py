@@ -2,8 +2,8 @@
 
 Thoughts are never the answer, whether they stand in `<think>`, `◁think▷`, `[THINK]` or a channel of the harmony format,
 whether their opening mark is missing or the end of the text cut them. Then come the layers that a transport left:
-special tokens, JSON inside a JSON string, HTML entities, typographic quotes. A text that is JSON as it stands is taken
-as it stands: what looks like a mark in it is a word in a field.
+special tokens, JSON inside a JSON string, HTML entities, typographic quotes; and a JSON schema that is repeated. A text
+that is JSON as it stands is taken as it stands: what looks like a mark in it is a word in a field.
 """
 
 import html
@@ -11,6 +11,7 @@ import json
 import re
 
 from dataset_builder.fields import repair
+from dataset_builder.textform.loose_json import Object, scan
 
 __all__ = ["LONGEST", "readings"]
 
@@ -61,7 +62,7 @@ def readings(text: str) -> list[str]:
     said = _HEADER.sub("\n", _thoughtless(text))
     part = _answer_part(said)
     return [
-        _decoded(found) if _is_json(found) else _straight(_decoded(found))
+        _decoded(found) if _is_json(found) else _without_schemas(_straight(_decoded(found)))
         for found in (_SPECIAL.sub("\n", one) for one in (part, said) if one is not None)
     ]
 
@@ -130,6 +131,29 @@ def _decoded(text: str) -> str:
             break
         text = value
     return text
+
+
+def _without_schemas(text: str) -> str:
+    """The text without JSON schemas before its answer: models repeat the form they were asked for."""
+    if not _SCHEMA_KEY.search(text):
+        return text
+    kept, position = [], 0
+    for root in scan(text):
+        if isinstance(root, Object) and root.problem is None and _is_schema(root):
+            kept.append(text[position : root.start])
+            position = root.end
+    return "".join([*kept, text[position:]]) if text[position:].strip(" \n`") else text
+
+
+_SCHEMA_KEY = re.compile(r'"(?:properties|items|\$schema|json_schema)"\s*:')
+
+
+def _is_schema(value: object, depth: int = 0) -> bool:
+    if not isinstance(value, dict):
+        return False
+    if "$schema" in value or (value.get("type") in ("array", "object") and ("items" in value or "properties" in value)):
+        return True
+    return depth < 2 and any(_is_schema(value.get(name), depth + 1) for name in ("json_schema", "schema"))
 
 
 _ENTITIES = re.compile(r"[\[{]\s*&(?:quot|#0?34|#x22|apos|#0?39);|&lt;/[a-z_]+&gt;", re.IGNORECASE)

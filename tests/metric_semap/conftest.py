@@ -166,3 +166,9 @@ def official_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 def _official(name: str, phenomenon: str, reasoning: str, severity: str) -> dict[str, str]:
     return {"Name": name, "Observed Phenomenon": phenomenon, "Reasoning": reasoning, "Severity Score": severity}
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the embeddings that a user keeps."""
+    monkeypatch.setenv("SEMAP_CACHE", str(tmp_path_factory.mktemp("embeddings")))

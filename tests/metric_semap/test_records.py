@@ -110,12 +110,28 @@ def test_severities_are_read_in_every_form(severity: Any, value: int) -> None:
 
 
 @pytest.mark.parametrize("severity", ["", "  ", None])
-def test_a_prediction_may_lack_a_severity(severity: Any) -> None:
-    """It is unknown in a prediction and an error in a reference."""
+def test_a_severity_may_be_lacking(severity: Any) -> None:
+    """It is unknown then, on both sides: official truths without severities are scored."""
     content = json.dumps({"a.jpg": [{**OFFICIAL, "Severity Score": severity}]})
     assert parse_records(content, "prediction", "f")["a.jpg"].anomalies[0].severity is None
-    with pytest.raises(RecordError, match=r'f: "a\.jpg"\[0\]: severity: .+ is no severity'):
-        parse_records(content, "reference", "f")
+    assert parse_records(content, "reference", "f")["a.jpg"].anomalies[0].severity is None
+
+
+def test_every_official_form_is_read(tmp_path: Path) -> None:
+    """Only phenomenon and reasoning; null for a picture with nothing wrong; the subset, a list of objects with one picture each."""
+    bare = {key: OFFICIAL[key] for key in ("Observed Phenomenon", "Reasoning")}
+    for role in ("prediction", "reference"):
+        (read,) = parse_records(json.dumps({"a.jpg": [bare]}), role, "f")["a.jpg"].anomalies  # type: ignore[arg-type]
+        assert (read.name, read.severity, read.phenomenon) == ("", None, OFFICIAL["Observed Phenomenon"])
+    truth = parse_records(json.dumps([{"x/a.jpg": [bare]}, {"b.jpg": None}]), "reference", "f")
+    assert [len(picture.anomalies) for picture in truth.values()] == [1, 0]
+    subset = tmp_path / "subset.json"
+    for rows in ([{"x/a.jpg": [bare]}, {"b.jpg": []}], [{"image": "x/a.jpg", "n": 1}, {"path": "b.jpg"}]):
+        subset.write_text(json.dumps(rows))
+        assert read_names(subset) == ["a.jpg", "b.jpg"]
+    subset.write_text('[{"a.jpg": 1, "b.jpg": 2}]')
+    with pytest.raises(RecordError, match="is not a name of a picture"):
+        read_names(subset)
 
 
 GOOD = json.dumps({"a.jpg": [OFFICIAL]})
@@ -136,7 +152,6 @@ GOOD = json.dumps({"a.jpg": [OFFICIAL]})
         ({"a.jpg": [{"bogus": 1}]}, r"has none of name, phenomenon, reasoning"),
         ({"a.jpg": ["Cup"]}, r"\[0\]: 'Cup' is no anomaly"),
         ({"a.jpg": "Cup"}, r"'Cup' is no list of anomalies"),
-        ({"a.jpg": None}, r"None is no list of anomalies"),
         ({"x/a.jpg": [], "y/a.jpg": []}, r"'x/a\.jpg' and 'y/a\.jpg' are one picture to the metric, 'a\.jpg'"),
         ({"x/": []}, r"'x/' does not end in a file name"),
         ({"a.jpg": {"label": "maybe", "anomalies": []}}, r"label: 'maybe' is neither 'real' nor 'fake'"),
@@ -186,7 +201,7 @@ def test_subset_files_are_lists_in_any_form(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="lists no picture"):
         read_names(path)
     path.write_text("[3]")
-    with pytest.raises(RecordError, match=r"subset\[0\]: 3 is no name"):
+    with pytest.raises(RecordError, match=r"subset\[0\]: 3 is not a name"):
         read_names(path)
 
 

@@ -113,6 +113,35 @@ def test_byte_level_tokenizers_get_their_prefix_space(roberta_directory: Path, t
     assert np.abs(got - without).max() > 1e-3
 
 
+def test_a_text_of_one_token_has_bert_scores_similarity_of_the_pair_alone(
+    minilm: Any, minilm_directory: Path, anomaly: Make
+) -> None:
+    """In a call with a longer pair bert-score's own padding floors the maxima at 0; no pair here depends on its company."""
+    from bert_score import BERTScorer
+
+    dot, long = ".", "The scarf appears fused with the collar of the coat, and neither has an edge of its own there."
+    alone = by_bert_score(minilm_directory, 5, [dot, long])
+    np.testing.assert_allclose(ours(minilm, [dot, long, "xxxx"], anomaly)[:2, :2], alone, atol=1e-5)
+    scorer = BERTScorer(model_type=str(minilm_directory), num_layers=5, device="cpu")
+    together = scorer.score([long, long], [dot, long])[2].numpy()
+    assert 0 <= together[0] - alone[1, 0] < 0.05
+    assert together[1] == pytest.approx(alone[1, 1], abs=1e-5)
+
+
+def test_a_text_is_exactly_like_itself(minilm: Any, texts: list[str], anomaly: Make) -> None:
+    """Rounding does not put identical texts below a threshold of 1; nearly the same text stays below."""
+    from metric_semap.anomalies import Anomaly
+    from metric_semap.measurement import Options, measure
+
+    matrix = ours(minilm, [*texts, "The man has 3 arms"], anomaly)
+    assert (matrix.diagonal() == 1).all()
+    assert (np.sort(matrix, axis=1)[:, :-2] < 1).all()
+    said = [[Anomaly("n", text, f"{text} Why?")] for text in texts]
+    for alpha in (0.5, 0.3):
+        scores = measure(said, said, minilm, Options((1.0,), alpha, bootstrap=0)).scores
+        assert scores.full.semap.value == scores.full.semf1.value == scores.full.ranked == 1
+
+
 def test_texts_without_tokens_score_zero(minilm: Any, anomaly: Make) -> None:
     """An empty text, one of blanks, and one of a lone special token are like nothing, not even like themselves."""
     matrix = ours(minilm, ["", "  \n", "[SEP]", "a cup"], anomaly)
@@ -225,10 +254,21 @@ def test_the_variable_sets_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_encoder().name == "all-MiniLM-L6-v2"
 
 
-def test_reduced_precision_is_opt_in_and_signed(texts: list[str], anomaly: Make, minilm: Any) -> None:
-    """bfloat16 stays within a hundredth and says so in the name; other types are refused."""
-    reduced = BertScoreSimilarity("minilm", dtype="bfloat16")
-    assert reduced.name == "all-MiniLM-L6-v2_L5-bf16"
-    np.testing.assert_allclose(ours(reduced, texts[:3], anomaly), ours(minilm, texts[:3], anomaly), atol=1e-2)
-    with pytest.raises(OptionError, match="dtype"):
+@pytest.mark.parametrize(
+    ("dtype", "suffix", "limit"), [("bfloat16", "bf16", 2e-3), ("float16", "fp16", 5e-4)], ids=["bfloat16", "float16"]
+)
+def test_half_precision_is_opt_in_and_signed(
+    dtype: str, suffix: str, limit: float, texts: list[str], anomaly: Make, minilm: Any
+) -> None:
+    """The halves move similarities by what the card says, and say so in the name."""
+    reduced = BertScoreSimilarity("minilm", dtype=dtype)
+    assert reduced.name == f"all-MiniLM-L6-v2_L5-{suffix}"
+    found, exact = ours(reduced, texts[:3], anomaly), ours(minilm, texts[:3], anomaly)
+    np.testing.assert_allclose(found, exact, atol=limit)
+    assert np.abs(found - exact).max() > 0
+
+
+def test_another_precision_is_refused() -> None:
+    """Eight bits move scores by hundredths."""
+    with pytest.raises(OptionError, match="dtype: 'int8' is unknown"):
         BertScoreSimilarity("minilm", dtype="int8")

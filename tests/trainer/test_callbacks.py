@@ -11,7 +11,7 @@ import pytest
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import pair
-from metric_semap import similarity
+from metric_semap import encoder
 from metric_semap.errors import SemapError
 from tests.training import train_tiny
 from trainer import callbacks
@@ -50,7 +50,7 @@ class Runs:
 def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Three steps, each followed by an examination of six pictures."""
     answers: list[list[Prediction]] = []
-    similarity.load_encoder.cache_clear()
+    encoder.load_encoder.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
 
         def recorded(self: callbacks.Examination, sample: Sample, batch_size: int) -> list[Prediction]:
@@ -63,7 +63,7 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
         patch.setattr(callbacks.Examination, "_predict", recorded)
         sets = [f"tests={dataset}"]
         out = train_tiny(dataset, tmp_path_factory.mktemp("runs") / "run", **EVALUATING, eval_sets=sets)
-    return Runs(out, answers, similarity.load_encoder.cache_info().misses)
+    return Runs(out, answers, encoder.load_encoder.cache_info().misses)
 
 
 def test_the_numbers_logged_are_the_metric_s_own(run: Runs, dataset: Path) -> None:

@@ -13,7 +13,7 @@ from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.scenes import read_scenes, write_scenes
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import write_answer
-from metric_semap import similarity
+from metric_semap import encoder
 from tests.training import train_tiny
 from trainer import grpo
 from trainer.rewards import Rewards
@@ -219,7 +219,7 @@ def options(dataset: Path, adapter: Path, out: Path, *more: str) -> list[str]:
 def test_a_step_moves_lora_alone_and_each_reward_is_logged(dataset: Path, adapter: Path, tmp_path: Path) -> None:
     """From an SFT adapter, both tasks; and the encoder is loaded once, the one the metric uses."""
     watch = Watch()
-    similarity.load_encoder.cache_clear()
+    encoder.load_encoder.cache_clear()
     line = options(dataset, adapter, tmp_path / "out", "--tasks", "anomalies", "verdict", "--seed", "1")
     out = grpo.train(*grpo.parse(line), callbacks=[watch])
     assert watch.moved == {name for name in watch.before if ".lora_" in name}
@@ -228,7 +228,7 @@ def test_a_step_moves_lora_alone_and_each_reward_is_logged(dataset: Path, adapte
     for entry in watch.log:
         assert {f"rewards/{name}/mean" for name in ("explained", "readable", "verdict")} <= set(entry)
     Rewards("minilm", []).explained(**columns((listing(CUP), "anomalies", [CUP], "fake")))
-    assert similarity.load_encoder.cache_info().misses == 1
+    assert encoder.load_encoder.cache_info().misses == 1
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
     assert not list(out.glob("*.bin"))
 

@@ -18,7 +18,6 @@ __all__ = ["NOT_MEASURED", "Example", "examples", "severities_of", "summarise"]
 
 NOT_MEASURED = "not measured"
 COMMONEST = 8
-FEW = 30  # pictures; below, a percentile bootstrap's intervals are too narrow
 
 
 class Example(NamedTuple):
@@ -161,8 +160,10 @@ def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> 
             )
         if one.unrated:
             warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
-        if one.pictures < FEW:
-            warnings.append(f"{one.name}: only {one.pictures} pictures; its intervals are too narrow")
+        if math.isnan(one.scores["CAP"].low):
+            warnings.append(
+                f"{one.name}: too few pictures ({one.pictures}, {one.anomalies} anomalies) for an interval of CAP or a test"
+            )
     return warnings
 
 

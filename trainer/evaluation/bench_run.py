@@ -15,6 +15,8 @@ from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.predictions import Prediction, read_predictions
 from metric_semap.anomalies import Picture, check_anomalies
+from metric_semap.embedding_cache import embedding_cache
+from metric_semap.encoder import resolve_encoder
 from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
 from metric_semap.results import Leaderboard
@@ -148,11 +150,12 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         standings[name] = _standing(read, outcome)
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
-    similarity = BertScoreSimilarity(bench.encoder)
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
-    explained = score_pictures(said, truth, similarity, options)
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
-    judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
+    with embedding_cache(resolve_encoder(bench.encoder), lasting=False) as cache:  # the truth is encoded once for all
+        similarity = BertScoreSimilarity(bench.encoder, cache=cache)
+        explained = score_pictures(said, truth, similarity, options)
+        judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
     return Result(bench, explained, judged, standings, unfinished)
 
 

@@ -77,6 +77,8 @@ def _board(
                 "low": c.test.low,
                 "high": c.test.high,
                 "p": c.test.p,
+                "told_apart": c.told_apart,
+                "pictures_needed": c.test.needed,
             }
             for c in board.comparisons
         ],

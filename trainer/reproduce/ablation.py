@@ -30,18 +30,16 @@ from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, read_scenes, wri
 from metric_semap.anomalies import Picture
 from metric_semap.evaluation import score_pictures
 from metric_semap.measurement import Options
-from metric_semap.resampling import paired_bootstrap
 from metric_semap.results import Evaluation
 from metric_semap.similarity import BertScoreSimilarity
 from trainer import sft
-from trainer.evaluation.intensity import Score
 from trainer.evaluation.result import Cell, Result, Table, sure
 from trainer.predict import predict_dataset
 from trainer.reproduce import embedded
 from trainer.reproduce.experiment import Cost
 from trainer.reproduce.hitl import PEOPLE
+from trainer.reproduce.measured import difference_of, score_of, told
 from trainer.reproduce.simulated import Person, Rates, answer, candidates
-from trainer.reproduce.table2 import score_of
 
 if TYPE_CHECKING:
     from trainer.predict import Progress
@@ -225,18 +223,18 @@ def _result(answers: Mapping[str, Sequence[dict[str, Picture]]], truth: Mapping[
     compared: list[list[Cell]] = []
     findings = []
     for name, (better, worse) in COMPARED.items():
-        sides = [np.mean([_semf1(one) for one in scored[variant]], axis=0) for variant in (better, worse)]
-        test = paired_bootstrap(*sides, 2_000, 0)
-        found = numbers[name] = Score(test.difference, test.low, test.high)
-        compared.append([name, found, test.p])
-        told = (
+        first, second = (np.mean([_semf1(one) for one in scored[variant]], axis=0) for variant in (better, worse))
+        found, p = difference_of(first, second, scored[better][0].measurement.clusters, seed=0)
+        numbers[name] = found
+        compared.append([name, found, p])
+        effect = (
             "helps"
             if found.low > 0
             else "hurts"
             if found.high < 0
             else "makes no difference that these pictures could show"
         )
-        findings.append(f"{name} {told}: SemF1_Full {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}).")
+        findings.append(f"{name} {effect}: SemF1_Full {told(found, '+.3f')}.")
     return Result(
         experiment=of.name,
         title="What LoRA, severity and verification contribute",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metric_semap.resampling import paired_bootstrap
 from metric_semap.results import Evaluation
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.intensity import Score
@@ -19,7 +18,7 @@ from trainer.evaluation.published import ANOMREASON, INTERNVL3
 from trainer.evaluation.result import Cell, Result, Table
 from trainer.reproduce.benched import Setting
 from trainer.reproduce.experiment import Cost
-from trainer.reproduce.table2 import score_of
+from trainer.reproduce.measured import difference_of, score_of, told
 
 if TYPE_CHECKING:
     from trainer.predict import Progress
@@ -56,8 +55,8 @@ class Table1:
         ]
         rows += [[f"{row['name']}, as published", *(row.get(key) for key in SCORES)] for row in ANOMREASON]
         gaps = {one.name: {score: _gap(one, score, bench.seed) for score in ("SemAP", "SemF1")} for one in evaluations}
-        told: list[list[Cell]] = [[name, *found.values()] for name, found in gaps.items()]
-        told.append([f"{INTERNVL3['name']}, as published (one of the two scores)", _published_gap(), None])
+        gap_rows: list[list[Cell]] = [[name, *found.values()] for name, found in gaps.items()]
+        gap_rows.append([f"{INTERNVL3['name']}, as published (one of the two scores)", _published_gap(), None])
         signature = evaluations[0].scores.signature
         tables = [
             Table(
@@ -71,7 +70,7 @@ class Table1:
             Table(
                 "Phenomenon less reasoning",
                 ("model", "SemAP", "SemF1"),
-                told,
+                gap_rows,
                 "Paired by picture. Above 0, a model says what it sees better than why it cannot be.",
                 4,
             ),
@@ -112,8 +111,7 @@ def _gap(evaluation: Evaluation, score: str, seed: int) -> Score:
     if not each:
         return Score(float("nan"), float("nan"), float("nan"))
     phe, rea = (np.array([one[view] for one in each]) for view in ("Phe", "Rea"))
-    test = paired_bootstrap(phe, rea, 2_000, seed)
-    return Score(test.difference, test.low, test.high)
+    return difference_of(phe, rea, evaluation.measurement.clusters, seed)[0]
 
 
 def _published_gap() -> float:
@@ -121,14 +119,14 @@ def _published_gap() -> float:
 
 
 def _finding(name: str, gap: Score) -> str:
-    told = (
+    better = (
         "says what it sees better than why"
         if gap.low > 0
         else "says why better than what it sees"
         if gap.high < 0
         else "shows no gap"
     )
-    return f"{name} {told}: SemF1_Phe − SemF1_Rea = {gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f})."
+    return f"{name} {better}: SemF1_Phe − SemF1_Rea = {told(gap)}."
 
 
 def published_of(name: str, model: str | None) -> Mapping[str, object] | None:

@@ -16,7 +16,6 @@ import numpy as np
 from dataset_builder.contestants import Contestant, Limits
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.stored import StoredPictures
-from metric_semap.scores import Estimate
 from trainer.evaluation.audit_answers import Shown, local_reviewer, pictures_below
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result as Benchmark
@@ -29,8 +28,9 @@ from trainer.reproduce import embedded
 from trainer.reproduce.benched import Setting, rows_of
 from trainer.reproduce.detection import auroc, precision_at, rate, threshold_for, tpr_at
 from trainer.reproduce.experiment import Cost
+from trainer.reproduce.measured import score_of
 
-__all__ = ["PICTURES", "REALS", "Table2", "Verdicts", "labels_of", "score_of", "scores_of"]
+__all__ = ["PICTURES", "REALS", "Table2", "Verdicts", "labels_of", "scores_of"]
 
 PICTURES, REALS = 120, 220
 """Scenes that are rendered without data: to be judged, and to set thresholds on (twins included, of which the clean ones
@@ -228,12 +228,6 @@ def _accuracies(measured: Benchmark) -> dict[str, Cell]:
         for evaluation in measured.judged.evaluations
         for key, estimate in evaluation.scores.headlines().items()
     }
-
-
-def score_of(estimate: Estimate) -> Score:
-    """A score of the metric as a cell of a table."""
-    unknown = estimate.low is None or estimate.high is None
-    return sure(estimate.value) if unknown else Score(estimate.value, estimate.low, estimate.high)  # type: ignore[arg-type]
 
 
 def labels_of(out: Path) -> dict[str, str]:

@@ -1,0 +1,179 @@
+"""What goes out: tables for papers and programs, frames, the class for training loops, and pictures in the report."""
+
+import csv
+import io
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import anomreason
+from metric_semap.errors import OptionError, RecordError
+from metric_semap.evaluation import score_pictures, write_results
+from metric_semap.measurement import Options
+from metric_semap.records import read_records
+from metric_semap.results import Leaderboard
+from metric_semap.semap import SemAP
+from metric_semap.streaming import SemAPMetric
+from metric_semap.tables import formatted, picture_frame, score_frame
+from tests.word_similarity import WordSimilarity
+
+FILES = Path(__file__).parent / "score_files"
+
+
+@pytest.fixture(scope="module")
+def board() -> Leaderboard:
+    """Two predictors, one with a name that markup could take for its own."""
+    said = {name: read_records(FILES / f"{name}.jsonl", "prediction") for name in ("good", "poor")}
+    words: Any = WordSimilarity()
+    named = {"good": said["good"], "po|or_&%": said["poor"]}
+    return score_pictures(named, read_records(FILES / "truth.jsonl", "reference"), words, Options())
+
+
+def test_a_csv_has_each_score_of_each_predictor(board: Leaderboard) -> None:
+    """With its interval, chance and signature; what is undefined is empty."""
+    rows = list(csv.DictReader(io.StringIO(formatted(board, "csv"))))
+    assert [(row["predictor"], row["score"]) for row in rows][:2] == [("good", "SemAP_Phe"), ("good", "SemAP_Rea")]
+    full = next(row for row in rows if row["score"] == "SemF1_Full")
+    of = board.evaluations[0].scores
+    assert float(full["value"]) == of.full.semf1.value
+    assert (full["low"], full["signature"]) == ("", of.signature)
+    assert len(rows) == 12
+
+
+def test_markdown_and_latex_show_the_same_table(board: Leaderboard) -> None:
+    """Names are escaped, and the signature is on one line."""
+    signature = board.evaluations[0].scores.signature
+    markdown = formatted(board, "markdown").splitlines()
+    assert all(line.replace("\\|", "").count("|") == 9 for line in markdown[:8])
+    assert "po\\|or\\_&%" in markdown[5]
+    assert markdown[-1] == f"`{signature}`"
+    latex = formatted(board, "latex").splitlines()
+    assert latex[0] == f"% {signature}"
+    assert r"po|or\_\&\%" in "\n".join(latex)
+    assert all(line.count(" & ") == 7 for line in latex if line.endswith(r"\\"))
+    value = f"{board.evaluations[0].scores.full.semap.value:.4f}"
+    assert value in markdown[2]
+    assert value in latex[5]
+    assert json.loads(formatted(board, "json"))["results"]["good"]["signature"] == signature
+    with pytest.raises(OptionError, match="choose one of json, csv, markdown, latex"):
+        formatted(board, "xlsx")
+
+
+def test_frames_hold_scores_and_pictures(board: Leaderboard) -> None:
+    """Means over the frame of pictures are the headline."""
+    scores, pictures = score_frame(board), picture_frame(board.evaluations[0])
+    full = scores[(scores.predictor == "good") & (scores.score == "SemAP_Full")]
+    assert full["value"].item() == pytest.approx(pictures["SemAP_Full"].mean())
+    assert list(pictures["image"]) == board.evaluations[0].images
+    assert set(pictures["cluster"]) <= {image.rsplit(".", 1)[0] for image in board.evaluations[0].images}
+
+
+def test_the_command_prints_every_format_and_compares(tmp_path: Path) -> None:
+    """Only the result is on stdout; --json is --format json; --compare scores nothing."""
+    line = ["score", str(FILES / "good.jsonl"), str(FILES / "truth.jsonl"), "--encoder", "minilm", "--bootstrap", "0"]
+
+    def run(*more: object) -> Any:
+        return CliRunner().invoke(anomreason.app, [*line, *map(str, more)], catch_exceptions=False)
+
+    printed = run("--out", tmp_path / "a", "--format", "csv")
+    assert printed.exit_code == 0, printed.output
+    assert printed.stdout.startswith("predictor,score,value,low,high,chance,pictures,signature\n")
+    assert json.loads(run("--out", tmp_path / "b", "--json", "--seed", 1).stdout)["configuration"] == "default"
+    with pytest.raises(OptionError, match="--format 'pdf'"):
+        run("--out", tmp_path / "c", "--format", "pdf")
+    with pytest.raises(OptionError, match=r"--images .+ is not a folder"):
+        run("--out", tmp_path / "c", "--images", tmp_path / "none")
+    names = [str(tmp_path / name / "metrics.json") for name in "ab"]
+    compared = CliRunner().invoke(anomreason.app, ["score", "--compare", *names], catch_exceptions=False)
+    assert compared.stdout == "The seed of chance and of the tests is 0 in the first and 1 in the second.\n"
+    same = CliRunner().invoke(anomreason.app, ["score", "--compare", names[0], names[0]], catch_exceptions=False)
+    assert "may be compared" in same.stdout
+    with pytest.raises(OptionError, match="--compare: 1 files given"):
+        CliRunner().invoke(anomreason.app, ["score", "--compare", names[0]], catch_exceptions=False)
+
+
+def test_the_report_lists_pictures_and_shows_those_at_hand(board: Leaderboard, tmp_path: Path) -> None:
+    """As data, so that nothing is fetched; a damaged file, a missing one and a path elsewhere are left out."""
+    first, second = board.evaluations[0].images[:2]
+    Image.fromarray(np.zeros((30, 400, 3), np.uint8)).save(tmp_path / "x.png")
+    (tmp_path / "x.png").rename(tmp_path / first)
+    (tmp_path / second).write_bytes(b"no picture")
+    write_results(board, tmp_path / "without")
+    write_results(board, tmp_path / "with", tmp_path)
+    without, page = ((tmp_path / name / "report.html").read_text() for name in ("without", "with"))
+    assert "<img" not in without
+    assert page.count('<img src="data:image/jpeg;base64,') == 2  # in the table and beside its matches
+    assert page.count("<tr><td>–</td><td>") + 1 == len(board.evaluations[0].images)
+    assert all(f"<td>{image}</td>" in without for image in board.evaluations[0].images)
+
+
+def test_a_plot_without_anything_to_show_is_not_drawn() -> None:
+    """Predictions without any anomaly have neither a precision-recall curve nor severities."""
+    from metric_semap.anomalies import Anomaly, Picture
+    from metric_semap.report import render_report
+
+    words: Any = WordSimilarity()
+    truth = {"a.png": Picture([Anomaly("n", "A cup hovers.", "It should fall.")])}
+    page = render_report(score_pictures({"silent": {"a.png": Picture([])}}, truth, words, Options()))
+    assert page.count("<svg") == 2
+
+
+CUP = [{"phenomenon": "A cup hovers.", "reasoning": "It should fall."}]
+ARM = [{"phenomenon": "A man has three arms.", "reasoning": "People have two."}]
+QUICK: dict[str, Any] = {"encoder": "minilm", "bootstrap": 0}
+
+
+def test_batches_score_as_all_at_once_and_states_merge() -> None:
+    """update, compute, reset, forward, merge_state, and a state that is pickled."""
+    whole = SemAP().compute(predictions=[CUP, CUP, []], references=[CUP, ARM, ARM], **QUICK)
+    metric = SemAPMetric(**QUICK)
+    metric.update([CUP], [CUP])
+    metric.update([CUP, []], [ARM, ARM])
+    assert metric.compute() == whole == metric.compute()
+    parts = [SemAPMetric(**QUICK) for _ in range(2)]
+    parts[0].update([CUP], [CUP])
+    parts[1].load_state_dict(pickle.loads(pickle.dumps({"predictions": [CUP, []], "references": [ARM, ARM]})))
+    parts[0].merge_state(parts[1:])
+    assert parts[0].compute() == whole
+    assert parts[0].state_dict()["references"] == metric.state_dict()["references"]
+    metric.reset()
+    assert metric([CUP], [CUP])["SemF1_Full"] == 1
+    assert metric.compute()["images"] == 1
+    with pytest.raises(RecordError, match=r"predictions\[1\]\[0\]: reasoning is missing"):
+        metric.update([[{"phenomenon": "A cup."}]], [CUP])
+    assert metric.compute()["images"] == 1
+
+
+GATHER = """
+import json, sys
+from torch import distributed
+from metric_semap.streaming import SemAPMetric
+rank = int(sys.argv[1])
+distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+metric = SemAPMetric(encoder="minilm", bootstrap=0)
+said, true = json.loads(sys.argv[3 + rank])
+metric.update(said, true)
+print(json.dumps(metric.compute()))
+"""
+
+
+def test_processes_have_the_score_of_all_their_pictures(tmp_path: Path) -> None:
+    """Two processes of torch.distributed gather what each was given."""
+    parts = [json.dumps([[CUP], [CUP]]), json.dumps([[CUP, []], [ARM, ARM]])]
+    command = [sys.executable, "-W", "ignore", "-c", GATHER]
+    running = [
+        subprocess.Popen([*command, str(rank), str(tmp_path / "store"), *parts], stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    found = [json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in running]
+    assert found[0] == found[1]
+    assert found[0]["images"] == 3
+    assert found[0]["SemF1_Full"] == pytest.approx(1 / 3)
