@@ -88,7 +88,9 @@ def test_a_release_with_these_captions_builds_the_two_turn_recipe(scenes: Path, 
     built = build(release, tmp_path / "built", recipe="authenticity_reasoning")
     assert set(built.rows["sft"]) == {"train", "test"}
     rows = [row for split in datasets.load_dataset(str(tmp_path / "built"), "sft").values() for row in split]
-    answered = {turn["content"] for row in rows for turn in [*row["prompt"], *row["completion"]] if turn["role"] == "assistant"}
+    answered = {
+        turn["content"] for row in rows for turn in [*row["prompt"], *row["completion"]] if turn["role"] == "assistant"
+    }
     assert answered & set(captions.values())
 
 
