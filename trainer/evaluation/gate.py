@@ -79,7 +79,7 @@ def compare(old: tuple[str, ByPrompt], new: tuple[str, ByPrompt], seed: int = 0,
     """Compare two versions of a generator.
 
     Args:
-        old, new (`tuple`): name, and pictures by prompt; pictures on which the reviewer failed are left out.
+        old, new (`tuple`): name, and pictures by prompt; pictures about which the reviewer gave no answer are left out.
         seed (`int`): of exchanges and resamples.
         encode (callable, *optional*): see `trainer.evaluation.kinds`.
 

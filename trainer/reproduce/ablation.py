@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PICTURES", "Ablation"]
 
-PICTURES = 200
+PICTURES = 100
 BASE, LORA = "base", "LoRA"
 VARIANTS = (LORA, "without severity", "unverified", "verified")
 COMPARED = {

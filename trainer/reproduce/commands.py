@@ -206,12 +206,12 @@ def generators(
 ) -> None:
     """Generators ranked by two reviewers, how far these agree, and whether quality is rationality. Run it again to resume."""
     require("reproduce generators", "metric" if plan is None else "train")
-    from trainer.reproduce.audited import planned
     from trainer.reproduce.generators import Generators
 
-    if plan is None:
-        experiment, checks = Generators(quality=quality, seed=seed), []
-    else:
+    experiment, checks = Generators(quality=quality, seed=seed), list[Callable[[], object]]()
+    if plan is not None:
+        from trainer.reproduce.audited import planned
+
         experiment, checks = planned(plan, context.obj.served, quality, seed)
     _carry_out(experiment, out, *checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
 
@@ -260,7 +260,7 @@ def ablation(
     seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
     scenes: Annotated[
         int, typer.Option(min=40, help="How many scenes are rendered; a quarter of them are for testing.")
-    ] = 200,
+    ] = 100,
     out: Annotated[Path, _out("ablation")] = Path("paper/ablation"),
     dry_run: DryRun = False,
     overwrite: Overwrite = False,

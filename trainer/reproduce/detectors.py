@@ -177,24 +177,24 @@ class Detectors:
                     "pictures and within photographs; 0 is orthogonal.",
                 ),
             ],
-            numbers={
-                f"{name}: {key}": value
-                for name, one in found.items()
-                for key, value in {
-                    "AUROC": one.ours,
-                    "AUROC of the detector": one.other,
-                    "AUROC fused": one.both,
-                    "gain": one.gained,
-                    "overlap of errors": one.overlap,
-                    "overlap by chance": one.by_chance,
-                    "correlation of errors": one.correlation,
-                    "caught by ours alone": one.caught["ours"],
-                    "caught by the detector alone": one.caught["other"],
-                }.items()
-            },
+            numbers={f"{name}: {key}": value for name, one in found.items() for key, value in _numbers(one).items()},
             notes=notes,
             settings={"seed": self.seed, "threshold": self.threshold},
         )
+
+
+def _numbers(one: Beside) -> dict[str, Cell]:
+    return {
+        "AUROC": one.ours,
+        "AUROC of the detector": one.other,
+        "AUROC fused": one.both,
+        "gain": one.gained,
+        "overlap of errors": one.overlap,
+        "overlap by chance": one.by_chance,
+        "correlation of errors": one.correlation,
+        "caught by ours alone": one.caught["ours"],
+        "caught by the detector alone": one.caught["other"],
+    }
 
 
 def _findings(name: str, one: Beside) -> list[str]:

@@ -271,11 +271,7 @@ def _tables(numbers: Mapping[str, Cell], everything: Sequence[Seen], gold: Seque
         Table(
             "By stage",
             columns,
-            [
-                [stage, len(listed), rate(sum(one.kept for one in listed), len(listed))]
-                + ([_precision(listed), _precision([one for one in listed if one.kept])] if known else [])
-                for stage, listed in sorted(stages.items())
-            ],
+            [_stage(stage, listed, known) for stage, listed in sorted(stages.items())],
         )
     )
     people = sorted({name for one in everything for name in one.by_reviewer})
@@ -296,6 +292,12 @@ def _tables(numbers: Mapping[str, Cell], everything: Sequence[Seen], gold: Seque
             )
         )
     return tables
+
+
+def _stage(stage: str, listed: Sequence[Seen], known: bool) -> list[Cell]:
+    kept = [one for one in listed if one.kept]
+    row: list[Cell] = [stage, len(listed), rate(len(kept), len(listed))]
+    return [*row, _precision(listed), _precision(kept)] if known else row
 
 
 def _person(name: str, everything: Sequence[Seen]) -> list[Cell]:
