@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import httpx2
 
 from agent.connection import Came, Server
-from agent.pace import Pace
+from agent.pace import Pace, Turn
 from agent.refusals import Refusal, judge
 from agent.replies import MAX_ANSWER, NotAnAnswer, Reply, Strange, read_reply, said
 from agent.slots import Slots
@@ -173,7 +173,7 @@ class Chat:
         account: Account,
     ) -> Reply | Refusal:
         body = self._wording.body(messages, parameters, call, way)
-        async with self.pace.turn(prompt_tokens + call.limit) as number:
+        async with self.pace.turn(prompt_tokens + call.limit) as turn:
             if self._stopped is not None:
                 raise UnavailableError(self._stopped)
             await account.begin(call.limit)
@@ -188,12 +188,12 @@ class Chat:
             outcome = came if isinstance(came, Refusal) else self._read(came, time.monotonic() - started, prompt_tokens)
             if isinstance(outcome, Reply):
                 self._answered, self._strange, self._heard = True, 0, _now()
-                self.pace.accepted(number)
+                self.pace.accepted(turn)
                 self._wording.answered(messages, parameters, call, way)
                 return outcome._replace(limit=call.limit)
             await account.lost(outcome.reason, billed=outcome.billed)
             if outcome.kind in ("busy", "passing") and isinstance(came, Came):
-                self._wait_as_told(came, number, outcome)
+                self._wait_as_told(came, turn, outcome)
             if outcome.kind == "strange":
                 self._count_strange(outcome)
             if outcome.kind in ("account", "model") or (
@@ -232,7 +232,7 @@ class Chat:
             return judge(200, clean(nothing.text[:READ]))
         return judge(came.status, clean(came.text[:READ]))
 
-    def _wait_as_told(self, came: Came, number: int, refusal: Refusal) -> None:
+    def _wait_as_told(self, came: Came, turn: Turn, refusal: Refusal) -> None:
         wait = asked_to_wait(came.headers, came.text[:READ])
         if wait is not None and wait > LONGEST_WAIT:
             raise self._stop(
@@ -244,7 +244,7 @@ class Chat:
         self._heard = _now() if self._heard is None else self._heard
         if _now() - self._heard > PATIENCE:
             raise self._stop(f"the server has taken no call for {_span(PATIENCE)} ({refusal.reason}); run again later")
-        self.pace.refused(number, wait)
+        self.pace.refused(turn, wait)
 
     def _count_strange(self, refusal: Refusal) -> None:
         self._strange += 1

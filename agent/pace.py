@@ -32,6 +32,8 @@ GUESS_SHRINKS, GUESS_AFTER = 0.85, 5
 TRY_CLOSER, TRY_AFTER = 0.95, 2 * MINUTE
 LATE, SURELY = 0.05, 1.0
 """Seconds by which a server's minute may end after ours: calls travel. The second is for a probe, which is not made twice."""
+SPREAD = 0.7
+"""Of an answer's time; spread over all of it, a place would often be free."""
 SHORTEST = 0.004
 """Seconds between two calls, below which spreading them costs more than it brings."""
 
@@ -95,7 +97,8 @@ class Pace:
         now = _now()
         self._accepted.append(turn.began)  # which is nearer to when the server counted it
         took = now - turn.began
-        self._answer = took if self._answer is None else 0.8 * self._answer + 0.2 * took
+        # The shortest lately: one slow answer, such as the first, must not slow down the others.
+        self._answer = took if self._answer is None else min(took, 1.05 * self._answer)
         if turn.events < self._events:  # it began before the server was closed
             self._before += 1
             return
@@ -155,8 +158,8 @@ class Pace:
 
     @property
     def _spread(self) -> float:
-        """Seconds between two calls that spread those allowed at once over the time of an answer; 0 if next to nothing."""
-        spread = (self._answer or 0.0) / self._window
+        """Seconds between two calls that spread those allowed at once over most of an answer's time; 0 if next to nothing."""
+        spread = SPREAD * (self._answer or 0.0) / self._window
         return spread if spread >= SHORTEST else 0.0
 
     def _estimate(self, now: float) -> None:

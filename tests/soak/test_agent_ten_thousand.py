@@ -26,19 +26,20 @@ class Spent(NamedTuple):
     memory: float
 
 
-def spent(process: "subprocess.Popen[str]", began: float) -> Spent:
+def spent(process: "subprocess.Popen[str]", began: float) -> Spent | None:
+    """What a process has used so far; `None` if it is ending."""
     place = Path("/proc") / str(process.pid)
     ticks = place.joinpath("stat").read_text().rpartition(")")[2].split()[11:13]
-    peak = next(line for line in place.joinpath("status").read_text().splitlines() if line.startswith("VmHWM"))
-    return Spent(sum(map(int, ticks)) / 100, time.monotonic() - began, int(peak.split()[1]) / 1000)
+    peak = next((line for line in place.joinpath("status").read_text().splitlines() if line.startswith("VmHWM")), "")
+    return Spent(sum(map(int, ticks)) / 100, time.monotonic() - began, int(peak.split()[1]) / 1000) if peak else None
 
 
 def followed(process: "subprocess.Popen[str]", until: Callable[[], bool] = lambda: False) -> Spent:
     """What a process has used when `until` says so, or at its end."""
     began = time.monotonic()
-    last = spent(process, began)
+    last = Spent(0.0, 0.0, 0.0)
     while process.poll() is None and not until():
-        last = spent(process, began)
+        last = spent(process, began) or last
         time.sleep(0.05)
     return last
 
