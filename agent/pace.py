@@ -2,13 +2,14 @@
 
 - What a server asks to wait is waited by all calls, not only by the one that was told.
 - Without such a word one call probes, after 1, 4, 16, 30 seconds; the others wait for what comes of it. Where as many calls were
-  taken as a quota of a minute may allow, the third probe is made when the first of them is a minute old.
+  taken as a quota of a minute may allow, the third probe is made when the first of them is a minute old. A probe counts as taken
+  once it was under way for longer than refusals take; the others need not wait for its answer.
 - Calls begin spread over the time that an answer takes, so that those under way when a quota ends are few.
 - Calls at once: two to begin with, one more for each answer until the first refusal (slow start). A refusal of as many as
   are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
 - Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
-  minute before are the quota. Else the spacing is guessed from how long it stayed closed and shrinks until the next refusal. A
-  measured spacing is tried 5 % closer only now and then.
+  minute before are the quota. Else the spacing is guessed from how long it stayed closed and shrinks until the next refusal; from
+  then on, what is taken between two refusals is a measure of it. A measured spacing is tried 5 % closer only now and then.
 
 Times are the event loop's, so a loop with a faster clock waits less.
 """
@@ -30,8 +31,12 @@ LONG = 20.0
 """Seconds that a server stays closed, from which it is surely a quota."""
 GUESS_SHRINKS, GUESS_AFTER = 0.85, 5
 TRY_CLOSER, TRY_AFTER = 0.95, 2 * MINUTE
+MEASURED_FROM, LARGEST_STEP = 4, 2.0
+"""Calls taken between two refusals, from which their distance is a measure, and by how much it widens the spacing at most."""
 LATE, SURELY = 0.05, 1.0
 """Seconds by which a server's minute may end after ours: calls travel. The second is for a probe, which is not made twice."""
+LET_IN = 4
+"""Times that the longest refusal took, and a second: who probes and is not refused by then has been let in."""
 SPREAD = 0.7
 """Of an answer's time; spread over all of it, a place would often be free."""
 SHORTEST = 0.004
@@ -66,6 +71,9 @@ class Pace:
         self._answer: float | None = None
         self._wide = self._window
         self._probe: float | None = None
+        self._probe_began: float | None = None
+        self._refusal = self._between = 0.0
+        self._taken, self._was_long = 0, False
         self._accepted: deque[float] = deque()
         self._started: deque[tuple[float, int]] = deque()
         self._changed = asyncio.Event()
@@ -83,6 +91,8 @@ class Pace:
                 await asyncio.wait_for(self._changed.wait(), wait)
         now = _now()
         self._under_way += 1
+        if self._probe is not None:
+            self._probe_began = now
         self._next_start = max(now, self._next_start) + max(self._spacing, self._spread)
         if self.tpm is not None:
             self._started.append((now, tokens))
@@ -95,6 +105,7 @@ class Pace:
     def accepted(self, turn: Turn) -> None:
         """A call was answered."""
         now = _now()
+        self._taken += 1
         self._accepted.append(turn.began)  # which is nearer to when the server counted it
         took = now - turn.began
         # The shortest lately: one slow answer, such as the first, must not slow down the others.
@@ -105,8 +116,7 @@ class Pace:
         self._window = min(self.concurrency, self._window + (1 / self._window if self._events else 1))
         self._in_a_row += 1
         if self._probe is not None:
-            self._probe = None
-            self._estimate(now)
+            self._reopen()
         elif self._spacing > self._least and not self._measured and self._in_a_row >= GUESS_AFTER:
             self._space(self._spacing * GUESS_SHRINKS)
         elif self._spacing > self._least and self._measured and now >= self._try_at:
@@ -117,14 +127,19 @@ class Pace:
     def refused(self, turn: Turn, wait: float | None) -> None:
         """A call was refused because there are too many; `wait` are the seconds that the server asks for."""
         now = _now()
+        self._refusal = max(self._refusal, now - turn.began)
         if turn.events < self._events:  # it was under way when another was refused: the same news
             if wait is not None:
                 self._closed_until = max(self._closed_until, now + wait)
             return
         self._events += 1
         self._in_a_row = 0
+        self._probe_began = None
         probed = self._probe is not None
         if self._probe is None:
+            steady = self._measured and not self._was_long and self._taken >= MEASURED_FROM
+            self._between = (now - self._refused_at) / self._taken if steady else 0.0
+            self._taken = 0
             self._refused_at, self._before = now, self._in_the_last_minute(now)
             self._oldest = self._accepted[0] if self._accepted else now
             self._crowded = self._under_way >= max(int(self._window), 2)
@@ -162,17 +177,26 @@ class Pace:
         spread = SPREAD * (self._answer or 0.0) / self._window
         return spread if spread >= SHORTEST else 0.0
 
+    def _reopen(self) -> None:
+        """The server takes calls again, since the probe began."""
+        began = _now() if self._probe_began is None else self._probe_began
+        self._probe = self._probe_began = None
+        self._estimate(began)
+
     def _estimate(self, now: float) -> None:
-        """The spacing after a refusal, once the server answers again."""
+        """The spacing after a refusal, once the server takes calls again."""
         closed, quota = now - self._refused_at, MINUTE / max(self._before, 1)
-        if closed >= LONG:
+        self._was_long = closed >= LONG
+        if self._was_long:
             self._window = max(self._window, self._wide)  # it was not of too many at once
             self._space(quota)
             self._measured = True
         elif self._spacing:
             if not self._crowded:  # it was a little too close
                 nearly = self._measured or self._spacing >= TRY_CLOSER * quota
-                self._space(self._spacing / (TRY_CLOSER if nearly else GUESS_SHRINKS))
+                wider = self._spacing / (TRY_CLOSER if nearly else GUESS_SHRINKS)
+                # What was taken since the refusal before is what a bucket is filled with.
+                self._space(max(wider, min(self._between, LARGEST_STEP * self._spacing)))
                 self._measured = True
         elif self._window < 2 or self._before >= QUOTA_FROM:
             self._space(min(closed, quota))
@@ -191,6 +215,11 @@ class Pace:
         now = _now()
         if now < self._closed_until:
             return self._closed_until - now
+        if self._probe_began is not None and self._under_way:
+            taken = self._probe_began + LET_IN * self._refusal + FIRST_PROBE  # refusals would have come by then
+            if now < taken:
+                return taken - now
+            self._reopen()
         if self._under_way >= (int(self._window) if self._probe is None else 1):
             return None
         if now < self._next_start:

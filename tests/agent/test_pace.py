@@ -88,8 +88,17 @@ class Outcome(NamedTuple):
         return self.refused / (self.calls + self.refused)
 
 
-def calls(server: Any, number: int, *, tells: bool = False, concurrency: int = 16, **known: Any) -> Outcome:
-    """Make so many calls, each until it is taken."""
+def calls(
+    server: Any,
+    number: int,
+    *,
+    tells: bool = False,
+    concurrency: int = 16,
+    latency: float = LATENCY,
+    refusal: float = 0.05,
+    **known: Any,
+) -> Outcome:
+    """Make so many calls, each until it is taken; an answer takes `latency` seconds, a refusal `refusal`."""
 
     async def made() -> Outcome:
         pace = Pace(concurrency, **known)
@@ -105,7 +114,7 @@ def calls(server: Any, number: int, *, tells: bool = False, concurrency: int = 1
                         most, server.under_way = max(most, under_way), under_way
                         try:
                             wait = server.take()
-                            await asyncio.sleep(0.05 if wait is not None else LATENCY)
+                            await asyncio.sleep(refusal if wait is not None else latency)
                         finally:
                             under_way -= 1
                         if wait is None:
@@ -127,6 +136,22 @@ def test_a_quota_of_a_minute_is_found_and_used(server: Callable[[], Any], tells:
     """Of 60 a minute at least 90 % are used, less than 5 % of requests are refused, and every call is answered in the end."""
     outcome = calls(server(), number, tells=tells)
     assert outcome.calls / (outcome.seconds - LATENCY) >= 0.9, outcome
+    assert outcome.refused_share < 0.05, outcome
+
+
+@pytest.mark.parametrize("number", [100, 300])
+@pytest.mark.parametrize(("latency", "concurrency"), [(0.5, 32), (2.0, 4), (8.0, 16)])
+@pytest.mark.parametrize("server", [FixedWindow, SlidingWindow, TokenBucket])
+def test_a_quota_is_found_whatever_an_answer_takes(
+    server: Callable[[], Any], latency: float, concurrency: int, number: int
+) -> None:
+    """The same without a word on how long, for short and long answers and few and many calls at once.
+
+    A hundred calls of eight seconds are two rounds of answers and a minute of waiting: of such a run 85 % are used.
+    """
+    outcome = calls(server(), number, latency=latency, concurrency=concurrency)
+    least = 0.85 if number * latency == 800 else 0.9
+    assert outcome.calls / (outcome.seconds - latency) >= least, outcome
     assert outcome.refused_share < 0.05, outcome
 
 
