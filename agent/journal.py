@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 from weakref import WeakValueDictionary
 
-from agent.journal_migrations import MIGRATIONS, migrate
+from agent import journal_migrations as migrations
 from agent.salvage import Salvaged, is_damaged, salvage, set_aside
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.files.locks import hold
@@ -99,6 +99,7 @@ class Journal:
 
     Args:
         directory (`Path`): the run; made if missing.
+        patience (`float`): seconds to wait for another process that is writing it.
 
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
@@ -110,8 +111,8 @@ class Journal:
 
     salvaged: Salvaged | None = None
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, patience: float = 0.0) -> None:
+        self.directory, self.patience = directory, patience
         self.path = directory / "journal.sqlite"
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pending: list[tuple[str, tuple[Any, ...], asyncio.Future[None] | None]] = []
@@ -121,7 +122,7 @@ class Journal:
     async def __aenter__(self) -> Self:
         try:
             with ExitStack() as opened:
-                opened.enter_context(journal_lock(self.directory))
+                opened.enter_context(journal_lock(self.directory, self.patience))
                 damaged = set_aside(self.path) if _is_damaged(self.path) else None
                 self._db, self._reader = (
                     opened.enter_context(
@@ -240,9 +241,13 @@ class Journal:
         columns = f"{_FIELDS}, created"
         wanted = (None if image_ids is None else json.dumps(image_ids),)
         among = "(?1 IS NULL OR theirs.image_id IN (SELECT value FROM json_each(?1)))"
+        if not path.is_file():
+            raise OutputError(f"{self.path}: cannot take over {path}, which is not there; run again to make it")
         try:
             self._db.execute("ATTACH DATABASE ? AS other", (str(path),))
             try:
+                if self._db.execute("PRAGMA other.user_version").fetchone()[0] < len(migrations.MIGRATIONS):
+                    return  # whoever was making it was killed; it holds nothing yet
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.execute(
                     f"""INSERT INTO calls ({columns}) SELECT {columns} FROM other.calls AS theirs WHERE {among} AND NOT EXISTS (
@@ -321,14 +326,14 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     seen = db.execute("PRAGMA user_version").fetchone()[0]
-    if seen > len(MIGRATIONS):
+    if seen > len(migrations.MIGRATIONS):
         raise InputError(f"{path}: was written by a newer version of anomreason; update it, or choose another run")
-    migrate(db)
+    migrations.migrate(db)
 
 
 @contextmanager
-def journal_lock(directory: Path) -> Iterator[None]:
-    """Hold a run, so that no other process writes it.
+def journal_lock(directory: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a run, so that no other process writes it; wait for another one so many seconds.
 
     Raises:
         OutputError: if another process holds it, or the directory cannot be written.
@@ -340,7 +345,7 @@ def journal_lock(directory: Path) -> Iterator[None]:
             f"{directory}: cannot be written ({error.strerror or error}); give another place with --out"
         ) from None
     busy = f"{directory}: another process is annotating into it; wait for it or choose another --out"
-    lock = hold(directory / "run.lock", busy)
+    lock = hold(directory / "run.lock", busy, patience)
     try:
         yield
     finally:
@@ -362,10 +367,10 @@ def open_for_reading(directory: Path) -> sqlite3.Connection:
         seen = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path}: is no journal ({error}); give another run") from None
-    if not 1 <= seen <= len(MIGRATIONS):
+    if not 1 <= seen <= len(migrations.MIGRATIONS):
         db.close()
         raise InputError(f"{path}: is not a journal of this version; annotate into the run again")
-    return db if seen == len(MIGRATIONS) else _migrated_copy(db)
+    return db if seen == len(migrations.MIGRATIONS) else _migrated_copy(db)
 
 
 def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:
@@ -374,5 +379,5 @@ def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:
     copy.row_factory = sqlite3.Row
     with closing(db):
         db.backup(copy)
-    migrate(copy)
+    migrations.migrate(copy)
     return copy

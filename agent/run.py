@@ -24,7 +24,9 @@ from dataset_builder.contestants import Limits
 from dataset_builder.errors import AnomReasonError, OutputError, UnavailableError
 from dataset_builder.files.strict_json import read_rows
 
-__all__ = ["Endpoint", "annotate"]
+__all__ = ["INTERRUPTED", "Endpoint", "annotate"]
+
+INTERRUPTED = "interrupted; run again to go on"
 
 Show = Callable[[Progress, Budget, int | None], None]
 
@@ -183,7 +185,7 @@ async def _conclude(
 ) -> dict[str, Any]:
     """Write what is finished and the report, whatever ended the run; then raise what did."""
     if isinstance(ended, asyncio.CancelledError):
-        stopped: str | None = "interrupted; run again to go on"
+        stopped: str | None = INTERRUPTED
     else:
         stopped = None if ended is None else str(ended)
     try:

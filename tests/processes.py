@@ -5,9 +5,31 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["run_command", "run_python"]
+__all__ = ["Process", "begun_by", "run_command", "run_python"]
+
+
+class Process(NamedTuple):
+    """A running process: its number, and the title under which the system lists it."""
+
+    number: int
+    title: bytes
+
+
+def begun_by(parent: int) -> list[Process]:
+    """The processes that a process has begun, and those that they have."""
+    children: dict[int, list[Process]] = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            above = int(place.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(above, []).append(Process(int(place.name), place.joinpath("cmdline").read_bytes()))
+        except OSError:
+            continue  # it has ended meanwhile
+    found = list(children.get(parent, []))
+    for one in found:
+        found += children.get(one.number, [])
+    return found
 
 
 def run_command(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

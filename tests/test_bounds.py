@@ -22,7 +22,7 @@ EXTRAS: dict[str, list[str]] = {"": PROJECT["dependencies"], **PROJECT["optional
 # What a file may import: the base, and the extras of the longest path here that it lies under.
 EXTRAS_OF = {
     "": [],
-    "agent/cluster.py": ["ray"],
+    "agent/shards.py": ["ray"],
     "agent/review": ["space"],
     "agent/review/commands.py": [],
     "metric_semap": ["metric"],

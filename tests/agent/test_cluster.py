@@ -1,13 +1,18 @@
 """The engine `ray`: over a local Ray of two CPUs, the same bytes as the plain engine."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from agent.ledger import by_stage
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
-from tests.annotating import outputs, stats
-from tests.processes import run_command, run_python
+from tests.annotating import outputs, rows, stats, summary
+from tests.processes import begun_by, run_command, run_python
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "doubt": 0.05}
 
@@ -16,15 +21,16 @@ import asyncio, json
 from pathlib import Path
 import ray
 from agent import cluster
+from agent.budget import Price
 from agent.journal import Journal
 from agent.plans import Settings
 from agent.run import Endpoint
 
 ray.init(num_cpus=2, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
 cluster.SHARD = 10
-told = []
+told, PRICE = [], Price(input=1.0, output=2.0)
 for limit in (6, 20, 20):
-    summary = cluster.annotate({source!r}, Path({out!r}), Endpoint("simulated", {url!r}, 4), Settings(), limit=limit)
+    summary = cluster.annotate({source!r}, Path({out!r}), Endpoint("simulated", {url!r}, 4), Settings(), limit=limit, price=PRICE)
     told.append([summary["pictures"], summary["calls"], summary["unfinished"]])
 
 async def taken():
@@ -56,8 +62,33 @@ def test_ray_merges_to_the_bytes_of_the_plain_engine(scenes: Path, tmp_path: Pat
     assert served == whole
     assert outputs(out) == outputs(tmp_path / "plain")
     assert [row[:5] for row in by_stage(out)][-1] == [row[:5] for row in by_stage(tmp_path / "plain")][-1]
+    assert json.loads((out / "run.json").read_text())["price"]["output"] == 2.0
     assert "another process is annotating into it" in taken
     assert len(list((out / "shards").iterdir())) == 2
+
+
+def test_a_ray_that_breaks_down_leaves_what_is_finished(scenes: Path, tmp_path: Path) -> None:
+    """Ray ends its driver without a word where a cluster is gone: the run ends with 2, its files and the reason written.
+
+    A worker may have been killed as it made its shard's journal: such a file keeps nobody from going on.
+    """
+    source, out = scenes / "images", tmp_path / "ray"
+    with serve(scenes, **RATES) as url:
+        annotate(str(source), out, Endpoint("simulated", url), Settings(), limit=4)
+        (out / "shards" / "00000").mkdir(parents=True)
+        (out / "shards" / "00000" / "journal.sqlite").touch()
+        command = [sys.executable, "-m", "anomreason", "annotate", source, "--out", out, "--model", "simulated"]
+        process = subprocess.Popen(
+            [*map(str, command), "--base-url", url, "--engine", "ray"], stderr=subprocess.PIPE, text=True
+        )
+        while not (drivers := [pid for pid in begun_by(process.pid) if b"agent.shards" in pid.title]):
+            assert process.poll() is None, process.communicate()
+        os.kill(drivers[0].number, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Ray broke the run off" in said
+    assert "Ray broke the run off" in summary(out)["stopped"]
+    assert len(rows(out)) == 4
 
 
 def test_a_budget_is_refused_over_ray(scenes: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent import journal as journals
+from agent import journal_migrations as migrations
 from agent import loops
 from agent.budget import Price
 from agent.journal import Attempt, Journal, Totals, open_for_reading
@@ -111,13 +111,13 @@ def test_a_migration_takes_an_older_journal_along(tmp_path: Path, monkeypatch: p
         db.execute("ALTER TABLE calls ADD COLUMN other TEXT")
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(journals, "MIGRATIONS", [*journals.MIGRATIONS, adds_a_column, breaks])
+    monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, adds_a_column, breaks])
     with pytest.raises(OutputError, match="disk I/O error"):
         within(tmp_path, record)
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (3,)
         assert [row[1] for row in db.execute("PRAGMA table_info(calls)")][-1] == "extra"
-    monkeypatch.setattr(journals, "MIGRATIONS", journals.MIGRATIONS[:3])
+    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:3])
     within(tmp_path, lambda journal: _equal(journal.attempts("k"), [attempt()]))
 
 
@@ -209,6 +209,10 @@ def test_another_journal_is_taken_over_once(tmp_path: Path) -> None:
         assert journal.result("a.png", "s") == ("stamp", "none", "{}")
         with pytest.raises(OutputError, match="cannot take over"):
             journal.absorb(tmp_path / "none.sqlite")
+        with sqlite3.connect(tmp_path / "begun.sqlite") as begun:  # whoever was making it was killed
+            begun.execute("PRAGMA user_version = 1")
+        journal.absorb(tmp_path / "begun.sqlite")
+        assert journal.totals().calls == 2
         await journal.record(attempt("k3"))
 
     within(tmp_path / "run", absorb)
@@ -285,4 +289,4 @@ def test_a_run_of_version_0_1_0_opens_and_goes_on(tmp_path: Path) -> None:
 
     within(old, look)
     with sqlite3.connect(old / "journal.sqlite") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (len(journals.MIGRATIONS),)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(migrations.MIGRATIONS),)
