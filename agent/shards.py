@@ -7,8 +7,11 @@ It is a process of its own because Ray ends whoever speaks to it, without an exc
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +28,8 @@ __all__ = ["PATIENCE", "Shard", "main"]
 
 PATIENCE = 60.0
 """Seconds in which a worker may still hold its shard after the run that it belonged to was killed."""
+GRACE = 10.0
+"""Seconds for Ray to end what it has begun on this machine."""
 FAILURES = "20"
 """Checks in a row, 3 s apart, that a machine may miss before Ray takes it for dead; by default 5, which one busy machine misses."""
 
@@ -42,16 +47,20 @@ class Shard(NamedTuple):
 
 def main() -> None:
     """Read rows from stdin, work on them through Ray, and write to stdout as JSON why it ended early, or null."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     rows = json.loads(sys.stdin.buffer.readline())
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what else is printed here is no answer
     threading.Thread(target=_end_with_the_run, daemon=True).start()
-    print(json.dumps(_over_ray(rows)), file=answer, flush=True)
+    with suppress(KeyboardInterrupt):
+        print(json.dumps(_over_ray(rows)), file=answer, flush=True)
 
 
 def _end_with_the_run() -> None:
-    """End at once when nobody is left at the other end of stdin."""
+    """End when nobody is left at the other end of stdin: as on Ctrl-C, so that Ray ends what it has begun, else all the same."""
     os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE)
     os._exit(1)
 
 

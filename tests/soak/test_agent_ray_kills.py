@@ -40,20 +40,21 @@ def _after(url: str, calls: int, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.02)
 
 
+def _works(number: int) -> bool:
+    """Whether a process is a worker that has a shard."""
+    try:
+        title = Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return False  # it has ended
+    return title.startswith(b"ray::Map")
+
+
 def _worker(driver: int) -> int:
     """A process that works on a shard."""
     while True:
         for one in begun_by(driver):
-            if one.title.startswith(b"ray::") and b"IDLE" not in one.title:
+            if _works(one.number):
                 return one.number
-
-
-def _lives(number: int) -> bool:
-    """Whether a process is there; one that ended and was not waited for has no title any more."""
-    try:
-        return bool(Path(f"/proc/{number}/cmdline").read_bytes())
-    except OSError:
-        return False
 
 
 @pytest.mark.soak
@@ -73,7 +74,7 @@ def test_a_killed_driver_and_a_killed_worker_lose_only_what_was_in_flight(tmp_pa
         driver.wait()
         driver = _begin(code)
         _after(url, stats(url)["calls"] + whole // 4, driver)
-        assert not [one for one in begun if _lives(one.number)]
+        assert not [one for one in begun if _works(one.number)]
         os.kill(_worker(driver.pid), signal.SIGKILL)
         ended = driver.wait(timeout=300)
         assert ended == 0 or summary(out)["stopped"]
