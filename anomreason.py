@@ -61,16 +61,10 @@ class Handed:
     """What the front door hands to commands of packages that may not import it, as their context's object."""
 
     owned, require = owned, staticmethod(require)
-
-    @property
-    def served(self) -> Any:
-        """What asks endpoints; imported when it is asked for."""
-        return import_module("agent.served")
-
-    @property
-    def reviewing(self) -> Any:
-        """What reads people's verdicts."""
-        return import_module("agent.review.verdicts").verdicts_of
+    served: Any = property(lambda _: import_module("agent.served"))
+    """What asks endpoints; imported when it is asked for."""
+    reviewing: Any = property(lambda _: import_module("agent.review.verdicts").verdicts_of)
+    """What reads people's verdicts."""
 
 
 def _version(asked: bool) -> None:
