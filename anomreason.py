@@ -58,19 +58,14 @@ for commands in (
 
 
 class Handed:
-    """What the front door hands to commands of packages that may not import it, as their context's object."""
+    """What the front door hands to commands of packages that may not import it, as their context's object.
+
+    What asks endpoints (`served`) and what reads people's verdicts (`reviewing`) are imported when they are asked for.
+    """
 
     owned, require = owned, staticmethod(require)
-
-    @property
-    def served(self) -> Any:
-        """What asks endpoints; imported when it is asked for."""
-        return import_module("agent.served")
-
-    @property
-    def reviewing(self) -> Any:
-        """What reads people's verdicts."""
-        return import_module("agent.review.verdicts").verdicts_of
+    served: Any = property(lambda _: import_module("agent.served"))
+    reviewing: Any = property(lambda _: import_module("agent.review.verdicts").verdicts_of)
 
 
 def _version(asked: bool) -> None:
@@ -116,13 +111,11 @@ def examine(
         from agent.served import examine_files
 
         tiny, predictions = False, examine_files(pictures, model, adapter, base_url)
+    show = (lambda one: typer.echo(json.dumps(answer(one), ensure_ascii=False))) if as_json else print_prediction
     statuses = set()
     for prediction in predictions:
         statuses.add(prediction.status)
-        if as_json:
-            typer.echo(json.dumps(answer(prediction), ensure_ascii=False))
-        else:
-            print_prediction(prediction)
+        show(prediction)
     if tiny and not as_json:
         typer.secho(
             "The tiny model knows only rendered scenes and refuses most others; what it says about the rest is meaningless.",
@@ -217,7 +210,7 @@ def predict(
             restart=overwrite,
             max_new_tokens=max_new_tokens,
         )
-    typer.echo(f"{out}")
+    typer.echo(str(out))
     if failed:
         typer.echo(f"{failed} pictures have no readable answer; {out.with_suffix('.jsonl')} says why", err=True)
     if unknown:

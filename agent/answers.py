@@ -6,6 +6,7 @@ An item that cannot be used loses none of its siblings. What is wrong is one sen
 import math
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -25,9 +26,6 @@ _REFUSAL = re.compile(
     r"(?:policy|guidelines))",
     re.IGNORECASE,
 )
-
-
-_EMPTY_LIST = re.compile(r"\W*(?:json)?\W*")
 
 
 class Answer(NamedTuple):
@@ -98,13 +96,13 @@ def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
     A list that breaks off is used up to there and said to: what came after is not known.
     """
 
+    # Empty brackets may stand anywhere in a sentence: they are an answer only where nothing else is said.
+    wordless = [word[0] for word in islice(_WORD.finditer(text), 2)] in ([], ["json"])
+
     def fits(value: Any) -> bool:
         if isinstance(value, dict):
             return isinstance(value.get(name), list)
-        # Empty brackets may stand anywhere in a sentence.
-        return all(isinstance(item, dict) for item in value) and (
-            bool(value) or _EMPTY_LIST.fullmatch(text) is not None
-        )
+        return all(isinstance(item, dict) for item in value) and (bool(value) or wordless)
 
     value, broken = last_value(text, fits)
     if value is None:

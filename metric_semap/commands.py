@@ -29,9 +29,9 @@ class Handed(Protocol):
 def score(
     context: typer.Context,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
         "scores"
     ),
@@ -71,9 +71,13 @@ def score(
         str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
     ] = None,
     compare: Annotated[
-        bool,
-        typer.Option("--compare", help="Score nothing: say what the measurements in two metrics.json differ in."),
-    ] = False,
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Score nothing: say what the measurements in two metrics.json differ in.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace results there that anomreason did not write or somebody changed."),
@@ -81,8 +85,8 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard."""
-    if compare:
-        _compare(files)
+    if compare is not None:
+        _compare(*map(Path, compare))
         return
     handed: Handed = context.obj
     handed.require("score", "metric")
@@ -90,8 +94,9 @@ def score(
     from .evaluation import score_files, write_results
     from .tables import FORMATS, formatted
 
-    if len(files) < 2:
-        raise OptionError("score: one file given; name at least one prediction file and then the ground truth")
+    if not files or len(files) < 2:
+        given = "one file" if files else "no file"
+        raise OptionError(f"score: {given} given; name at least one prediction file and then the ground truth")
     try:
         limits = [float(limit) for limit in thresholds.split(",")]
     except ValueError:
@@ -133,15 +138,10 @@ def score(
         typer.echo(out / name, err=form is not None)
 
 
-def _compare(files: list[Path]) -> None:
-    from .errors import OptionError
+def _compare(first: Path, second: Path) -> None:
     from .signed_files import compare_files
 
-    if len(files) != 2:
-        raise OptionError(
-            f"--compare: {len(files)} files given; name two, e.g. --compare A/metrics.json B/metrics.json"
-        )
-    found = compare_files(*files)
+    found = compare_files(first, second)
     for sentence in found or ["The signatures are the same: the scores may be compared."]:
         typer.echo(_printable(sentence))
 

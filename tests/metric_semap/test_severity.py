@@ -8,7 +8,7 @@ from dataset_builder.errors import AnomReasonError
 from metric_semap import severity
 from metric_semap.anomalies import Anomaly, check_anomalies
 from metric_semap.errors import RecordError
-from metric_semap.ranking import confidences
+from metric_semap.ranking import ranking
 
 
 def test_both_places_say_the_same_of_every_severity() -> None:
@@ -38,7 +38,7 @@ def test_the_words_of_both_places_agree() -> None:
 def test_without_scores_the_most_severe_prediction_is_the_surest() -> None:
     """Predictions are ranked as the project sorts by intensity; one without a severity comes last."""
     said = [Anomaly("n", "p", "r", level) for level in (40, None, 0, 100, 7)]
-    ranked_by, (confidence,) = confidences([said])
+    ranked_by, (confidence,), _ = ranking([said])
     order = [said[k].severity for k in np.argsort(-confidence, kind="stable")]
     known = [one.severity for one in said if one.severity is not None]
     assert ranked_by == "severity"

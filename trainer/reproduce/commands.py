@@ -162,6 +162,7 @@ def hitl(
     run: Annotated[
         Path | None,
         typer.Option(
+            "--reviewed",
             help="A reviewed run, exported with `verdicts export`; simulated reviewers unless given.",
             show_default=False,
         ),
@@ -259,7 +260,8 @@ def ablation(
     ] = "tiny",
     seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
     scenes: Annotated[
-        int, typer.Option(min=40, help="How many scenes are rendered; a quarter of them are for testing.")
+        int,
+        typer.Option("--pictures", min=40, help="How many scenes are rendered; a quarter of them are for testing."),
     ] = 100,
     out: Annotated[Path, _out("ablation")] = Path("paper/ablation"),
     dry_run: DryRun = False,
