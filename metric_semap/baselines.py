@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from .similarity import BertScoreSimilarity
 
 __all__ = ["CONSTANT", "DEALT", "FIRST", "baselines"]
 
-MOST = 100  # references among which the medoid is looked for: all pairs of them are compared
+MOST = 100  # references, about, among which the medoid is looked for: all pairs of them are compared
 CONSTANT, FIRST, DEALT = (
     "baseline: one constant answer",
     "baseline: first answer only",
@@ -53,18 +54,23 @@ def baselines(
 def _constant(
     references: Mapping[str, Picture], clusters: Mapping[str, str], similarity: BertScoreSimilarity, options: Options
 ) -> dict[str, Picture]:
-    known = [
-        (anomaly.phenomenon, anomaly.reasoning, clusters[image], anomaly)
+    pictures = sorted(  # in whatever order they come
+        (sorted((one.phenomenon, one.reasoning) for one in picture.anomalies), image)
         for image, picture in references.items()
-        for anomaly in picture.anomalies
-    ]
-    known.sort(key=lambda one: one[:3])  # in whatever order pictures come
-    taken = [known[k] for k in np.linspace(0, len(known) - 1, min(len(known), MOST)).round().astype(int)]
-    texts = [Anomaly(one.name, one.phenomenon, one.reasoning, one.severity) for *_, one in taken]
-    own = np.array([cluster for _, _, cluster, _ in taken], dtype=object)
+        if picture.anomalies
+    )
+    size = max(2, MOST * len(pictures) // max(1, sum(len(texts) for texts, _ in pictures)))
+    taken = [pictures[k][1] for k in np.linspace(0, len(pictures) - 1, min(len(pictures), size)).round().astype(int)]
+    true = {image: references[image].anomalies for image in taken}
+    own = np.array([clusters[image] for image in taken for _ in true[image]], dtype=object)
     if len(set(own)) < 2:
         return {}
-    alike = views(similarity.matrices([texts], [texts])[0], options.alpha)["Full"]
+    # Picture by picture, because their vectors are kept so.
+    pairs = list(product(taken, taken))
+    found = similarity.matrices([true[p] for p, _ in pairs], [true[r] for _, r in pairs])
+    full = [views(matrices, options.alpha)["Full"] for matrices in found]
+    alike = np.block([full[k : k + len(taken)] for k in range(0, len(full), len(taken))])
+    texts = [Anomaly(one.name, one.phenomenon, one.reasoning, one.severity) for image in taken for one in true[image]]
     chosen: dict[str, Anomaly] = {}
     for cluster in dict.fromkeys(clusters[image] for image in references):
         others = own != cluster

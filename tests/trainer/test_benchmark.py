@@ -80,7 +80,7 @@ def board(out: Path) -> dict[str, Any]:
     return json.loads((out / "leaderboard.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def models(out: Path, title: str = "explained") -> list[dict[str, Any]]:
+def model_rows(out: Path, title: str = "explained") -> list[dict[str, Any]]:
     """The rows of the models, without the baselines."""
     return [row for row in board(out)[title]["rows"] if not row["baseline"]]
 
@@ -118,7 +118,7 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
     found = board(whole)
     for title, published, score in (("explained", ANOMREASON, "SemF1_Full"), ("judged", DEEPFAKE, "CSemF1_Full")):
         assert found[title]["order"] == score
-        rows = models(whole, title)
+        rows = model_rows(whole, title)
         assert {row["name"] for row in rows} == set(field(place, ""))
         assert [row["rank"] for row in rows] == list(range(1, 6))
         assert all(row["group"] for row in rows)
@@ -135,7 +135,7 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
         assert all(0 < c["p"] <= 1 and c["low"] <= c["difference"] <= c["high"] for c in tested)
         assert all(c["p"] in (None, 1) for c in found[title]["comparisons"] if c["low"] is None)
         assert found[title]["published"] == list(published)
-    rows = {row["name"]: row for row in models(whole, "explained")}
+    rows = {row["name"]: row for row in model_rows(whole, "explained")}
     assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["tiny"]["scores"]["SemAP_Full"]["chance"]
     assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["constant"]["scores"]["SemAP_Full"]["value"]
     assert rows["constant"]["false_alarms"] == rows["constant"]["clean"] > 0
@@ -159,7 +159,7 @@ def test_baselines_stand_among_the_models_and_published_rows_below(whole: Path) 
         assert all(row["rank"] is None and row["seconds_per_picture"] is None for row in unseeing)
         scores = [row["scores"][found["order"]]["value"] for row in found["rows"]]
         assert scores == sorted(scores, reverse=True)
-        (constant,) = (row for row in models(whole, title) if row["name"] == "constant")
+        (constant,) = (row for row in model_rows(whole, title) if row["name"] == "constant")
         assert set(constant["not_beaten"]) == {row["name"] for row in unseeing}
         assert any(finding.startswith("constant is not shown to beat") for finding in found["findings"])
     for form, heading in (("md", "### Published elsewhere"), ("html", "<h3>Published elsewhere</h3>")):
@@ -214,7 +214,7 @@ def test_a_budget_over_all_endpoints_stops_cleanly_and_is_never_passed(
     assert "second: not scored: the budget is used up" in done.output
     assert calls(endpoint) - before == first + 7
     found = board(tmp_path)
-    assert {row["name"] for row in models(tmp_path)} == {"first", "constant"}
+    assert {row["name"] for row in model_rows(tmp_path)} == {"first", "constant"}
     assert list(found["unfinished"]) == ["second"]
     assert "second is not scored" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
     done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, budget_calls=2 * first), tmp_path)
@@ -256,7 +256,7 @@ def test_an_endpoint_without_one_answer_is_not_ranked(place: Path, tmp_path: Pat
         done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, bootstrap=0), tmp_path)
     assert done.exit_code == 3
     assert "down: not scored: no picture has a readable answer" in done.output
-    assert [row["name"] for row in models(tmp_path)] == ["constant"]
+    assert [row["name"] for row in model_rows(tmp_path)] == ["constant"]
 
 
 def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, endpoint: str, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, end
     bench_file(bench, place, {"it": {"model": "tiny"}}, limit=6, bootstrap=0)
     assert benchmark(bench, tmp_path).exit_code == 0
     assert rows.read_text().startswith(few)
-    assert len(models(tmp_path, "judged")) == 1
+    assert len(model_rows(tmp_path, "judged")) == 1
     assert "6 evenly spaced pictures" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
     for other in ({"adapter": str(place / "adapter")}, {"model": "m", "base_url": endpoint}):
         bench_file(bench, place, {"it": other}, limit=6)
@@ -322,7 +322,7 @@ def test_photographs_count_as_clean_and_unannotated_generated_pictures_do_not(of
     (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
     done = benchmark(tmp_path / "bench.yaml", tmp_path)
     assert done.exit_code == 0, done.output
-    (explained,), (judged,) = (models(tmp_path, title) for title in ("explained", "judged"))
+    (explained,), (judged,) = (model_rows(tmp_path, title) for title in ("explained", "judged"))
     assert (explained["pictures"], explained["clean"]) == (len(fakes) - 1, len(rows) - len(fakes))
     assert judged["verdicts"] == len(rows) - 1
 
@@ -339,7 +339,7 @@ def test_pictures_of_a_kind_that_a_model_does_not_know_are_counted_apart(officia
     (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
     done = benchmark(tmp_path / "bench.yaml", tmp_path)
     assert done.exit_code == 0, done.output
-    (row,) = models(tmp_path)
+    (row,) = model_rows(tmp_path)
     assert (row["unknown"], row["unreadable"]) == (1, 0)
     assert "| 100.0 % |" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
 
