@@ -3,7 +3,8 @@ decides, for lists in memory and for files.
 
 A record has `phenomenon` and `reasoning` (strings) and may have a `name` and a `severity`, a whole number from 0 (completely
 irrational) to 100 (completely realistic): **low is severe**. A prediction may leave texts empty, and may have a `score`, its
-confidence in 0..1. Other keys are not the metric's business and are ignored. Numbers may be numpy's.
+confidence in 0..1. Either side may have a `bbox`, [x0, y0, x1, y1] in pixels of the upright picture. Other keys are not the
+metric's business and are ignored. Numbers may be numpy's.
 """
 
 import math
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_TEXT",
     "TEXTS",
     "Anomaly",
+    "Box",
     "Picture",
     "Quadruplet",
     "Role",
@@ -33,11 +35,14 @@ LABELS = ("real", "fake")
 TEXTS = ("name", "phenomenon", "reasoning")
 MAX_TEXT = 100_000  # characters; an encoder reads about the first 2,000
 
+Box = tuple[float, float, float, float]
+"""[x0, y0, x1, y1] in pixels of the upright picture, x0 ≤ x1 and y0 ≤ y1."""
+
 
 class Quadruplet(Protocol):
     """What is measured: any object with these fields, such as an [`Anomaly`] or an anomaly of the caller's own type.
 
-    `severity` (0..100, low is severe) may be `None`; `score` is a prediction's confidence in 0..1.
+    `severity` (0..100, low is severe) may be `None`; `score` is a prediction's confidence in 0..1; `bbox` is where it is seen.
     """
 
     @property
@@ -50,6 +55,8 @@ class Quadruplet(Protocol):
     def severity(self) -> int | None: ...
     @property
     def score(self) -> float | None: ...
+    @property
+    def bbox(self) -> Box | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Anomaly:
     reasoning: str
     severity: int | None = None
     score: float | None = None
+    bbox: Box | None = None
 
 
 class Picture(NamedTuple):
@@ -117,7 +125,7 @@ def _check_anomaly(record: Any, place: str, role: Role) -> Anomaly:
             continue
         texts[field] = _check_text(record[field], place, field, role)
     severity, score = _check_severity(record.get("severity"), place), _check_score(record.get("score"), place)
-    return Anomaly(**texts, severity=severity, score=score)
+    return Anomaly(**texts, severity=severity, score=score, bbox=_check_box(record.get("bbox"), place))
 
 
 def _check_text(text: Any, place: str, field: str, role: Role) -> str:
@@ -157,6 +165,19 @@ def _check_score(score: Any, place: str) -> float | None:
     if not _is_number(score) or math.isnan(score) or not 0 <= score <= 1:
         raise fault(place, "score", score, "is no confidence; write a number in 0..1, or null")
     return float(score)
+
+
+def _check_box(box: Any, place: str) -> Box | None:
+    if box is None:
+        return None
+    corners = box.tolist() if hasattr(box, "tolist") else box
+    listed = isinstance(corners, Sequence) and not isinstance(corners, (str, bytes)) and len(corners) == 4
+    if not listed or not all(_is_number(corner) and math.isfinite(corner) for corner in corners):
+        raise fault(place, "bbox", box, "is not a box; write [x0, y0, x1, y1] in pixels, or null")
+    x0, y0, x1, y1 = map(float, corners)
+    if x0 > x1 or y0 > y1:
+        raise fault(place, "bbox", box, "is not a box; write [x0, y0, x1, y1] with x0 <= x1 and y0 <= y1")
+    return x0, y0, x1, y1
 
 
 def check_label(label: Any, place: str, role: Role) -> str | None:

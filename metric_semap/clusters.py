@@ -9,15 +9,16 @@ import csv
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .anomalies import Picture
 from .errors import RecordError, shorten
 from .records import base_name, read_text
 from .strict_json import parse_json
 
-__all__ = ["cluster_of", "read_clusters"]
+__all__ = ["cluster_of", "clusters_of", "read_clusters"]
 
 NAMES = (
     re.compile(r"(?P<cluster>scene_\d+_\d+)_(?:odd|clean)"),  # a rendered scene and its twin
@@ -36,6 +37,11 @@ def cluster_of(image: str) -> str:
     """
     stem = image.rsplit(".", 1)[0]
     return next((match["cluster"] for name in NAMES if (match := name.fullmatch(stem))), stem)
+
+
+def clusters_of(references: Mapping[str, Picture]) -> dict[str, str]:
+    """The cluster of each picture: the one it was given, else what its name tells."""
+    return {image: picture.cluster or cluster_of(image) for image, picture in references.items()}
 
 
 def read_clusters(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -84,7 +84,8 @@ def score(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Score predictions against the ground truth; several prediction files make a leaderboard."""
+    """Score predictions against the ground truth; several prediction files make a leaderboard, with baselines that any model has
+    to beat."""
     if compare is not None:
         _compare(*map(Path, compare))
         return
@@ -169,6 +170,8 @@ def _print_board(board: "Leaderboard") -> None:
             line += f", accuracy {verdicts.accuracy.value:.4f}"
         if counts.clean:
             line += f", something reported on {counts.false_alarms} of {counts.clean} clean ones"
+        if (located := evaluation.scores.localisation).pairs:
+            line += f", {100 * located.share.value:.1f} % of {located.pairs} matched pairs with boxes overlap (IoU of at least .5)"
         if counts.clusters < counts.scored:
             line += f", in {counts.clusters} clusters of pictures that belong together"
         lines.append(line)
@@ -178,7 +181,8 @@ def _print_board(board: "Leaderboard") -> None:
                 f"by .02 in {board.prefix}SemAP_Full (80 % power)"
             )
     best = board.evaluations[0].scores
-    for line in (*lines, *map(str, board.comparisons), *(f"note: {warning}" for warning in best.warnings)):
+    findings = (*map(str, board.comparisons), *board.findings())
+    for line in (*lines, *findings, *(f"note: {warning}" for warning in best.warnings)):
         console.print(_printable(line), markup=False, soft_wrap=True)
     console.print(best.signature, style="dim", markup=False, soft_wrap=True)
 

@@ -3,29 +3,28 @@ make."""
 
 import contextlib
 import json
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, product
 from pathlib import Path
 
 from datasets.utils import tqdm
 
 from .anomalies import Picture
-from .clusters import cluster_of, read_clusters
-from .details import PictureScores
+from .baselines import baselines
+from .clusters import clusters_of, read_clusters
 from .embedding_cache import embedding_cache
 from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
 from .measurement import Options, measure
+from .pairs import comparisons
 from .records import read_names, read_records
 from .report import render_report
-from .results import Comparison, Evaluation, Leaderboard, matched_results, metrics
+from .results import ORDER, Evaluation, Leaderboard, matched_results, metrics
 from .scores import Coverage
 from .scoring import check_thresholds
 from .similarity import BertScoreSimilarity
-from .statistics import Sums, compare, holm
 from .verdicts import judge
 
 __all__ = ["score_files", "score_pictures", "write_results"]
@@ -71,7 +70,7 @@ def score_files(
             them takes about half the time; otherwise they are kept for this call only.
 
     Returns:
-        `Leaderboard`: best `SemAP_Full` first.
+        `Leaderboard`: best `SemF1_Full` first; with baselines if several files are scored.
 
     Raises:
         `SemapError`: one sentence naming the place, the value and the fix.
@@ -99,7 +98,7 @@ def score_files(
         similarity = BertScoreSimilarity(
             encoder, num_layers, device=device, dtype=dtype, rescale_with_baseline=rescale_with_baseline, cache=kept
         )
-        return score_pictures(said, truth, similarity, options, configuration)
+        return score_pictures(said, truth, similarity, options, configuration, with_baselines=len(said) > 1)
 
 
 def score_pictures(
@@ -108,21 +107,34 @@ def score_pictures(
     similarity: BertScoreSimilarity,
     options: Options,
     configuration: str = "default",
+    *,
+    with_baselines: bool = False,
 ) -> Leaderboard:
-    """The same for what is already read: `predictions` maps each predictor's name to its pictures."""
+    """The same for what is already read: `predictions` maps each predictor's name to its pictures; `with_baselines` adds what
+    any model has to beat (`baselines.py`)."""
     if configuration not in ("default", "deepfake"):
         raise OptionError(f"configuration: {configuration!r} is unknown; choose default or deepfake")
-    evaluations = [
-        _evaluate(name, pictures, references, similarity, options, configuration)
-        for name, pictures in predictions.items()
-    ]
-    evaluations.sort(key=_best_first)
-    return Leaderboard(configuration, evaluations, _comparisons(evaluations, options) if options.bootstrap else [])
 
+    def evaluated(said: Mapping[str, Mapping[str, Picture]], is_baseline: bool = False) -> list[Evaluation]:
+        found = [
+            _evaluate(name, pictures, references, similarity, options, configuration) for name, pictures in said.items()
+        ]
+        return sorted((replace(one, is_baseline=is_baseline) for one in found), key=Evaluation.best_first)
 
-def _best_first(evaluation: Evaluation) -> tuple[float, str]:
-    value = evaluation.scores.full.semap.value
-    return math.inf if math.isnan(value) else -value, evaluation.name
+    evaluations, unseeing = evaluated(predictions), []
+    if with_baselines:
+        best = evaluations[0]
+        scored = [best.images[picture.index] for picture in best.measurement.pictures]
+        given = predictions[best.name]
+        made = baselines(given, scored, references, clusters_of(references), similarity, options)
+        unseeing = evaluated(made, is_baseline=True)
+    return Leaderboard(
+        configuration,
+        evaluations,
+        comparisons(combinations(evaluations, 2), options),
+        unseeing,
+        comparisons(product(evaluations, unseeing), options, [ORDER]),
+    )
 
 
 def _names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -155,7 +167,7 @@ def _evaluate(
     nothing = Picture([])
     said = [predictions.get(image, nothing) for image in images]
     true = [references[image] for image in images]
-    clusters = [references[image].cluster or cluster_of(image) for image in images]
+    clusters = list(clusters_of({image: references[image] for image in images}).values())
     with tqdm(total=len(images), desc=name, unit="picture", disable=None, leave=False) as bar:
         if configuration == "deepfake":
             unlabelled = next(
@@ -186,37 +198,6 @@ def _evaluate(
             unknown=sum(predictions[image].unknown for image in shared),
         ),
     )
-
-
-TESTED: dict[str, Callable[[PictureScores], float]] = {
-    "SemAP_Full": lambda picture: picture.semap["Full"],
-    "SemF1_Full": lambda picture: picture.semf1["Full"],
-}
-"""The scores that neighbours are tested under, and a picture's own."""
-
-
-def _comparisons(evaluations: Sequence[Evaluation], options: Options) -> list[Comparison]:
-    """Neighbours tested over the pictures that both were scored on; the tests of one score are corrected together."""
-    tested: dict[str, list[Comparison]] = {score: [] for score in TESTED}
-    for first, second in pairwise(evaluations):
-        sides = [{e.images[picture.index]: picture for picture in e.measurement.pictures} for e in (first, second)]
-        shared = [image for image in sides[0] if image in sides[1]]
-        if not shared:
-            continue
-        clusters = dict(zip(sides[0], first.measurement.clusters, strict=True))
-        of = [clusters[image] for image in shared]
-        for score, value in TESTED.items():
-            one, other = (Sums.of_means([value(side[image]) for image in shared], of) for side in sides)
-            test = compare(one, other, options.bootstrap, options.seed)
-            name = first.scores.prefix + score
-            tested[score].append(Comparison(first.name, second.name, name, len(shared), test))
-    for comparisons in tested.values():
-        corrected = holm([comparison.test.p for comparison in comparisons])
-        comparisons[:] = [
-            replace(comparison, test=comparison.test._replace(p=p))
-            for comparison, p in zip(comparisons, corrected, strict=True)
-        ]
-    return [comparison for pair in zip(*tested.values(), strict=True) for comparison in pair]
 
 
 def write_results(

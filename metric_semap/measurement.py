@@ -11,6 +11,7 @@ from .calibrated import calibrated_tallies
 from .chance import deal
 from .details import CURVE_THRESHOLDS, PictureScores, ViewCurves, picture_scores, threshold_curve
 from .errors import OptionError, SemapError, shorten
+from .localisation import localisation
 from .matching import Match, matching_named
 from .ranking import Ranking, average_precision, precision_recall, ranking
 from .scores import VIEWS, CalibratedView, Counts, Estimate, Scores, SeverityError, ViewScores
@@ -146,6 +147,9 @@ def measure(
         needed=_needed(said["Full"].scored.semap, counts) if options.bootstrap else None,
         warnings=tuple(_cautions(counts, said, similarity, order, options)),
         calibrated=_calibrated(found, dealt_found, similarity, grouped, options),
+        localisation=localisation(
+            left, right, said["Full"].matches, options.thresholds[0], grouped, bool(options.bootstrap)
+        ),
     )
     tallies = {view: said[view].scored for view in VIEWS}
     pictures = [picture_scores(i, k, tallies, said["Full"].matches[k], own[k]) for k, i in enumerate(kept)]

@@ -36,6 +36,7 @@ SPELLINGS = {
     "reasoning": ("reasoning", "reason", "explanation"),
     "severity": ("severity", "severityscore", "severitylevel", "severityrating"),
     "score": ("score", "confidence"),
+    "bbox": ("bbox", "box", "boundingbox", "bbox2d"),
 }
 FIELD_OF = {spelling: field for field, spellings in SPELLINGS.items() for spelling in spellings}
 NUMBERED_KEY = re.compile(r"\A\s*[@#]*\s*\d{1,4}\s*[.):]\s*")
@@ -190,7 +191,7 @@ def _canonical(record: Any, place: str, role: Role) -> Any:
                 f"{place}: {field} stands twice, as {shorten(spelled[field])} and {shorten(key)}; keep one"
             )
         fields[field], spelled[field] = value, key
-    if not fields.keys() - {"score"}:
+    if not fields.keys() - {"score", "bbox"}:
         raise fault(place, None, dict(record), f"has none of {', '.join(TEXTS)} and severity; add them")
     for field in TEXTS:
         text = fields.get(field)

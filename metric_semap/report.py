@@ -94,6 +94,7 @@ def _shown(board: Leaderboard, images: Path | None = None) -> dict[str, Any]:
         "best": best,
         "scores": best.scores,
         "c": board.prefix,
+        "located": any(row.scores.localisation.pairs for row in board.rows),
         "scale": SCALE,
         "order": "confidence" if best.scores.ranked_by == "score" else ORDER,
         "plots": {

@@ -1,24 +1,30 @@
 """What scoring files gives, and the JSON it is written as: evaluations, the leaderboard they make, `metrics.json` and
 `matched_results.json`."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .anomalies import Quadruplet
+from .groups import groups
 from .measurement import Measurement
 from .scores import VIEWS, Coverage, Scores, flat, plain
 from .statistics import ALPHA, PairedTest
 
-__all__ = ["Comparison", "Evaluation", "Leaderboard", "matched_results", "metrics"]
+__all__ = ["ORDER", "Comparison", "Evaluation", "Leaderboard", "matched_results", "metrics"]
+
+
+ORDER = "SemF1_Full"
+"""The score that leaderboards are ordered by, without the prefix of conditional scores."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One predictor's scores: the `images` scored, in order, their `measurement`, both sides' anomalies of each, and what the
-    predictor's file lacks (`coverage`)."""
+    predictor's file lacks (`coverage`); `is_baseline` where the predictor is one of `baselines.py`."""
 
     name: str
     images: list[str]
@@ -26,17 +32,24 @@ class Evaluation:
     predictions: list[Sequence[Quadruplet]]
     references: list[Sequence[Quadruplet]]
     coverage: Coverage
+    is_baseline: bool = False
 
     @property
     def scores(self) -> Scores:
         """What was measured."""
         return self.measurement.scores
 
+    def best_first(self) -> tuple[float, float, str]:
+        """What a leaderboard is sorted by: SemF1_Full, of equal ones SemAP_Full, then the name; undefined ones come last."""
+        full = self.scores.full
+        values = (math.inf if math.isnan(of.value) else -of.value for of in (full.semf1, full.semap))
+        return (*values, self.name)  # type: ignore[return-value]
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two neighbours of a leaderboard under one score, over the pictures that both were scored on; the test's p is Holm's, for all
-    neighbours together."""
+    """Two predictors of a leaderboard under one score, over the pictures that both were scored on; the test's p is Holm's, for all
+    pairs together."""
 
     first: str
     second: str
@@ -71,25 +84,96 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Evaluations, best first, and the tests between neighbours; `configuration` is `default` or `deepfake`."""
+    """Models' evaluations, best first, and the tests of all pairs of them.
+
+    Attributes:
+        configuration (`str`): `default` or `deepfake`.
+        evaluations (`list[Evaluation]`): by `ORDER`.
+        comparisons (`list[Comparison]`): of all pairs of models.
+        baselines (`list[Evaluation]`): what any model has to beat, best first; none where they were not asked for.
+        against (`list[Comparison]`): each model with each baseline, under `ORDER`.
+    """
 
     configuration: str
     evaluations: list[Evaluation]
     comparisons: list[Comparison]
+    baselines: list[Evaluation] = field(default_factory=list)
+    against: list[Comparison] = field(default_factory=list)
 
     @property
     def prefix(self) -> str:
         """What the scores' names begin with: `C` where they are on condition of the verdict."""
         return self.evaluations[0].scores.prefix
 
+    @property
+    def order(self) -> str:
+        """The score that the board is ordered by."""
+        return self.prefix + ORDER
+
+    @property
+    def rows(self) -> list[Evaluation]:
+        """Models and baselines together, best first."""
+        return sorted([*self.evaluations, *self.baselines], key=Evaluation.best_first)
+
+    def groups(self) -> list[list[str]]:
+        """Groups of models that cannot be told apart under `order`, see [`groups`]; none where no pair was tested."""
+        tested = [c for c in self.comparisons if c.score == self.order]
+        names = [evaluation.name for evaluation in self.evaluations]
+        return groups(names, [(c.first, c.second) for c in tested if c.told_apart]) if tested else []
+
+    def letters(self) -> dict[str, str]:
+        """The letters of each model's groups, `a` for the best; models with a letter in common cannot be told apart."""
+        found: dict[str, list[str]] = {}
+        for k, group in enumerate(self.groups()):
+            for name in group:
+                found.setdefault(name, []).append(_letter(k))
+        return {name: " ".join(letters) for name, letters in found.items()}
+
+    def not_beaten(self, name: str) -> list[str]:
+        """The baselines that the model called `name` is not shown to beat, where that was tested."""
+        beaten = {c.second for c in self.against if c.first == name and c.told_apart and c.test.difference > 0}
+        return [one.name for one in self.baselines if one.name not in beaten] if self.against else []
+
+    def findings(self) -> list[str]:
+        """What the tests say of the models, in sentences: which cannot be told apart, and which beat no baseline."""
+        shared = [group for group in self.groups() if len(group) > 1]
+        found = [
+            f"These pictures do not tell apart in {self.order}, with all pairs tested at 5 % (Holm): {', '.join(group)}"
+            for group in shared
+        ]
+        found += [
+            f"{one.name} is not shown to beat, in {self.order}: {', '.join(unbeaten)}"
+            for one in self.evaluations
+            if (unbeaten := self.not_beaten(one.name))
+        ]
+        return found
+
+
+def _letter(k: int) -> str:
+    """a … z, aa, ab …"""
+    return (_letter(k // 26 - 1) if k >= 26 else "") + chr(ord("a") + k % 26)
+
 
 def metrics(board: Leaderboard) -> dict[str, Any]:
     """Everything that was measured, as `metrics.json` holds it; what is undefined is null."""
     return {
         "configuration": board.configuration,
-        "results": {evaluation.name: flat(evaluation.scores, evaluation.coverage) for evaluation in board.evaluations},
-        "comparisons": [plain(asdict(c) | {"test": c.test._asdict()}) for c in board.comparisons],
+        "order": board.order,
+        "results": _flat(board.evaluations),
+        "comparisons": _tests(board.comparisons),
+        "groups": board.groups(),
+        "baselines": _flat(board.baselines),
+        "against_baselines": _tests(board.against),
+        "not_beaten": {one.name: board.not_beaten(one.name) for one in board.evaluations} if board.against else {},
     }
+
+
+def _flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    return {evaluation.name: flat(evaluation.scores, evaluation.coverage) for evaluation in evaluations}
+
+
+def _tests(comparisons: Sequence[Comparison]) -> list[Any]:
+    return [plain(asdict(c) | {"test": c.test._asdict()}) for c in comparisons]
 
 
 def matched_results(evaluation: Evaluation) -> dict[str, Any]:

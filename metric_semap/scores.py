@@ -19,6 +19,7 @@ __all__ = [
     "Counts",
     "Coverage",
     "Estimate",
+    "Localisation",
     "Pooled",
     "Scores",
     "SeverityError",
@@ -117,6 +118,15 @@ class SeverityError:
 
 
 @dataclass(frozen=True)
+class Localisation:
+    """How often matched anomalies lie in the same place: the share of the `pairs` matched at the lowest threshold, with a box on
+    both sides, whose boxes overlap with an IoU of at least 0.5. It is NaN where there are no such pairs."""
+
+    share: Estimate
+    pairs: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """What was scored: pictures (`scored` of `images`, in `clusters` that are independent of each other; `clean` ones have no
     references), predictions and references."""
@@ -173,6 +183,7 @@ class Scores:
             under a right verdict.
         calibrated (`dict[str, CalibratedView]`): the views under the calibrated similarity; empty where the encoder has no
             calibration.
+        localisation (`Localisation`): where matched anomalies lie.
     """
 
     views: Mapping[str, ViewScores]
@@ -185,6 +196,7 @@ class Scores:
     warnings: tuple[str, ...] = ()
     verdicts: Verdicts | None = None
     calibrated: Mapping[str, CalibratedView] = field(default_factory=dict)
+    localisation: Localisation = Localisation(Estimate(math.nan), 0)
 
     @property
     def full(self) -> ViewScores:
@@ -232,12 +244,15 @@ def flat(scores: Scores, coverage: Coverage | None = None) -> dict[str, Any]:
             numbers |= {f"{key[0].upper()}{key[1:]}_{name}@{t:g}": value for key, value in asdict(pooled).items()}
     for key, estimate in scores.calibrated_estimates().items():
         numbers |= {key: estimate.value, f"chance_{key}": estimate.chance, **estimate.interval(key)}
-    counts, severity = scores.counts, scores.severity
+    counts, severity, located = scores.counts, scores.severity, scores.localisation
     numbers |= {
         "ranked_by": scores.ranked_by,
         "severity_error": severity.error,
         "severity_bias": severity.bias,
         "severity_pairs": severity.pairs,
+        "localisation": located.share.value,
+        **located.share.interval("localisation"),
+        "localisation_pairs": located.pairs,
         "images": counts.images,
         "scored_images": counts.scored,
         "clusters": counts.clusters,

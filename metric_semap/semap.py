@@ -22,6 +22,7 @@ from .encoder import DEFAULT_ENCODER, resolve_encoder
 from .encoding import Encoded
 from .errors import OptionError, RecordError, SemapError, SemapWarning
 from .inputs import as_anomalies, as_pictures
+from .localisation import iou
 from .matching import greedy_match, optimal_match
 from .measurement import Options, measure
 from .ranking import average_precision
@@ -54,6 +55,7 @@ __all__ = [
     "greedy_match",
     "intensity",
     "interval",
+    "iou",
     "optimal_match",
     "score_matrices",
     "signature",
@@ -81,7 +83,8 @@ _CITATION = """
 _KWARGS_DESCRIPTION = """
 Args:
     predictions (`list`): one entry per picture. Configuration `default`: the list of its anomalies, each
-        `{"phenomenon", "reasoning"}` and, where known, `"name"`, `"severity"` and `"score"` (confidence, 0..1). `severity` is
+        `{"phenomenon", "reasoning"}` and, where known, `"name"`, `"severity"`, `"score"` (confidence, 0..1) and `"bbox"`
+        ([x0, y0, x1, y1] in pixels). `severity` is
         a whole number from 0 (completely irrational) to 100 (completely realistic), or `None`. A missing picture is an
         empty list. Configuration `deepfake`: `{"label": "real" | "fake" | None, "anomalies": [...]}`. Arrays, Series and
         columns of datasets are lists too; a table has a row per picture and the column `anomalies`.
@@ -113,7 +116,8 @@ Returns:
     `SemF1C_Full` and `SemAPC_Full` with `_low`, `_high` and `chance_…`: F1 and precision under the calibrated similarity, `None`
     where the encoder has no calibration;
     `pictures_needed` to tell two such systems apart at a difference of .02, `false_alarm_rate` over pictures without
-    references, `severity_error` on matched pairs, counts, `signature`, `bert_score_hash` and `warnings`. What is
+    references, `severity_error` on matched pairs, `localisation` (the share of matched pairs with boxes on both sides whose
+    boxes overlap with an IoU of at least .5), counts, `signature`, `bert_score_hash` and `warnings`. What is
     undefined is `None`; there is no interval from fewer than 8 pictures. With `deepfake` the scores are called
     `CSemAP_…` and `CSemF1_…`, over the fake pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
 
@@ -134,6 +138,7 @@ _ANOMALIES = datasets.List(
         "reasoning": datasets.Value("string"),
         "severity": datasets.Value("int32"),
         "score": datasets.Value("float64"),
+        "bbox": datasets.List(datasets.Value("float64")),
     }
 )
 
@@ -273,7 +278,9 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
 
 
 def _anomalies(records: Sequence[Mapping[str, Any]]) -> list[Anomaly]:
-    return [Anomaly(**record) for record in records]
+    return [
+        Anomaly(**{**record, "bbox": None if record["bbox"] is None else tuple(record["bbox"])}) for record in records
+    ]
 
 
 def _labelled(picture: Mapping[str, Any]) -> Picture:

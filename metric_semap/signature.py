@@ -81,13 +81,19 @@ def signature(
 def content_of(references: Sequence[Sequence[Quadruplet]], labels: Sequence[str | None] = ()) -> str:
     """A hash of the references, 12 hexadecimal digits: the same in whatever order pictures and anomalies come.
 
-    Names are left out, because no score depends on them.
+    Names are left out, because no score depends on them; boxes are in it where there are any.
     """
     pictures = []
     for k, anomalies in enumerate(references):
-        content = sorted(json.dumps([one.phenomenon.strip(), one.reasoning.strip(), one.severity]) for one in anomalies)
+        content = sorted(map(_content, anomalies))
         pictures.append(json.dumps([labels[k] if labels else None, content]))
     return hashlib.sha256("\n".join(sorted(pictures)).encode()).hexdigest()[:12]
+
+
+def _content(one: Quadruplet) -> str:
+    # To a tenth of a pixel, so that a box that was stored in single precision is the same.
+    box = [] if one.bbox is None else [[round(float(corner), 1) for corner in one.bbox]]
+    return json.dumps([one.phenomenon.strip(), one.reasoning.strip(), one.severity, *box])
 
 
 def _fields(line: str) -> dict[str, str]:

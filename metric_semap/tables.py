@@ -24,7 +24,7 @@ __all__ = ["FORMATS", "formatted", "picture_frame", "score_frame", "shown"]
 
 def _score_rows(board: Leaderboard) -> list[dict[str, Any]]:
     rows = []
-    for evaluation in board.evaluations:
+    for evaluation in board.rows:
         scores = evaluation.scores
         for name, of in (scores.headlines() | (scores.calibrated_estimates() if scores.calibrated else {})).items():
             row = {"predictor": evaluation.name, "score": name, "value": of.value, "low": of.low, "high": of.high}
@@ -56,14 +56,15 @@ def picture_frame(evaluation: Evaluation) -> "pandas.DataFrame":
 
 
 def shown(board: Leaderboard, wide: bool = True) -> list[list[str]]:
-    """The table that people see: a heading, and a line per predictor and view. A dash is what is undefined or not given.
+    """The table that people see: a heading, and a line per predictor and view, baselines among them.
 
-    A terminal is too narrow for the calibrated scores, which are there only if it is `wide` and the encoder is calibrated.
+    A dash is what is undefined or not given. A terminal is too narrow for the calibrated scores, which are there only if it is
+    `wide` and the encoder is calibrated.
     """
-    c, calibrated = board.prefix, wide and all(evaluation.scores.calibrated for evaluation in board.evaluations)
+    c, calibrated = board.prefix, wide and all(evaluation.scores.calibrated for evaluation in board.rows)
     lines = [["", "view", f"{c}SemAP", "95 %", "chance", f"{c}SemF1", "95 %", "chance"]]
     lines[0] += [f"{c}SemF1C", "95 %", "chance"] if calibrated else []
-    for evaluation in board.evaluations:
+    for evaluation in board.rows:
         for name in ("Full", "Phe", "Rea"):
             view = evaluation.scores.views[name]
             lines.append([evaluation.name if name == "Full" else "", name, *_cells(view.semap), *_cells(view.semf1)])
@@ -94,14 +95,19 @@ def _as_csv(board: Leaderboard) -> str:
 
 
 def _signatures(board: Leaderboard) -> list[str]:
-    return list(dict.fromkeys(evaluation.scores.signature for evaluation in board.evaluations))
+    return list(dict.fromkeys(evaluation.scores.signature for evaluation in board.rows))
 
 
 def _as_markdown(board: Leaderboard) -> str:
-    head, *lines = [[re.sub(r"([\\`*_|<>\[\]])", r"\\\1", cell) for cell in line] for line in shown(board)]
+    head, *lines = [[_escaped(cell) for cell in line] for line in shown(board)]
     rows = [head, ["---", "---", *["---:"] * (len(head) - 2)], *lines]
     table = "\n".join(f"| {' | '.join(' '.join(cell.split()) for cell in row)} |" for row in rows)
-    return "\n\n".join([table, *(f"`{signature}`" for signature in _signatures(board))])
+    findings = [f"{_escaped(' '.join(finding.split()))}." for finding in board.findings()]
+    return "\n\n".join([table, *findings, *(f"`{signature}`" for signature in _signatures(board))])
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
 LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {

@@ -132,17 +132,18 @@ def test_a_subset_is_scored_alone(files: dict[str, Path], tmp_path: Path) -> Non
         score_files([files["good"]], files["truth"], subset=subset, **QUICK)
 
 
-def test_a_leaderboard_ranks_and_tests_its_neighbours(files: dict[str, Path]) -> None:
-    """Best first; between neighbours the difference, its interval and p, over the pictures both have."""
+def test_a_leaderboard_ranks_and_tests_all_pairs(files: dict[str, Path]) -> None:
+    """Best first; of each pair the difference, its interval and p, over the pictures both have."""
     board = score_files([files["poor"], files["good"], files["partial"]], files["truth"], empty="skip", **QUICK)
     assert [evaluation.name for evaluation in board.evaluations] == ["good", "partial", "poor"]
     assert [(c.first, c.second, c.score) for c in board.comparisons[:2]] == [
-        ("good", "partial", "SemAP_Full"),
         ("good", "partial", "SemF1_Full"),
+        ("good", "partial", "SemAP_Full"),
     ]
+    assert len(board.comparisons) == 2 * 3
     first = board.comparisons[0]
     assert first.pictures == 3
-    best, second = (evaluation.scores.full.semap.value for evaluation in board.evaluations[:2])
+    best, second = (evaluation.scores.full.semf1.value for evaluation in board.evaluations[:2])
     assert first.test.difference == pytest.approx(best - second)
     assert (first.test.low, first.test.high, first.test.p) == (None, None, None)
     assert "too few pictures to tell (3" in str(first)

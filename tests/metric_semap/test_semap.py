@@ -143,7 +143,8 @@ def test_compute_gives_flat_keys(scores: dict[str, Any]) -> None:
     """Beside `details` there are only numbers, texts and one list of warnings; what cannot be said of these pictures is null."""
     flat = {key: value for key, value in scores.items() if key != "details"}
     assert all(isinstance(v, (int, float, str)) for k, v in flat.items() if k != "warnings" and v is not None)
-    assert [key for key, value in flat.items() if value is None] == ["false_alarm_rate", "pictures_needed"]
+    undefined = [key for key, value in flat.items() if value is None]
+    assert undefined == ["localisation", "false_alarm_rate", "pictures_needed"]
     for view in ("Phe", "Rea", "Full"):
         assert 0 <= flat[f"chance_SemAP_{view}"] < flat[f"SemAP_{view}"] <= 1
         assert flat[f"lift_SemF1_{view}"] == pytest.approx(flat[f"SemF1_{view}"] - flat[f"chance_SemF1_{view}"])

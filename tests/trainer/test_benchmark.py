@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from agent.simulated import serve
 from dataset_builder.building.build import build
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.scenes import write_scenes
+from metric_semap.baselines import CONSTANT, DEALT, FIRST
 from tests.adapters import make_adapter
 from trainer.evaluation.bench import read_bench
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
@@ -79,6 +80,11 @@ def board(out: Path) -> dict[str, Any]:
     return json.loads((out / "leaderboard.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
+def model_rows(out: Path, title: str = "explained") -> list[dict[str, Any]]:
+    """The rows of the models, without the baselines."""
+    return [row for row in board(out)[title]["rows"] if not row["baseline"]]
+
+
 def calls(endpoint: str) -> int:
     """The requests that the simulated model was sent so far."""
     with urllib.request.urlopen(endpoint.removesuffix("/v1") + "/stats", timeout=30) as answer:
@@ -108,11 +114,14 @@ def whole(place: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: Path) -> None:
-    """Scores with intervals and chance, best first, tests between neighbours, losses, what it took, and the published rows."""
+    """Scores with intervals and chance, best first, all pairs tested, losses, what it took, and the published rows apart."""
     found = board(whole)
-    for title, published, score in (("explained", ANOMREASON, "SemAP_Full"), ("judged", DEEPFAKE, "CSemAP_Full")):
-        rows = found[title]["rows"]
+    for title, published, score in (("explained", ANOMREASON, "SemF1_Full"), ("judged", DEEPFAKE, "CSemF1_Full")):
+        assert found[title]["order"] == score
+        rows = model_rows(whole, title)
         assert {row["name"] for row in rows} == set(field(place, ""))
+        assert [row["rank"] for row in rows] == list(range(1, 6))
+        assert all(row["group"] for row in rows)
         values = [row["scores"][score]["value"] for row in rows]
         assert values == sorted(values, reverse=True)
         for row in rows:
@@ -120,13 +129,13 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
             assert row["pictures"] < 8 or of["low"] <= of["value"] <= of["high"]
             assert row["pictures"] >= 8 or not {"low", "high"} & of.keys()
             assert "chance" in row["scores"][score]
-        neighbours = [(a["name"], b["name"]) for a, b in pairwise(rows)]
-        assert [(c["first"], c["second"]) for c in found[title]["comparisons"] if c["score"] == score] == neighbours
+        pairs = list(combinations([row["name"] for row in rows], 2))
+        assert [(c["first"], c["second"]) for c in found[title]["comparisons"] if c["score"] == score] == pairs
         tested = [c for c in found[title]["comparisons"] if c["low"] is not None]
         assert all(0 < c["p"] <= 1 and c["low"] <= c["difference"] <= c["high"] for c in tested)
         assert all(c["p"] in (None, 1) for c in found[title]["comparisons"] if c["low"] is None)
         assert found[title]["published"] == list(published)
-    rows = {row["name"]: row for row in found["explained"]["rows"]}
+    rows = {row["name"]: row for row in model_rows(whole, "explained")}
     assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["tiny"]["scores"]["SemAP_Full"]["chance"]
     assert rows["tiny"]["scores"]["SemAP_Full"]["value"] > rows["constant"]["scores"]["SemAP_Full"]["value"]
     assert rows["constant"]["false_alarms"] == rows["constant"]["clean"] > 0
@@ -139,6 +148,25 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
         page = (whole / f"leaderboard.{form}").read_text(encoding="utf-8")
         assert page.count("(published" if form == "md" else "<small>published") == len(ANOMREASON) + len(DEEPFAKE)
         assert "simulated, no model" in page
+
+
+def test_baselines_stand_among_the_models_and_published_rows_below(whole: Path) -> None:
+    """Three in each table, without a rank and what only a model has; a model that says the same of all beats none."""
+    for title in ("explained", "judged"):
+        found = board(whole)[title]
+        unseeing = [row for row in found["rows"] if row["baseline"]]
+        assert {row["name"] for row in unseeing} == {CONSTANT, FIRST, DEALT}
+        assert all(row["rank"] is None and row["seconds_per_picture"] is None for row in unseeing)
+        scores = [row["scores"][found["order"]]["value"] for row in found["rows"]]
+        assert scores == sorted(scores, reverse=True)
+        (constant,) = (row for row in model_rows(whole, title) if row["name"] == "constant")
+        assert set(constant["not_beaten"]) == {row["name"] for row in unseeing}
+        assert any(finding.startswith("constant is not shown to beat") for finding in found["findings"])
+    for form, heading in (("md", "### Published elsewhere"), ("html", "<h3>Published elsewhere</h3>")):
+        page = (whole / f"leaderboard.{form}").read_text(encoding="utf-8")
+        assert page.count(heading) == 2
+        assert page.index("constant") < page.index(heading) < page.index("AnomReasonor-7B")
+        assert "not shown to beat" in page
 
 
 def test_killed_and_run_again_it_gives_the_leaderboard_of_an_undisturbed_run(
@@ -186,7 +214,7 @@ def test_a_budget_over_all_endpoints_stops_cleanly_and_is_never_passed(
     assert "second: not scored: the budget is used up" in done.output
     assert calls(endpoint) - before == first + 7
     found = board(tmp_path)
-    assert {row["name"] for row in found["explained"]["rows"]} == {"first", "constant"}
+    assert {row["name"] for row in model_rows(tmp_path)} == {"first", "constant"}
     assert list(found["unfinished"]) == ["second"]
     assert "second is not scored" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
     done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, budget_calls=2 * first), tmp_path)
@@ -228,7 +256,7 @@ def test_an_endpoint_without_one_answer_is_not_ranked(place: Path, tmp_path: Pat
         done = benchmark(bench_file(tmp_path / "bench.yaml", place, models, bootstrap=0), tmp_path)
     assert done.exit_code == 3
     assert "down: not scored: no picture has a readable answer" in done.output
-    assert [row["name"] for row in board(tmp_path)["explained"]["rows"]] == ["constant"]
+    assert [row["name"] for row in model_rows(tmp_path)] == ["constant"]
 
 
 def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, endpoint: str, tmp_path: Path) -> None:
@@ -243,7 +271,8 @@ def test_a_limit_takes_pictures_of_both_kinds_and_can_be_raised(place: Path, end
     bench_file(bench, place, {"it": {"model": "tiny"}}, limit=6, bootstrap=0)
     assert benchmark(bench, tmp_path).exit_code == 0
     assert rows.read_text().startswith(few)
-    assert len(board(tmp_path)["judged"]["rows"]) == 1
+    assert len(model_rows(tmp_path, "judged")) == 1
+    assert "6 evenly spaced pictures" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
     for other in ({"adapter": str(place / "adapter")}, {"model": "m", "base_url": endpoint}):
         bench_file(bench, place, {"it": other}, limit=6)
         with pytest.raises(InputError, match="holds answers of another model"):
@@ -293,7 +322,7 @@ def test_photographs_count_as_clean_and_unannotated_generated_pictures_do_not(of
     (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
     done = benchmark(tmp_path / "bench.yaml", tmp_path)
     assert done.exit_code == 0, done.output
-    (explained,), (judged,) = (board(tmp_path)[title]["rows"] for title in ("explained", "judged"))
+    (explained,), (judged,) = (model_rows(tmp_path, title) for title in ("explained", "judged"))
     assert (explained["pictures"], explained["clean"]) == (len(fakes) - 1, len(rows) - len(fakes))
     assert judged["verdicts"] == len(rows) - 1
 
@@ -310,7 +339,7 @@ def test_pictures_of_a_kind_that_a_model_does_not_know_are_counted_apart(officia
     (tmp_path / "bench.yaml").write_text(yaml.safe_dump(bench))
     done = benchmark(tmp_path / "bench.yaml", tmp_path)
     assert done.exit_code == 0, done.output
-    (row,) = board(tmp_path)["explained"]["rows"]
+    (row,) = model_rows(tmp_path)
     assert (row["unknown"], row["unreadable"]) == (1, 0)
     assert "| 100.0 % |" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
 

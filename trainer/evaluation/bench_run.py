@@ -154,8 +154,10 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
     with embedding_cache(resolve_encoder(bench.encoder), lasting=False) as cache:  # the truth is encoded once for all
         similarity = BertScoreSimilarity(bench.encoder, cache=cache)
-        explained = score_pictures(said, truth, similarity, options)
-        judged = score_pictures(judging, truth, similarity, options, "deepfake") if both and judging else None
+        explained = score_pictures(said, truth, similarity, options, with_baselines=True)
+        judged = None
+        if both and judging:
+            judged = score_pictures(judging, truth, similarity, options, "deepfake", with_baselines=True)
     return Result(bench, explained, judged, standings, unfinished)
 
 

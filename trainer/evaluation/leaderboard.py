@@ -1,4 +1,4 @@
-"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`, with the published rows beside what was measured."""
+"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published stands in a table of its own."""
 
 import json
 import math
@@ -9,10 +9,10 @@ from typing import Any
 from dataset_builder import atomic
 from dataset_builder.templates import environment
 from metric_semap.report import number
-from metric_semap.results import Evaluation, Leaderboard
+from metric_semap.results import Comparison, Evaluation, Leaderboard
 from metric_semap.scores import Estimate
 from trainer.evaluation.bench import Bench
-from trainer.evaluation.bench_run import Result
+from trainer.evaluation.bench_run import Result, Standing
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
 from trainer.evaluation.recall import recall_by_kind
 
@@ -21,19 +21,32 @@ __all__ = ["LEADERBOARD", "as_json", "write_leaderboard"]
 LEADERBOARD = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
 """The files that a benchmark writes."""
 
-EXPLAINED = ("SemAP_Full", "SemAP_Rea", "SemF1_Full", "SemF1_Rea")
+EXPLAINED = ("SemF1_Full", "SemF1_Rea", "SemAP_Full", "SemAP_Rea")
 _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
     "false alarms": lambda row: f"{row['false_alarms']} of {row['clean']}" if row["clean"] else "–",
     "no verdict": lambda row: f"{row['no_verdict']} of {row['verdicts']}",
-    "unreadable": lambda row: f"{number(100 * row['unreadable'], 1)} %",
-    "unknown kind": lambda row: f"{number(100 * row['unknown'], 1)} %",
+    "ranked SemAP": lambda row: f"{number(row['ranked'].get('value'), 4)} by {row['ranked_by']}",
+    "located": lambda row: _located(row),
+    "unreadable": lambda row: _percent(row["unreadable"]),
+    "unknown kind": lambda row: _percent(row["unknown"]),
     "s/picture": lambda row: number(row["seconds_per_picture"], 2),
     "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
     "USD": lambda row: number(row["usd"], 2),
 }
 """What stands beside the scores, by the heading of its column."""
-SAID = ("false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
-JUDGED = ("accuracy", "CSemAP_Full", "CSemAP_Rea", "CSemF1_Full", "CSemF1_Rea")
+SAID = ("ranked SemAP", "located", "false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
+JUDGED = ("accuracy", "CSemF1_Full", "CSemF1_Rea", "CSemAP_Full", "CSemAP_Rea")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{number(100 * share, 1)} %"
+
+
+def _located(row: dict[str, Any]) -> str:
+    """The share of matched pairs that lie in the same place, of how many."""
+    return (
+        f"{_percent(row['localisation']['value'])} of {row['localisation_pairs']}" if row["localisation_pairs"] else "–"
+    )
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -66,33 +79,58 @@ def _board(
     return {
         "signature": board.evaluations[0].scores.signature,
         "scores": list(scores),
-        "rows": [_row(result, evaluation, scores) for evaluation in board.evaluations],
-        "comparisons": [
-            {
-                "first": c.first,
-                "second": c.second,
-                "score": c.score,
-                "pictures": c.pictures,
-                "difference": c.test.difference,
-                "low": c.test.low,
-                "high": c.test.high,
-                "p": c.test.p,
-                "told_apart": c.told_apart,
-                "pictures_needed": c.test.needed,
-            }
-            for c in board.comparisons
-        ],
+        "order": board.order,
+        "rows": _rows(result, board, scores),
+        "comparisons": [_test(c) for c in board.comparisons],
+        "against_baselines": [_test(c) for c in board.against],
+        "groups": board.groups(),
+        "findings": board.findings(),
         "published": list(published),
     }
 
 
-def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dict[str, Any]:
-    measured, standing = evaluation.scores, result.standings[evaluation.name]
+def _test(c: Comparison) -> dict[str, Any]:
+    return {
+        "first": c.first,
+        "second": c.second,
+        "score": c.score,
+        "pictures": c.pictures,
+        "difference": c.test.difference,
+        "low": c.test.low,
+        "high": c.test.high,
+        "p": c.test.p,
+        "told_apart": c.told_apart,
+        "pictures_needed": c.test.needed,
+    }
+
+
+def _rows(result: Result, board: Leaderboard, scores: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Models and baselines, best first; only models have a rank, the letters of their groups, and what they have to beat."""
+    letters = board.letters()
+    ranks = {id(evaluation): rank for rank, evaluation in enumerate(board.evaluations, 1)}
+    return [
+        {
+            "name": one.name,
+            "baseline": one.is_baseline,
+            "rank": ranks.get(id(one)),
+            "group": None if one.is_baseline else letters.get(one.name),
+            "not_beaten": [] if one.is_baseline else board.not_beaten(one.name),
+            **_measured(one, scores),
+            **_standing(None if one.is_baseline else result.standings[one.name]),
+        }
+        for one in board.rows
+    ]
+
+
+def _measured(evaluation: Evaluation, scores: tuple[str, ...]) -> dict[str, Any]:
+    measured = evaluation.scores
     headlines, verdicts, counts = measured.headlines(), measured.verdicts, measured.counts
     return {
-        "name": evaluation.name,
-        "note": standing.outcome.note,
         "scores": {score: _known(headlines[score]) for score in scores},
+        "ranked": _known(Estimate(measured.full.ranked)),
+        "ranked_by": measured.ranked_by,
+        "localisation": _known(measured.localisation.share),
+        "localisation_pairs": measured.localisation.pairs,
         "pictures": counts.scored,
         "recall_by_kind": {kind: one._asdict() for kind, one in recall_by_kind(evaluation).items()},
         "verdicts": None if verdicts is None else verdicts.pictures,
@@ -100,12 +138,20 @@ def _row(result: Result, evaluation: Evaluation, scores: tuple[str, ...]) -> dic
         "missing": evaluation.coverage.missing,
         "clean": counts.clean,
         "false_alarms": counts.false_alarms,
-        "unreadable": standing.failed,
-        "unknown": standing.unknown,
-        "seconds_per_picture": standing.seconds,
-        "tokens_per_picture": standing.tokens,
-        "usd": standing.outcome.usd,
-        "calls": standing.outcome.calls,
+    }
+
+
+def _standing(standing: Standing | None) -> dict[str, Any]:
+    """What answering took and what was lost; nothing is known of a baseline, which was not asked."""
+    outcome = None if standing is None else standing.outcome
+    return {
+        "note": outcome.note if outcome else None,
+        "unreadable": standing.failed if standing else None,
+        "unknown": standing.unknown if standing else None,
+        "seconds_per_picture": standing.seconds if standing else None,
+        "tokens_per_picture": standing.tokens if standing else None,
+        "usd": outcome.usd if outcome else None,
+        "calls": outcome.calls if outcome else None,
     }
 
 
@@ -133,7 +179,9 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
     templates.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
     boards = [content[key] for key in ("explained", "judged") if key in content]
     for board in boards:
-        board["columns"] = ("no verdict",) if "accuracy" in board["scores"] else SAID
+        located = any(row["localisation_pairs"] for row in board["rows"])
+        said = [column for column in SAID if located or column != "located"]
+        board["columns"] = ["no verdict"] if "accuracy" in board["scores"] else said
     titles = ["What is said of the pictures", "Verdicts, and what is said where they are right"]
     shown = {
         "boards": list(zip(titles, boards, strict=False)),
