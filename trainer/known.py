@@ -34,7 +34,18 @@ from dataset_builder import atomic
 from dataset_builder.errors import InputError, UnavailableError
 from trainer.tower import block_outputs, tower_of
 
-__all__ = ["FILE", "REFUSED", "Known", "check_enough", "features", "fit", "fit_known", "read_known", "strangers"]
+__all__ = [
+    "FILE",
+    "LEAST",
+    "REFUSED",
+    "Known",
+    "check_enough",
+    "features",
+    "fit",
+    "fit_known",
+    "read_known",
+    "strangers",
+]
 
 FILE = "known/features.safetensors"
 AXES = 256

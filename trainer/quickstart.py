@@ -26,6 +26,7 @@ from metric_semap.measurement import Options, measure
 from metric_semap.scores import Scores
 from metric_semap.similarity import BertScoreSimilarity
 from trainer import sft
+from trainer.known import LEAST
 from trainer.predict import Progress, predict_dataset
 from trainer.report import write_report
 
@@ -107,10 +108,11 @@ class _Bar(transformers.TrainerCallback):  # type: ignore[misc]
 
 def _fine_tune(progress: Progress, dataset: Path, out: Path) -> Path:
     recipe = ["--config", str(sft.CONFIGS / "tiny.yaml"), "--dataset_name", str(dataset.absolute())]
-    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--overwrite", "true", "--knows", "true"])
+    rows = datasets.load_dataset_builder(str(dataset.absolute())).info.splits["train"].num_examples
+    knows = str(rows >= LEAST).lower()
+    script, training, model = sft.parse([*recipe, "--output_dir", str(out), "--overwrite", "true", "--knows", knows])
     assert isinstance(training, SFTConfig)
     assert isinstance(model, ModelConfig)
-    rows = datasets.load_dataset_builder(str(dataset.absolute())).info.splits["train"].num_examples
     steps = -(-rows // training.per_device_train_batch_size) * int(training.num_train_epochs)
     with progress.bar("steps", steps) as done:
         return sft.train(script, training, model, callbacks=[_Bar(done)])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -226,12 +227,8 @@ def test_every_form_escapes_what_it_would_obey(hostile: Result, tmp_path: Path) 
     assert "0.0002" in rows[-1]
 
 
-def test_the_page_shows_on_a_screen_and_a_phone(tmp_path: Path) -> None:
+def test_the_page_shows_on_a_screen_and_a_phone(browser: Any, tmp_path: Path) -> None:
     """No script, nothing from elsewhere; wide tables scroll by themselves, the page does not."""
-    from playwright.sync_api import sync_playwright
-
-    from tests.chromium import LAUNCH, find_chromium
-
     columns = ("model", *(f"a long column {k}" for k in range(12)))
     rows = [[f"model-with-a-long-name-{k}", *[Score(0.5, 0.4, 0.6)] * 12] for k in range(4)]
     tables = [
@@ -240,16 +237,12 @@ def test_the_page_shows_on_a_screen_and_a_phone(tmp_path: Path) -> None:
     ]
     wide = Result("x", "A title", "The claim.", "The data.", True, ["Found."], tables, {}, ["A note."], {"seed": 0})
     write_result(wide, tmp_path)
-    chromium = find_chromium()
-    assert chromium
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=LAUNCH)
-        for width in (1280, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            page.goto((tmp_path / "result.html").as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.locator("table").count() == 2
-        browser.close()
+    for width in (1280, 390):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto((tmp_path / "result.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("table").count() == 2
+        page.close()
 
 
 def test_options_that_exclude_each_other_are_one_sentence() -> None:
