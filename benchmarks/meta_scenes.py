@@ -100,7 +100,7 @@ def generic(anomaly: SceneAnomaly, rng: random.Random) -> Anomaly:
 
 
 def corrupted(rows: list[SceneRow], seed: int) -> dict[str, list[list[Anomaly]]]:
-    """The predictions of every corruption, a list a picture."""
+    """The predictions of every corruption, one list per picture."""
 
     def each(corruption: Corruption) -> list[list[Anomaly]]:
         return [

@@ -15,8 +15,8 @@ commonest one, t has min(G − 1, 2K) degrees of freedom: an error estimated fro
 pictures score 0.
 
 **Test.** If two systems are equally good, what they scored on a cluster may be exchanged; where they were given different clusters,
-the clusters may be dealt anew. p is the share of these exchanges with a difference, divided by its error, at least as large as that
-observed: exact for equally distributed scores at any number of clusters (Fisher; Pitman, 1937), and by the division
+the clusters may be dealt again. p is the share of these exchanges with a difference, divided by its error, at least as large as
+that observed: exact for equally distributed scores at any number of clusters (Fisher; Pitman, 1937), and by the division
 right in the limit for equal means of different spread (Janssen, 1997, https://doi.org/10.1016/S0167-7152(97)00043-6).
 
 **Too few.** Fewer than `FEWEST` clusters give no interval, and no p; nor is there a p where two systems differ on fewer than

@@ -82,7 +82,7 @@ def test_what_was_put_is_had_again_and_only_under_its_key(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "text", "pickle", "directory"])
 def test_a_damaged_file_is_the_same_as_none(damage: str, tmp_path: Path) -> None:
-    """Whatever became of a file, it is read as missing and written anew."""
+    """Whatever became of a file, it is read as missing and written again."""
     cache = cached(tmp_path)
     cache.put(["k"], embeddings(2))
     (path,) = tmp_path.iterdir()

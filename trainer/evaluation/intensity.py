@@ -13,7 +13,7 @@ picture i has k_i anomalies of severity s (0 completely irrational … 100 compl
 undefined (NaN) where nothing was found. Pictures about which the reviewer gave no answer are left out.
 
 **Intervals and tests** are those of `metric_semap/statistics.py`, over *prompts*: several pictures of one prompt stay together. Two
-generators are compared in CAP by exchanging what they made of a prompt that both were given, and by dealing anew the
+generators are compared in CAP by exchanging what they made of a prompt that both were given, and by dealing again the
 prompts that only one of them was given. They are *separated* if p is below 5 % after Holm's correction for all pairs (Holm, 1979,
 https://www.jstor.org/stable/4615733): equal generators are told apart anywhere in a ranking at most 5 % of the time,
 at any number of pictures (`benchmarks/audit_coverage.py`).

@@ -5,7 +5,7 @@ https://doi.org/10.1214/aoms/1177704172). Severities are whole numbers from 0 to
 histograms, however many there are. The interval is a bootstrap over pictures, whose candidates are not independent of each other.
 
 The test asks whether removing as many candidates of each picture **at random** would separate the kept from the removed as
-far: the verdicts are dealt anew within each picture, which keeps how many stay, and the chance that a kept one has the higher
+far: the verdicts are dealt again within each picture, which keeps how many stay, and the chance that a kept one has the higher
 severity (ties count half) is compared with what was found. The two-sided p counts deals at least as far from one half.
 """
 
