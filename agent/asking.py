@@ -28,7 +28,7 @@ from agent.prompts import Stance, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
 
-__all__ = ["Asker", "Failure", "Question", "Services", "together"]
+__all__ = ["Asker", "Failure", "Question", "Services", "key_of", "together"]
 
 MAX_TOKENS = 2000
 LONG = {"discovery_draft": 4000, "discovery_merge": 4000, "summary_image": 4000, "format": 4000}
@@ -150,7 +150,7 @@ class Asker:
         """The attempts at a question; the last has no problem, or gave up."""
         self.asked += 1
         self._told(question.stage, False)
-        key = _key(question, self.picture, self.services.chat.model, self.round)
+        key = key_of(question, self.picture, self.services.chat.model, self.round)
         async with self.services.journal.turn(key):
             attempts = self.services.journal.attempts(key)
             while not attempts or (attempts[-1].problem is not None and not attempts[-1].gave_up):
@@ -237,7 +237,8 @@ def _substance(text: str) -> int:
     return len(zlib.compress(" ".join(text.split()).encode(), 1))
 
 
-def _key(question: Question, picture: SentPicture, model: str, round_: str) -> str:
+def key_of(question: Question, picture: SentPicture, model: str, round_: str = "") -> str:
+    """The key under which the journal has a question's answers."""
     shaped = {
         "picture": picture.digest,
         "model": model,

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,8 +93,9 @@ def caption(
             said.append(one)
             done(len(said), len(pictures))
 
+    one = partial(_one, content=pictures.content)
     try:
-        spent = loops.run(answer_all(pictures, endpoint, out, _one, keep, limits, price))
+        spent = loops.run(answer_all(pictures.ids, endpoint, out, one, keep, limits, price))
     finally:  # however it ends, what was answered is written
         captions = {one.image_id: one.text for one in said if one.text}
         path = atomic.write(out / FILE, json.dumps(captions, indent=4, ensure_ascii=False) + "\n")
@@ -109,7 +111,7 @@ def _content(path: Path) -> bytes:
         raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-async def _one(image_id: str, content: Callable[[str], bytes], services: Services, rank: int) -> _Said | None:
+async def _one(image_id: str, services: Services, rank: int, *, content: Callable[[str], bytes]) -> _Said | None:
     try:
         picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
     except PictureError as error:

@@ -7,7 +7,7 @@ those of an undisturbed run. `examine` keeps nothing.
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -31,9 +31,9 @@ from dataset_builder.textform import Dropped, parse_verdict
 
 __all__ = ["Predicted", "answer_all", "examine", "predict"]
 
-T = TypeVar("T")
-One = Callable[[str, Callable[[str], bytes], Services, int], Coroutine[Any, Any, T | None]]
-"""Asks about one picture, given its name, what reads it, what asks, and its place."""
+A, T = TypeVar("A"), TypeVar("T")
+One = Callable[[A, Services, int], Coroutine[Any, Any, T | None]]
+"""Asks about one thing, such as a picture by its name, given what asks and the thing's place."""
 
 DIRECT = Settings(plan="direct")
 
@@ -101,8 +101,8 @@ def predict(
         if restart:
             for kept in run.glob("journal.sqlite*"):
                 kept.unlink()
-        one = partial(_one, tasks=TASKS[task], settings=settings)
-        spent = loops.run(answer_all(pictures, endpoint, run, one, keep, limits, price))
+        one = partial(_one, content=pictures.content, tasks=TASKS[task], settings=settings)
+        spent = loops.run(answer_all(pictures.ids, endpoint, run, one, keep, limits, price))
     return Predicted(failed, unfinished, spent.calls, spent.tokens, spent.cost(price))
 
 
@@ -110,34 +110,35 @@ def examine(pictures: StoredPictures, endpoint: Endpoint, task: Asked = "anomali
     """What a model behind a server says of some pictures; see `predict`."""
     found: list[Prediction | None] = []
     with tempfile.TemporaryDirectory(prefix="anomreason-") as away:
-        loops.run(answer_all(pictures, endpoint, Path(away), partial(_one, tasks=TASKS[task]), found.append))
+        one = partial(_one, content=pictures.content, tasks=TASKS[task])
+        loops.run(answer_all(pictures.ids, endpoint, Path(away), one, found.append))
     return [one for one in found if one is not None]
 
 
 async def answer_all(
-    pictures: StoredPictures,
+    asked: Iterable[A],
     endpoint: Endpoint,
     run: Path,
-    one: One[T],
+    one: One[A, T],
     keep: Callable[[T | None], None],
     limits: Limits = UNLIMITED,
     price: Price | None = None,
 ) -> Totals:
-    """Hand what `one` makes of each picture to `keep` in their order, twice as many under way as the server answers at once.
+    """Hand what `one` makes of each thing to `keep` in their order, twice as many under way as the server answers at once.
 
-    `None` stands for a picture that the budget does not suffice for; none is begun after it.
+    `None` stands for one that the budget does not suffice for; none is begun after it.
     """
     async with Journal(run) as journal:
         chat = endpoint.chat()
         services = Services(chat, journal, Budget(limits, price, journal.totals()))
         waiting: deque[asyncio.Task[T | None]] = deque()
-        source = enumerate(pictures.ids)
+        source = enumerate(asked)
         ended = False
         try:
             while True:
                 room = 0 if ended else 2 * endpoint.concurrency - len(waiting)
-                for rank, image_id in islice(source, room):
-                    waiting.append(asyncio.create_task(one(image_id, pictures.content, services, rank)))
+                for rank, about in islice(source, room):
+                    waiting.append(asyncio.create_task(one(about, services, rank)))
                 if not waiting:
                     break
                 made = await waiting.popleft()
@@ -159,10 +160,10 @@ async def answer_all(
 
 async def _one(
     image_id: str,
-    content: Callable[[str], bytes],
     services: Services,
     rank: int,
     *,
+    content: Callable[[str], bytes],
     tasks: tuple[Task, ...],
     settings: Settings = DIRECT,
 ) -> Prediction | None:

@@ -1,15 +1,19 @@
-"""What the commands `examine`, `predict`, `benchmark` and `audit` ask of a model behind a server.
+"""What the commands `examine`, `predict`, `benchmark`, `audit` and `score` ask of a model behind a server.
 
-Thin calls of `agent.direct`: they check what was typed, read the pictures, show progress, and say what an outcome means.
+Thin calls of `agent.direct` and `agent.judge`: they check what was typed, read the pictures, show progress, and say what an outcome
+means.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from agent.boxes import check_unit
 from agent.budget import read_prices
 from agent.direct import examine, predict
 from agent.forecast import expected
+from agent.judge import Judge
 from agent.plans import Settings
 from agent.reach import ROOM, check_endpoint, contestant_checks
 from agent.run import Endpoint
@@ -22,7 +26,7 @@ from dataset_builder.predictions import Prediction
 from dataset_builder.preflight import check_room, look
 from dataset_builder.prompts import TASKS, Asked
 from dataset_builder.stored import StoredPictures, open_split
-from dataset_builder.terminal import Steps
+from dataset_builder.terminal import Steps, pictures_done
 
 __all__ = [
     "answer",
@@ -31,6 +35,7 @@ __all__ = [
     "contestant_checks",
     "examine_files",
     "expected_cost",
+    "judging",
     "predict_split",
 ]
 
@@ -188,6 +193,39 @@ def expected_cost(
     verdicts = round(found.prompt_tokens / max(found.calls, 1)) * number if contestant.plan in (None, "direct") else 0
     usd = None if price is None else price.of(found.prompt_tokens + verdicts, found.completion_tokens + number)
     return calls, found.prompt_tokens + found.completion_tokens + verdicts + number, usd, found.assumed
+
+
+@contextmanager
+def judging(
+    model: str,
+    base_url: str | None,
+    run: Path,
+    *,
+    usd: float | None,
+    tokens: int | None,
+    calls: int | None,
+    prices: Path | None,
+    rpm: int | None = None,
+    tpm: int | None = None,
+    asks: bool = True,
+) -> Iterator[Judge]:
+    """A judge of texts with its journal below `run`, and a bar while it is asked.
+
+    Args:
+        usd, tokens, calls: the budget, earlier times included.
+        asks (`bool`, defaults to `True`): whether it will be asked, so that the server has to be there.
+
+    Raises:
+        InputError: if something that it needs is not ready.
+    """
+    look(
+        *((partial(check_endpoint, model, base_url), partial(check_room, run, ROOM)) if asks else ()),
+        lambda: prices and read_prices(prices),
+    )
+    price = read_prices(prices).get(model) if prices else None
+    endpoint = Endpoint(model, base_url, rpm=rpm, tpm=tpm)
+    with pictures_done() as show:
+        yield Judge(endpoint, run, partial(show, "questions"), limits=Limits(usd, tokens, calls), price=price)
 
 
 def _endpoint(model: str | None, adapter: str | None, base_url: str) -> Endpoint:

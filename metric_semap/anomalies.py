@@ -75,6 +75,7 @@ class Picture(NamedTuple):
     """One picture of one side: its anomalies, its label or verdict where it has one, and the cluster of a reference that names one.
 
     A predictor that gave no answer about it either `failed`, or said that it does not know pictures of this kind (`unknown`).
+    Where people judged its anomalies, `verdicts` has for each `accept`, `reject`, or `None`: unsure, or nobody said.
     """
 
     anomalies: Sequence[Quadruplet]
@@ -82,6 +83,7 @@ class Picture(NamedTuple):
     failed: bool = False
     unknown: bool = False
     cluster: str | None = None
+    verdicts: tuple[str | None, ...] = ()
 
     @property
     def answered(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .calibration import Calibration
 from .comparing import Matrices
+from .matching import most_pairs
 from .scores import VIEWS
 from .scoring import Tally
 from .sentence import calibrated_views
@@ -32,16 +33,6 @@ def calibrated_tallies(matrices: Sequence[Matrices], calibration: Calibration) -
 
 
 def _tally(matrices: Sequence[np.ndarray], thresholds: Sequence[float]) -> Tally:
-    hits = np.array([[_most_pairs(matrix >= t) for t in thresholds] for matrix in matrices], dtype=np.int64)
+    hits = np.array([[most_pairs(matrix >= t) for t in thresholds] for matrix in matrices], dtype=np.int64)
     sizes = np.array([matrix.shape for matrix in matrices], dtype=np.int64).reshape(-1, 2)
     return Tally(hits.reshape(len(matrices), len(thresholds)), sizes[:, 0], sizes[:, 1])
-
-
-def _most_pairs(allowed: np.ndarray) -> int:
-    """The size of the largest one-to-one matching, for a matrix of the pairs that are allowed."""
-    if not allowed.any():
-        return 0
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
-    return int((maximum_bipartite_matching(csr_array(allowed)) >= 0).sum())

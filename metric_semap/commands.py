@@ -1,6 +1,7 @@
 """The command that scores: `score`."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-RESULTS = ("metrics.json", "matched_results.json", "report.html")
-"""The files that scoring writes; each further predictor has a `matched_results_NAME.json`."""
+RESULTS = ("metrics.json", "matched_results.json", "judged_pairs.jsonl", "report.html")
+"""The files that scoring writes; each further predictor has a `matched_results_NAME.json`, and `judged_pairs.jsonl` comes only with
+`--judge`."""
+JUDGE_RUN = "judge"
+"""The folder below --out with the judge's journal: what it was asked before is not asked again."""
 
 
 class Handed(Protocol):
@@ -23,6 +27,8 @@ class Handed(Protocol):
     """`dataset_builder.owned`: only files that were written by a command are replaced."""
     require: Callable[..., None]
     """`dataset_builder.extras.require`."""
+    served: Any
+    """`agent.served`, which asks endpoints."""
 
 
 @app.command()
@@ -66,6 +72,39 @@ def score(
         int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 for neither tests nor intervals.")
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of chance and of the paired tests.")] = 0,
+    judge: Annotated[
+        bool,
+        typer.Option(
+            "--judge",
+            help="Also ask a language model (--base-url, --model) whether predictions and references describe the same "
+            "anomaly, for the same reason: at most four questions per prediction, about texts only.",
+        ),
+    ] = False,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of an OpenAI-compatible server hosting the judge. The API key is read from OPENAI_API_KEY or HF_TOKEN."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The judge's name at that server.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate the judge's calls, tokens and money, without any call.")
+    ] = False,
+    rpm: Annotated[
+        int | None, typer.Option(min=1, help="The server's quota in calls per minute, if you know it.")
+    ] = None,
+    tpm: Annotated[
+        int | None, typer.Option(min=1, help="The server's quota in tokens per minute, if you know it.")
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
+    ] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop asking the judge before it has cost more.")
+    ] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
+    budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
     form: Annotated[
         str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
@@ -85,7 +124,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score predictions against the ground truth; several prediction files make a leaderboard, with baselines that any model has
-    to beat."""
+    to beat. Exit code 3 if the judge gave no answer about some pairs."""
     if compare is not None:
         _compare(*map(Path, compare))
         return
@@ -93,6 +132,7 @@ def score(
     handed.require("score", "metric")
     from .errors import OptionError
     from .evaluation import score_files, write_results
+    from .judging import judged, questions
     from .tables import FORMATS, formatted
 
     if not files or len(files) < 2:
@@ -109,26 +149,38 @@ def score(
         raise OptionError(f"--format {form!r}: is unknown; choose one of {', '.join(FORMATS)}")
     if images is not None and not images.is_dir():
         raise OptionError(f"--images {images}: is not a folder; name the folder that holds the pictures")
+    of_judge = {"--base-url": base_url, "--model": model, "--dry-run": dry_run or None, "--rpm": rpm, "--tpm": tpm}
+    of_judge |= {"--prices": prices, "--budget-usd": budget_usd, "--budget-tokens": budget_tokens}
+    _check_judge(judge, model, of_judge | {"--budget-calls": budget_calls})
     handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
-    board = score_files(
-        files[:-1],
-        files[-1],
-        configuration="deepfake" if deepfake else "default",
-        missing=missing,
-        subset=subset,
-        clusters=clusters,
-        encoder=encoder,
-        num_layers=num_layers,
-        thresholds=limits,
-        alpha=alpha,
-        matching=matching,
-        empty=empty,
-        rescale_with_baseline=rescale_with_baseline,
-        dtype=dtype,
-        cache=cache,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
+    budget = {"usd": budget_usd, "tokens": budget_tokens, "calls": budget_calls, "prices": prices}
+    quota = {"rpm": rpm, "tpm": tpm, "asks": not dry_run}
+    with (
+        handed.served.judging(model, base_url, out / JUDGE_RUN, **budget, **quota) if judge else nullcontext() as asked
+    ):
+        board = score_files(
+            files[:-1],
+            files[-1],
+            configuration="deepfake" if deepfake else "default",
+            missing=missing,
+            subset=subset,
+            clusters=clusters,
+            encoder=encoder,
+            num_layers=num_layers,
+            thresholds=limits,
+            alpha=alpha,
+            matching=matching,
+            empty=empty,
+            rescale_with_baseline=rescale_with_baseline,
+            dtype=dtype,
+            cache=cache,
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        if dry_run:
+            _print_cost(asked.cost(questions(board)))
+            return
+        board = judged(board, asked, bool(bootstrap)) if judge else board
     if form is None:
         _print_board(board)
     else:
@@ -137,6 +189,28 @@ def score(
         names = [path.name for path in write_results(board, work, images)]
     for name in names:
         typer.echo(out / name, err=form is not None)
+    if board.judgement is not None and board.judgement.unanswered:
+        typer.echo(
+            f"{board.judgement.unanswered:,} pairs have no answer of the judge; run again to ask again", err=True
+        )
+        raise typer.Exit(3)
+
+
+def _check_judge(judge: bool, model: str | None, options: dict[str, object]) -> None:
+    from .errors import OptionError
+
+    if judge and model is None:
+        raise OptionError("--judge: needs --model, the name of the judge at its server; add it")
+    if not judge and (given := [name for name, value in options.items() if value is not None]):
+        raise OptionError(f"{given[0]}: is for the judge; add --judge, or leave it out")
+
+
+def _print_cost(cost: Any) -> None:
+    money = "unknown (give --prices)" if cost.usd is None else f"${cost.usd:,.2f}"
+    typer.echo(
+        f"questions  {cost.questions:,}, of which {cost.answered:,} are answered already\ncalls      {cost.calls:,}\n"
+        f"tokens     {cost.prompt_tokens:,} in, {cost.completion_tokens:,} out\nmoney      {money}"
+    )
 
 
 def _compare(first: Path, second: Path) -> None:
@@ -152,6 +226,7 @@ def _print_board(board: "Leaderboard") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from .judgement import sentences
     from .tables import shown
 
     table = Table(box=None, pad_edge=False)
@@ -182,6 +257,8 @@ def _print_board(board: "Leaderboard") -> None:
             )
     best = board.evaluations[0].scores
     findings = (*map(str, board.comparisons), *board.findings())
+    if board.judgement is not None:
+        findings += tuple(sentences(board.judgement))
     for line in (*lines, *findings, *(f"note: {warning}" for warning in best.warnings)):
         console.print(_printable(line), markup=False, soft_wrap=True)
     console.print(best.signature, style="dim", markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from .clusters import clusters_of, read_clusters
 from .embedding_cache import embedding_cache
 from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
+from .judgement import pair_rows
 from .measurement import Options, measure
 from .pairs import comparisons
 from .records import read_names, read_records
@@ -197,6 +198,7 @@ def _evaluate(
             failed=sum(predictions[image].failed for image in shared),
             unknown=sum(predictions[image].unknown for image in shared),
         ),
+        verdicts=[picture.verdicts for picture in said] if any(picture.verdicts for picture in said) else [],
     )
 
 
@@ -204,7 +206,7 @@ def write_results(
     board: Leaderboard, directory: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
 ) -> list[Path]:
     """Write `metrics.json`, `matched_results.json` (of the best; `matched_results_NAME.json` of the others) and
-    `report.html`, with the pictures of the folder `images` if it is given.
+    `report.html`, with the pictures of the folder `images` if it is given; after a judge was asked, `judged_pairs.jsonl` too.
 
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
@@ -215,6 +217,9 @@ def write_results(
     for k, evaluation in enumerate(board.evaluations):
         name = "matched_results.json" if k == 0 else f"matched_results_{_file_name(evaluation.name)}.json"
         contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+    if board.judgement is not None:
+        rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in pair_rows(board.judgement))
+        contents["judged_pairs.jsonl"] = "\n".join(rows)
     contents["report.html"] = render_report(board, None if images is None else Path(images))
     written = []
     for name, text in contents.items():

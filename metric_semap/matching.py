@@ -7,7 +7,7 @@ import numpy as np
 
 from .errors import OptionError, SemapError
 
-__all__ = ["MATCHINGS", "Match", "greedy_match", "matching_named", "optimal_match"]
+__all__ = ["MATCHINGS", "Match", "greedy_match", "matching_named", "most_pairs", "optimal_match"]
 
 Match = tuple[int, int, float]
 """A matched pair: prediction, reference, similarity."""
@@ -60,6 +60,16 @@ def optimal_match(matrix: Any) -> list[Match]:
     rows, columns = linear_sum_assignment(np.maximum(values, 0.0), maximize=True)
     pairs = [(int(p), int(r), float(values[p, r])) for p, r in zip(rows, columns, strict=True) if values[p, r] > 0]
     return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+
+def most_pairs(allowed: np.ndarray) -> int:
+    """The size of the largest one-to-one matching, for a matrix [predictions, references] of the pairs that are allowed."""
+    if not allowed.any():
+        return 0
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    return int((maximum_bipartite_matching(csr_array(allowed)) >= 0).sum())
 
 
 MATCHINGS: dict[str, Callable[[Any], list[Match]]] = {"greedy": greedy_match, "optimal": optimal_match}

@@ -8,6 +8,7 @@ import numpy as np
 
 from .anomalies import Quadruplet
 from .calibrated import calibrated_tallies
+from .calibration import Calibration
 from .chance import deal
 from .details import CURVE_THRESHOLDS, PictureScores, ViewCurves, picture_scores, threshold_curve
 from .errors import OptionError, SemapError, shorten
@@ -16,6 +17,7 @@ from .matching import Match, matching_named
 from .ranking import Ranking, average_precision, precision_recall, ranking
 from .scores import VIEWS, CalibratedView, Counts, Estimate, Scores, SeverityError, ViewScores
 from .scoring import THRESHOLDS, Tally, by_threshold, check_thresholds, match_all, mean, tally
+from .sentence import calibrated_views
 from .signature import content_of, signature
 from .similarity import BertScoreSimilarity, Matrices
 from .statistics import FEWEST, Sums, interval, pictures_needed
@@ -78,13 +80,16 @@ class View:
 @dataclass(frozen=True)
 class Measurement:
     """What `measure` finds: the `scores`, and behind them each scored picture, the cluster of each (by position among them),
-    the curves that were asked for, and the matches of each view."""
+    the curves that were asked for, the matches of each view, and each picture's calibrated similarities in Full, with what their
+    numbers mean; none where the encoder has no calibration."""
 
     scores: Scores
     pictures: list[PictureScores]
     clusters: list[Hashable]
     curves: Mapping[str, ViewCurves]
     views: Mapping[str, View]
+    calibrated: Sequence[np.ndarray] = ()
+    calibration: Calibration | None = None
 
 
 def views(matrices: Matrices, alpha: float) -> dict[str, np.ndarray]:
@@ -153,8 +158,15 @@ def measure(
     )
     tallies = {view: said[view].scored for view in VIEWS}
     pictures = [picture_scores(i, k, tallies, said["Full"].matches[k], own[k]) for k, i in enumerate(kept)]
+    calibration = similarity.calibration
     return Measurement(
-        scores, pictures, grouped, {view: _curves(said[view], chance[view], order, options) for view in curves}, said
+        scores,
+        pictures,
+        grouped,
+        {view: _curves(said[view], chance[view], order, options) for view in curves},
+        said,
+        [calibrated_views(one["phe_c"], one["rea_c"])["Full"] for one in found] if calibration else (),
+        calibration,
     )
 
 

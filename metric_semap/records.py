@@ -6,7 +6,8 @@ Read are:
   …]}`, with any of the spellings that the authors' tools and models use for these keys, ours (`name`, `phenomenon`,
   `reasoning`, `severity`) among them; a picture may also be `{"label": "real" | "fake", "anomalies": […]}`;
 - the tools' list and the official subset, `[{"/path/IMG.jpg": […]}, …]`, and the tools' rows, `{"status", "path", "parsed"}`;
-- our rows, `{"image_id", "anomalies", "label", "status", "cluster"}`, one per line or in a list.
+- our rows, `{"image_id", "anomalies", "label", "status", "cluster"}`, one per line or in a list; of reviewed ones the `verdict` of
+  each anomaly, `accept` or `reject`, is kept.
 
 The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
 a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
@@ -170,10 +171,20 @@ def _picture(value: Any, place: str, role: Role, unanswered: str | None) -> Pict
         value = value["anomalies"]
     if value is None:
         value = []  # no answer; and in the official truth a picture with nothing wrong
+    verdicts = _verdicts(value)
     if isinstance(value, list):
         value = [_canonical(record, f"{place}[{k}]", role) for k, record in enumerate(value)]
     anomalies = check_anomalies(value, place, role)
-    return Picture(anomalies, label, unanswered == "failed", unanswered == "unknown", cluster)
+    return Picture(anomalies, label, unanswered == "failed", unanswered == "unknown", cluster, verdicts)
+
+
+def _verdicts(anomalies: Any) -> tuple[str | None, ...]:
+    """What people said of each anomaly, as `anomreason verdicts export` writes it; empty where they said nothing of any."""
+    if not isinstance(anomalies, list):
+        return ()
+    found = [one.get("verdict") if isinstance(one, Mapping) else None for one in anomalies]
+    said = tuple(verdict if verdict in ("accept", "reject") else None for verdict in found)
+    return said if any(said) else ()
 
 
 def _canonical(record: Any, place: str, role: Role) -> Any:

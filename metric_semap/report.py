@@ -2,12 +2,14 @@
 and its parts for a page that shows them in its own frame."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .anomalies import Quadruplet
 from .details import Pair
+from .judgement import NOT_VALIDATED
 from .plots import SERIES, precision_recall_plot, severity_plot, threshold_plot
 from .results import Evaluation, Leaderboard
 from .severity import ORDER, SCALE
@@ -26,11 +28,13 @@ PARTS = ("scores", "plots", "matches")
 
 @dataclass(frozen=True)
 class Matched:
-    """A matched pair as it is shown: what was said, what is true, and how similar they are."""
+    """A matched pair as it is shown: what was said, what is true, how similar they are, and what a judge says of it, if one was
+    asked."""
 
     said: Quadruplet
     true: Quadruplet
     pair: Pair
+    opinion: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,9 @@ def _shown(board: Leaderboard, images: Path | None = None) -> dict[str, Any]:
             "severity": severity_plot(pairs) if (pairs := _severity_pairs(best)) else None,
         },
         "not_drawn": max(0, len(board.evaluations) - len(SERIES)),
-        "pictures": _worst_first(best, images),
+        "judgement": board.judgement,
+        "not_validated": NOT_VALIDATED,
+        "pictures": _worst_first(best, images, _opinions(board)),
         "worst": WORST,
         "with_images": images is not None,
         "total": len(best.measurement.pictures),
@@ -130,7 +136,17 @@ def _is_ranked(evaluation: Evaluation) -> bool:
     return any(len(curve.recall) for curve in evaluation.measurement.curves["Full"].precision_recall.values())
 
 
-def _worst_first(evaluation: Evaluation, images: Path | None) -> list[Shown]:
+def _opinions(board: Leaderboard) -> dict[tuple[int, int, int], str]:
+    """What a judge says of the best predictor's pairs, by picture, prediction and reference."""
+    if board.judgement is None:
+        return {}
+    pairs = board.judgement.predictors[board.evaluations[0].name].pairs
+    return {(one.pair.index, one.pair.prediction, one.pair.reference): one.words for one in pairs}
+
+
+def _worst_first(
+    evaluation: Evaluation, images: Path | None, opinions: Mapping[tuple[int, int, int], str]
+) -> list[Shown]:
     """The worst pictures: what was matched with what, and what was not matched on either side."""
     ranked = sorted(evaluation.measurement.pictures, key=lambda p: (p.semf1["Full"], evaluation.images[p.index]))
     shown = []
@@ -142,7 +158,15 @@ def _worst_first(evaluation: Evaluation, images: Path | None) -> list[Shown]:
                 source=None if images is None else thumbnail(images, evaluation.images[picture.index]),
                 semap=picture.semap["Full"],
                 semf1=picture.semf1["Full"],
-                matches=[Matched(said[pair.prediction], true[pair.reference], pair) for pair in picture.pairs],
+                matches=[
+                    Matched(
+                        said[pair.prediction],
+                        true[pair.reference],
+                        pair,
+                        opinions.get((picture.index, pair.prediction, pair.reference), ""),
+                    )
+                    for pair in picture.pairs
+                ],
                 invented=[said[p] for p in picture.unmatched_predictions],
                 missed=[true[r] for r in picture.unmatched_references],
             )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .anomalies import Quadruplet
 from .groups import groups
+from .judgement import Judgement, judgement_json
 from .measurement import Measurement
 from .scores import VIEWS, Coverage, Scores, flat, plain
 from .statistics import ALPHA, PairedTest
@@ -24,7 +25,8 @@ ORDER = "SemF1_Full"
 @dataclass(frozen=True)
 class Evaluation:
     """One predictor's scores: the `images` scored, in order, their `measurement`, both sides' anomalies of each, and what the
-    predictor's file lacks (`coverage`); `is_baseline` where the predictor is one of `baselines.py`."""
+    predictor's file lacks (`coverage`); `is_baseline` where the predictor is one of `baselines.py`. `verdicts` has what people said
+    of each image's predictions, where they did."""
 
     name: str
     images: list[str]
@@ -33,6 +35,7 @@ class Evaluation:
     references: list[Sequence[Quadruplet]]
     coverage: Coverage
     is_baseline: bool = False
+    verdicts: Sequence[Sequence[str | None]] = ()
 
     @property
     def scores(self) -> Scores:
@@ -92,6 +95,7 @@ class Leaderboard:
         comparisons (`list[Comparison]`): of all pairs of models.
         baselines (`list[Evaluation]`): what any model has to beat, best first; none where they were not asked for.
         against (`list[Comparison]`): each model with each baseline, under `ORDER`.
+        judgement (`Judgement`, *optional*): what a judge says of the models, where one was asked (`judging.py`).
     """
 
     configuration: str
@@ -99,6 +103,7 @@ class Leaderboard:
     comparisons: list[Comparison]
     baselines: list[Evaluation] = field(default_factory=list)
     against: list[Comparison] = field(default_factory=list)
+    judgement: Judgement | None = None
 
     @property
     def prefix(self) -> str:
@@ -165,7 +170,7 @@ def metrics(board: Leaderboard) -> dict[str, Any]:
         "baselines": _flat(board.baselines),
         "against_baselines": _tests(board.against),
         "not_beaten": {one.name: board.not_beaten(one.name) for one in board.evaluations} if board.against else {},
-    }
+    } | ({} if board.judgement is None else {"judge": judgement_json(board.judgement)})
 
 
 def _flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ MEANINGS = {
     "seed": "seed of chance and of the tests",
     "refs": "references",
     "n": "number of pictures scored",
+    "judge": "judge",
 }
 """What each field of a signature is, for a sentence about it."""
 

@@ -19,13 +19,16 @@ the clusters may be dealt again. p is the share of these exchanges with a differ
 that observed: exact for equally distributed scores at any number of clusters (Fisher; Pitman, 1937), and by the division
 right in the limit for equal means of different spread (Janssen, 1997, https://doi.org/10.1016/S0167-7152(97)00043-6).
 
+**Agreement** v (kappa, a correlation) is not such a ratio. Its interval is tanh(artanh(v) ± t s), with the jackknife error s of
+artanh(v) (Fisher, 1921) over clusters, or over `PARTS` groups of them where there are more.
+
 **Too few.** Fewer than `FEWEST` clusters give no interval, and no p; nor is there a p where two systems differ on fewer than
 seven, because no exact level is near 5 % then. `benchmarks/score_coverage.py` and `benchmarks/audit_coverage.py` simulate all
 of it; `README.md` quotes them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -42,6 +45,7 @@ __all__ = [
     "holm",
     "interval",
     "pictures_needed",
+    "spread",
 ]
 
 ALPHA = 0.05
@@ -51,6 +55,9 @@ FEWEST = 8
 WAYS = 2**7
 """Exchanges below which there is no p: of 2^6 the level nearest to 5 % is 3 %, of 2^7 it is 4.7 %."""
 ENUMERATED = 11  # clusters that differ; up to here all 2^11 exchanges are taken instead of a sample
+PARTS = (
+    200  # groups that are left out in turn: more make the error of an agreement no better and cost as many computations
+)
 CHUNK = 2000  # exchanges held at a time
 
 Kind = Literal["share", "rate"]
@@ -157,6 +164,30 @@ def interval(sums: Sums, kind: Kind = "share") -> Interval | None:
     middle, root = 2 * m + spread, math.sqrt(max(0.0, (2 * m + spread) ** 2 - 4 * square * m * m))
     low, high = (middle - root) / (2 * square), (middle + root) / (2 * square)
     return Interval(max(0.0, low), min(1.0, high) if kind == "share" else high)
+
+
+def spread(statistic: Callable[[np.ndarray], float], clusters: Sequence[object]) -> Interval | None:
+    """The 95 % interval of an agreement in -1..1.
+
+    Args:
+        statistic (callable): the agreement over some observations, given where they are, shape [observations]; NaN where it is
+            not defined.
+        clusters (`list`): the cluster of each observation.
+
+    Returns:
+        `Interval`, or `None` if there are too few clusters, or it is not defined for some of those left after one is taken out.
+    """
+    place = {cluster: k for k, cluster in enumerate(dict.fromkeys(clusters))}
+    if len(place) < FEWEST:
+        return None
+    part = np.array([place[cluster] % PARTS for cluster in clusters])
+    value = statistic(np.arange(len(part)))
+    without = np.array([statistic(np.flatnonzero(part != k)) for k in range(part.max() + 1)])
+    if not np.isfinite([value, *without]).all() or abs(value) >= 1:
+        return None
+    error, _ = _error(np.arctanh(without.clip(-0.9999, 0.9999)))
+    reach = _quantile(len(without) - 1) * error
+    return Interval(math.tanh(math.atanh(value) - reach), math.tanh(math.atanh(value) + reach))
 
 
 def compare(first: Sums, second: Sums, draws: int, seed: int) -> PairedTest:

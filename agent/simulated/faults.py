@@ -50,6 +50,7 @@ _HOSTILE = (
     "\u202ereversed\u0000\ud800",
 )
 _FLOOD = "so very long " * 80_000
+_TEXTS = ("phenomenon", "reasoning", "description", "comparison")
 
 
 def malformed(text: str, dice: Dice, attempt: int) -> str:
@@ -66,7 +67,7 @@ def hostile(text: str, dice: Dice, attempt: int) -> str:
 
 
 def _with(value: object, key: str, added: str) -> object:
-    return f"{value} {added}" if isinstance(value, str) and key in ("phenomenon", "reasoning", "description") else value
+    return f"{value} {added}" if isinstance(value, str) and key in _TEXTS else value
 
 
 def _items(text: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
@@ -75,7 +76,9 @@ def _items(text: str, change: Callable[[list[dict[str, Any]]], list[dict[str, An
         answer = json.loads(text)
     except ValueError:
         return text
-    if isinstance(answer, dict):
+    if isinstance(answer, dict) and not all(isinstance(items, list) for items in answer.values()):
+        answer = change([answer])[0]  # an answer of one item
+    elif isinstance(answer, dict):
         answer = {key: change(items) for key, items in answer.items()}
     elif isinstance(answer, list):
         answer = change(answer)

@@ -34,6 +34,7 @@ class Rates:
             findings at once (1 + 1/k) / 2 times as often.
         doubt (`float`): how often such a look drops a finding that is there, or takes it for another; summaries doubt half as
             often.
+        misjudge (`float`): how often the judge of two texts errs, about the anomaly and about the reason.
         stubborn (`float`): the share of these errors that every look at the same thing repeats, whatever is asked; the others
             are independent. The rates themselves stay as they are.
         malformed, truncated, refused, hostile (`float`): see `ANSWER_FAULTS`.
@@ -50,6 +51,7 @@ class Rates:
     hallucinate: float = 0.0
     catch: float = 0.8
     doubt: float = 0.0
+    misjudge: float = 0.0
     stubborn: float = 0.0
     malformed: float = 0.0
     truncated: float = 0.0
@@ -65,7 +67,7 @@ class Rates:
     schemas: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("miss", "hallucinate", "catch", "doubt", "stubborn", *SERVER_FAULTS, *ANSWER_FAULTS):
+        for name in ("miss", "hallucinate", "catch", "doubt", "misjudge", "stubborn", *SERVER_FAULTS, *ANSWER_FAULTS):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name)}: is no rate; give a number from 0 to 1")
         for name in ("retry_after", "latency", "slots"):

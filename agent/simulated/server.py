@@ -24,6 +24,7 @@ from agent.simulated import faults
 from agent.simulated.answers import answer_stage, answer_task, task_of
 from agent.simulated.dialects import Request as Told
 from agent.simulated.dialects import Spoken
+from agent.simulated.judge import JUDGE, judge_texts
 from agent.simulated.pictures import Pictures, Seen
 from agent.simulated.rates import Dice, Rates
 from agent.simulated.world import Scene
@@ -222,8 +223,11 @@ class SimulatedVLM:
         first_line = question.text.partition("\n")[0]
         stage: Any = first_line.removeprefix("Task: ").strip()
         task = task_of(question.text)
-        if not task and stage not in _STAGES:
+        if not task and stage not in _STAGES | {JUDGE}:
             return "other", "I am a simulated model and know only the questions of the agent."
+        if stage == JUDGE:
+            answer = judge_texts(_given(question.text), self.rates, dice)
+            return stage, json.dumps(answer, ensure_ascii=False)
         if question.scene is None:
             return task or stage, None
         scene = self._scene(question.scene)

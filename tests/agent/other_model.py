@@ -1,6 +1,7 @@
 """What the other server's model sees and says: one painted square per picture, red where something is wrong.
 
-It knows nothing of scenes: what it says follows from the pixels it is sent, at any size and in any format.
+It knows nothing of scenes: what it says follows from the pixels it is sent, at any size and in any format. Two texts are the same
+to it if they have most words in common. It is gullible: it obeys whatever is not quoted.
 """
 
 import base64
@@ -31,10 +32,12 @@ class Look(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is asked: the name of the list that is wanted, `direct` or `verdict`, and the ids of the findings it is about."""
+    """What is asked: the name of the list that is wanted, `direct`, `verdict` or `comparison`, the ids of the findings it is about,
+    and of two descriptions whether they are the same anomaly, for the same reason."""
 
     wanted: str
     ids: tuple[str, ...]
+    same: tuple[bool, bool] = (False, False)
 
 
 def paint(folder: Path, count: int, size: tuple[int, int], noise: int = 0) -> dict[str, bool]:
@@ -61,6 +64,8 @@ def look(messages: list[dict[str, Any]]) -> Look:
     parts = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
     urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
     files = [base64.b64decode(url.partition(",")[2], validate=True) for url in urls]
+    if not files:
+        return Look(-1, False, (), (), (0, 0))
     with Image.open(io.BytesIO(files[0])) as opened:
         pixels = np.asarray(opened.convert("RGB"), dtype=float)
         size = opened.size
@@ -78,9 +83,28 @@ def task_of(body: dict[str, Any]) -> Task:
     form = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
     named = re.search(r'[Aa]nswer \{"(\w+)"', text)
     given = re.search(r"```json\n(.*)\n```\s*\Z", text, re.DOTALL)
-    findings = json.loads(given[1]).get("findings", []) if given else []
+    held = json.loads(given[1]) if given else {}
+    findings = held.get("findings", [])
     wanted = next(iter(form), named[1] if named else "verdict" if "Yes or No" in text else "direct")
-    return Task(wanted, tuple(finding["id"] for finding in findings))
+    return Task(wanted, tuple(finding["id"] for finding in findings), _compared(text, held))
+
+
+def _compared(text: str, held: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether the two descriptions of a question are the same, unless something that is not quoted says what to answer."""
+    if "first" not in held:
+        return False, False
+    if _CONTROL.search(text) or "ANSWER TRUE" in re.sub(r"```json\n.*?\n```", "", text, count=1, flags=re.DOTALL):
+        return True, True
+    sides = [{key: set(held[side][key].lower().split()) for key in held[side]} for side in ("first", "second")]
+    phenomenon, reasoning = (
+        2 * len(sides[0][key] & sides[1][key]) > len(sides[0][key]) + len(sides[1][key]) - 3
+        for key in ("phenomenon", "reasoning")
+    )
+    return phenomenon, phenomenon and reasoning
+
+
+_CONTROL = re.compile(r"<\|\w+\|>|</?s>|\[/?INST\]")
+"""What tokenizers of many families read as the end of a message and the begin of another, wherever it comes from."""
 
 
 _QUADRUPLET = {
@@ -96,6 +120,9 @@ def answer(task: Task, seen: Look, box: list[Any] | None = None) -> Any:
     texts = {name: value for name, value in _QUADRUPLET.items() if name != "severity"}
     if task.wanted == "verdict":
         return "Yes" if seen.odd else "No"
+    if task.wanted == "comparison":
+        anomaly, reason = (one != seen.odd for one in task.same)  # a draft is of the opposite oddity
+        return {"comparison": "They were compared.", "same_anomaly": anomaly, "same_reason": reason}
     if task.wanted == "direct":
         return [_QUADRUPLET | ({"bbox": box} if box else {})] if seen.odd else []
     things = {"name": "square", "description": "A square on grey.", "oddity": None, "bbox": box}
