@@ -41,7 +41,7 @@ def calibrated(encoder: str, num_layers: int | None) -> tuple[str, Calibration]:
     files = resolve_encoder(encoder, num_layers)._replace(whole=True)
     found = fingerprint(files)
     if found is None:
-        raise SystemExit(f"--encoder {encoder}: its weights are not in one file on this machine; fetch it first")
+        raise SystemExit(f"--encoder {encoder}: its weights are not on this machine; fetch it first")
     kind = load_encoder(files, "cpu", "float32")[0].config.model_type
     if kind not in STACKED:
         raise SystemExit(f"--encoder {encoder}: is a {kind}; only {', '.join(STACKED)} can be calibrated")

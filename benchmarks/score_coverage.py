@@ -6,7 +6,9 @@ Pictures are drawn from populations whose mean is known: lists of anomalies of r
 some pictures than on others, and fewer at each higher threshold; the mean of precisions is SemAP, that of 2·TP / (m +
 n) is SemF1. In `dense` a tenth of the pictures score 0, in `middle` a third, in `rare` nine of ten. `verdicts` are
 right or wrong. In `clusters` four pictures of one prompt are alike. With ANOMREASON_OFFICIAL_SAMPLE set, `official
-sample` draws from the scores of the authors' own predictions, with MiniLM.
+sample` draws from the scores of the authors' own predictions, with MiniLM. `agreement` is that of two raters of one to seven
+answers per picture, with more and less noise: Cohen's kappa and Spearman's rank correlation, in a quarter of the trials, because
+each interval takes up to 200 computations.
 
 For each: the share of 95 % intervals that hold the mean, that of p below .05 between two systems of the same quality,
 each among those that are given, and the share of sets for which none is, because they have too few pictures.
@@ -24,8 +26,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 
+from metric_semap.agreement import Rater, agreement
 from metric_semap.statistics import ALPHA, FEWEST, Sums, compare, interval
 
+NOISE = {"close": 0.4, "middle": 1.0, "loose": 3.0}  # of each rater, against 1.2 of what both see
 HITS = {"dense": 0.75, "middle": 0.35, "rare": 0.04}  # the chance that an anomaly is met at the lowest threshold
 DRAWS = 1000
 
@@ -122,6 +126,39 @@ def simulate(draw: Draw, alike: int, pictures: int, trials: int, seed: int) -> d
     }
 
 
+def raters(rng: np.random.Generator, pictures: int, noise: float) -> tuple[list[Rater], list[int]]:
+    """Two raters of the same answers, and the picture of each answer."""
+    of = np.repeat(np.arange(pictures), rng.integers(1, 8, pictures))
+    seen = rng.normal(0, 0.7, pictures)[of] + rng.normal(0, 1, len(of))
+    numbers = [seen + rng.normal(0, noise, len(of)) for _ in range(2)]
+    return [
+        Rater(name, values, limit) for name, values, limit in zip("ab", numbers, (0.3, 0.0), strict=True)
+    ], of.tolist()
+
+
+def simulate_agreement(noise: float, pictures: int, trials: int, seed: int) -> dict[str, dict[str, Any]]:
+    """The coverage of both measures of agreement."""
+    (true,) = agreement(*raters(np.random.default_rng([seed, 1]), 50_000, noise), intervals=False)
+    held: dict[str, list[bool]] = {"kappa": [], "correlation": []}
+    for trial in range(trials):
+        (found,) = agreement(
+            *raters(np.random.default_rng([seed, 2, pictures, trial]), pictures, noise), intervals=True
+        )
+        for name, of in held.items():
+            one, value = getattr(found, name), getattr(true, name).value
+            if one.low is not None:
+                of.append(one.low <= value <= one.high)
+    return {
+        name: {
+            "intervals hold the mean": round(float(np.mean(of)), 3) if of else None,
+            "no interval": round(1 - len(of) / trials, 3),
+            "p below .05": None,
+            "no p": 1.0,
+        }
+        for name, of in held.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
@@ -135,6 +172,14 @@ def main() -> None:
             for pictures in arguments.pictures
         }
         print(json.dumps({name: result[name]}), flush=True)
+    for noise, of in NOISE.items():
+        found = {
+            f"{pictures} pictures": simulate_agreement(of, pictures, arguments.trials // 4, arguments.seed)
+            for pictures in arguments.pictures
+        }
+        for measure in ("kappa", "correlation"):
+            sizes = {size: measures[measure] for size, measures in found.items()}
+            print(json.dumps({f"agreement, {noise}, {measure}": sizes}), flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def cache_directory() -> Path:
 def embedding_cache(files: EncoderFiles, lasting: bool) -> Iterator["EmbeddingCache | None"]:
     """The cache for an encoder: on disk for later runs, or, unless it is `lasting`, for this run only.
 
-    There is none (`None`) for an encoder whose files cannot be told apart from others, nor where nothing can be written.
+    There is none (`None`) for an encoder whose files are not on this machine yet, nor where nothing can be written.
     """
     found = fingerprint(files)
     if found is None:

@@ -19,7 +19,6 @@ __all__ = [
     "DEFAULT_ENCODER",
     "EncoderFiles",
     "Fingerprint",
-    "content_hash",
     "fingerprint",
     "load_encoder",
     "resolve_encoder",
@@ -75,14 +74,17 @@ def _minilm_directory() -> Path:
 
 
 class Fingerprint(NamedTuple):
-    """What an encoder is made of: the SHA-256 of its weights, and one of weights, configuration and tokenizer together."""
+    """What an encoder is made of: the SHA-256 of its weights, and one of weights, configuration and tokenizer together.
+
+    Two encoders of one name with other weights differ; the same files under another name or path do not.
+    """
 
     weights: str
     content: str
 
 
 def fingerprint(files: EncoderFiles) -> Fingerprint | None:
-    """The hashes of an encoder's files; `None` if they are not on this machine, or the weights are in several files."""
+    """The hashes of an encoder's files; `None` if they are not on this machine. They are, once it was loaded."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -95,30 +97,61 @@ def fingerprint(files: EncoderFiles) -> Fingerprint | None:
         if not isinstance(found, str):
             return None
         directory = Path(found).parent
-    return _fingerprint(directory)
+    weights = _weights(directory)
+    return _fingerprint(directory, tuple(weights)) if weights else None
+
+
+def _weights(directory: Path) -> list[Path]:
+    """The files of weights in the order in which transformers looks for them; large encoders have several."""
+    for one, several in (
+        ("model.safetensors", "model-*.safetensors"),
+        ("pytorch_model.bin", "pytorch_model-*.bin"),
+    ):
+        if (whole := directory / one).is_file():
+            return [whole]
+        if parts := sorted(directory.glob(several)):
+            return parts
+    return []
 
 
 @lru_cache(maxsize=8)
-def _fingerprint(directory: Path) -> Fingerprint | None:
-    weights = [path for name in ("model.safetensors", "pytorch_model.bin") if (path := directory / name).is_file()]
-    if not weights:
-        return None
-    described = sorted([*directory.glob("*.json"), *directory.glob("*.txt"), *directory.glob("*.model")])
-    digest = _sha256(weights[0])
-    content = digest + "".join(f"\n{path.name} {_sha256(path)}" for path in described)
+def _fingerprint(directory: Path, weights: tuple[Path, ...]) -> Fingerprint:
+    digests = [_sha256(path) for path in weights]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    words = ["tokenizer.json"]
+    if not (directory / words[0]).is_file():  # it holds what the others say
+        words = ["vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json"]
+        words += sorted(path.name for path in directory.glob("*.model"))
+    names = [name for name in ("config.json", "tokenizer_config.json", *words) if (directory / name).is_file()]
+    content = "\n".join([digest, *(f"{name} {_told(directory / name)}" for name in names)])
     return Fingerprint(digest, hashlib.sha256(content.encode()).hexdigest())
 
 
-@lru_cache(maxsize=8)
+INCIDENTAL = {"_name_or_path", "name_or_path", "transformers_version", "truncation", "padding"}
+"""Keys of an encoder's JSON files that tell of who saved it, or of its last call."""
+
+
+def _told(path: Path) -> str:
+    """A hash of what a file of a configuration or a tokenizer says."""
+    if path.suffix == ".json":
+        try:
+            told = json.loads(path.read_bytes())
+        except ValueError:
+            return _sha256(path)
+        if isinstance(told, dict):
+            told = {key: value for key, value in told.items() if key not in INCIDENTAL}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return _sha256(path)
+
+
 def _directory_name(directory: Path) -> str:
     """A name for a local directory that says which weights they were, on any machine: `NAME@8 hex digits`."""
-    weights = sorted([*directory.glob("*.safetensors"), *directory.glob("pytorch_model*.bin")])
-    if not weights:
+    found = fingerprint(EncoderFiles("", str(directory), 1))
+    if found is None:
         raise EncoderError(
-            f"encoder: {directory} holds no weights (*.safetensors); name a directory save_pretrained wrote"
+            f"encoder: {directory} holds no weights (model.safetensors); name a directory save_pretrained wrote"
         )
-    digest = hashlib.sha256("".join(map(_sha256, weights)).encode()).hexdigest()
-    return f"{directory.name}@{digest[:8]}"
+    return f"{directory.name}@{found.weights[:8]}"
 
 
 def resolve_encoder(encoder: str | None = None, num_layers: int | None = None) -> EncoderFiles:
@@ -203,31 +236,6 @@ def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any
         if bars:
             logging.enable_progress_bar()
     return model.to(device).eval(), tokenizer
-
-
-@lru_cache(maxsize=8)
-def content_hash(files: EncoderFiles, device: str, dtype: str) -> str:
-    """A hash of the encoder as it is loaded, its weights up to its layer and its tokenizer: 12 hexadecimal digits.
-
-    Two encoders of one name with other weights differ; the same weights under another name or path do not.
-    """
-    import torch
-
-    model, tokenizer = load_encoder(files, device, dtype)
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    words = getattr(tokenizer, "backend_tokenizer", None)
-    if words is None:
-        rules = tokenizer.get_vocab()
-    else:
-        # Truncation and padding are of the last call, not of the encoder.
-        rules = {
-            key: value for key, value in json.loads(words.to_str()).items() if key not in ("truncation", "padding")
-        }
-    digest.update(json.dumps(rules, sort_keys=True).encode())
-    return digest.hexdigest()[:12]
 
 
 def _is_byte_level(tokenizer: Any) -> bool:

@@ -24,7 +24,7 @@ from .anomalies import Quadruplet
 from .calibration import Calibration, calibration_of
 from .comparing import Comparer, Matrices, Measure, own_blocks, pictures_per_block, quadruplets
 from .embedding_cache import EmbeddingCache
-from .encoder import EncoderFiles, content_hash, resolve_encoder
+from .encoder import EncoderFiles, fingerprint, load_encoder, resolve_encoder
 from .encoding import DTYPES, Encoded, check_dtype
 from .errors import EncoderError
 from .sentence import SentenceMeasure
@@ -87,10 +87,20 @@ class BertScoreSimilarity:
 
         The encoder is loaded for it.
         """
-        content = content_hash(self.files, self.comparer.device, self.dtype)
+        load_encoder(self.files, self.comparer.device, self.dtype)  # after which its files are on this machine
+        found = fingerprint(self.files)
+        if found is None:
+            raise EncoderError(
+                f"encoder {self.files.name!r} has no weights to know it by; save it as model.safetensors"
+            )
         calibration = self.calibration.name if self.calibration is not None else "none"
         libraries = [f"{name}-{_minor(name)}" for name in ("bert-score", "transformers")]
-        return {"sim": "bertscore", "cal": calibration, "enc": f"{self.name}@{content}", "lib": ",".join(libraries)}
+        return {
+            "sim": "bertscore",
+            "cal": calibration,
+            "enc": f"{self.name}@{found.content[:12]}",
+            "lib": ",".join(libraries),
+        }
 
     @property
     def hash_code(self) -> str:

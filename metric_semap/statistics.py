@@ -175,7 +175,7 @@ def spread(statistic: Callable[[np.ndarray], float], clusters: Sequence[object])
         clusters (`list`): the cluster of each observation.
 
     Returns:
-        `Interval`, or `None` if there are too few clusters, or it is not defined for some of those left after one is taken out.
+        `Interval`, or `None` if there are too few clusters, nothing varies, or the agreement is not defined without one of them.
     """
     place = {cluster: k for k, cluster in enumerate(dict.fromkeys(clusters))}
     if len(place) < FEWEST:
@@ -186,6 +186,8 @@ def spread(statistic: Callable[[np.ndarray], float], clusters: Sequence[object])
     if not np.isfinite([value, *without]).all() or abs(value) >= 1:
         return None
     error, _ = _error(np.arctanh(without.clip(-0.9999, 0.9999)))
+    if not error > 0:
+        return None
     reach = _quantile(len(without) - 1) * error
     return Interval(math.tanh(math.atanh(value) - reach), math.tanh(math.atanh(value) + reach))
 

@@ -57,7 +57,7 @@ class Oracle:
 
 
 def one(key: str, words: str = "") -> Anomaly:
-    return Anomaly("n", f"{key} {words}".strip(), f"{words or key} why", 20)
+    return Anomaly("n", f"{key} {words}".strip(), words or key, 20)
 
 
 def board(said: dict[str, list[Anomaly]], true: dict[str, list[Anomaly]], verdicts: Any = None) -> Leaderboard:
@@ -253,7 +253,7 @@ def test_the_numbers_are_in_the_json_with_a_signature_of_their_own(shown: Leader
     of_model = content["predictors"]["model"]
     assert content["note"].startswith("not validated")
     assert of_model["F1_anomaly"] == shown.judgement.predictors["model"].anomaly["F1"].value  # type: ignore[union-attr]
-    assert of_model["problems"] == {"refused": 20}
+    assert of_model["problems"] == {"refused": 10}
     score = metrics(shown)["results"]["model"]["signature"]
     assert "judge" not in score
     assert differences(of_model["signature"], of_model["signature"].replace("@1", "@2")) == [

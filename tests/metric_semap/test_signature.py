@@ -1,5 +1,7 @@
 """The signature is the measurement's identity: what is measured otherwise has another one, and what is measured alike the same."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,35 +84,56 @@ def test_a_signature_is_one_unbroken_line_whatever_a_name_holds() -> None:
     assert "a|n:9 b" in sentence
 
 
-def test_an_encoder_is_known_by_its_content(
-    minilm_directory: Path, tmp_path: Path, bert_directory: Path, minilm: Any
-) -> None:
-    """The same files under another path are the same encoder; other weights under the same name are another."""
-    import shutil
-
+def test_an_encoder_is_known_by_its_content(tmp_path: Path, bert_directory: Path) -> None:
+    """The same files under another path are the same encoder, whoever saved them; other weights or words are another, and so is
+    another layer."""
     import torch
     from transformers import BertModel
 
-    from metric_semap.encoder import content_hash, resolve_encoder
+    from metric_semap.similarity import BertScoreSimilarity
 
-    def of(directory: Path, layers: int) -> str:
-        return content_hash(resolve_encoder(str(directory), layers), "cpu", "float32")
+    def of(directory: Path, layers: int = 2) -> str:
+        return BertScoreSimilarity(str(directory), layers, device="cpu").identity["enc"]
 
-    copy = tmp_path / "copy" / bert_directory.name
-    shutil.copytree(bert_directory, copy)
-    assert of(copy, 2) == of(bert_directory, 2)
-    model = BertModel.from_pretrained(copy)
+    def copied(name: str) -> Path:
+        return Path(shutil.copytree(bert_directory, tmp_path / name / bert_directory.name))
+
+    known = of(bert_directory)
+    copy = copied("copy")
+    told = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(told | {"transformers_version": "9.9"}))
+    assert of(copy) == known
+    assert of(bert_directory, 1) != known
+    weights = copied("weights")
+    model = BertModel.from_pretrained(weights)
     with torch.no_grad():
         model.embeddings.word_embeddings.weight[1000, 0] += 1e-3
-    other = tmp_path / "other" / bert_directory.name
-    shutil.copytree(copy, other)
-    model.save_pretrained(other)
-    assert of(other, 2) != of(bert_directory, 2)
-    assert of(bert_directory, 1) != of(bert_directory, 2)
-    again = content_hash(minilm.files, "cpu", "float32")
-    minilm.matrices([[{"phenomenon": "A cup.", "reasoning": "b"}]], [[{"phenomenon": "A cup.", "reasoning": "b"}]])
-    content_hash.cache_clear()
-    assert content_hash(minilm.files, "cpu", "float32") == again
+    model.save_pretrained(weights)
+    assert of(weights) != known
+    words = copied("words")
+    rules = json.loads((words / "tokenizer.json").read_text())
+    (words / "tokenizer.json").write_text(json.dumps(rules | {"normalizer": None}))
+    assert of(words).partition("@")[0] == known.partition("@")[0]
+    assert of(words) != known
+
+
+def test_weights_in_several_files_are_known_too(tmp_path: Path, bert_directory: Path) -> None:
+    """All of them count."""
+    from transformers import BertModel
+
+    from metric_semap.encoder import fingerprint, resolve_encoder
+
+    parts = Path(shutil.copytree(bert_directory, tmp_path / "parts"))
+    (parts / "model.safetensors").unlink()
+    BertModel.from_pretrained(bert_directory).save_pretrained(parts, max_shard_size="1MB")
+    other = Path(shutil.copytree(parts, tmp_path / "other"))
+    files = sorted(other.glob("model-*.safetensors"))
+    assert len(files) > 1
+    files[-1].write_bytes(files[0].read_bytes())
+    known, its = (fingerprint(resolve_encoder(str(directory), 2)) for directory in (parts, other))
+    assert known is not None
+    assert its is not None
+    assert known != its
 
 
 def test_files_say_in_sentences_what_they_differ_in(tmp_path: Path) -> None:

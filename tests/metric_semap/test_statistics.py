@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test, t
 
-from metric_semap.statistics import FEWEST, PairedTest, Sums, compare, holm, interval, pictures_needed
+from metric_semap.statistics import FEWEST, PARTS, PairedTest, Sums, compare, holm, interval, pictures_needed, spread
 
 
 def test_the_interval_is_that_of_95_percent() -> None:
@@ -42,6 +42,36 @@ def test_the_interval_of_right_and_wrong_is_wilsons_with_students_quantile() -> 
             right / 20 * n, n, alpha=2 * float(t.sf(t.ppf(0.975, freedom), 1e9)), method="wilson"
         )
         assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_interval_of_an_agreement_is_fishers_with_the_jackknifes_error() -> None:
+    """Over clusters: leaving out one after the other; with more than are worth it, groups of them."""
+    rng = np.random.default_rng(3)
+    of = np.repeat(np.arange(12), 3)
+    x = rng.normal(size=36)
+    y = x + rng.normal(size=36)
+
+    def correlation(at: np.ndarray) -> float:
+        return float(np.corrcoef(x[at], y[at])[0, 1])
+
+    found = spread(correlation, of.tolist())
+    without = np.arctanh([correlation(np.flatnonzero(of != k)) for k in range(12)])
+    reach = t.ppf(0.975, 11) * math.sqrt(11 / 12 * ((without - without.mean()) ** 2).sum())
+    middle = math.atanh(correlation(np.arange(36)))
+    assert found == pytest.approx((math.tanh(middle - reach), math.tanh(middle + reach)))
+    left_out = []
+    spread(lambda at: left_out.append(1000 - len(at)) or 0.1 + 1e-3 * len(left_out), list(range(1000)))  # type: ignore[func-returns-value]
+    assert left_out == [0] + [1000 // PARTS] * PARTS
+
+
+def test_no_interval_of_an_agreement_is_given_where_it_is_not_defined() -> None:
+    """Too few clusters; nothing to correlate without one of them; complete agreement, or the same whatever is left out."""
+    clusters = [f"{k}.png" for k in range(10)]
+    assert spread(lambda at: 0.01 * at.sum(), clusters[: FEWEST - 1]) is None
+    assert spread(lambda at: 0.01 * at.sum(), clusters[:FEWEST]) is not None
+    assert spread(lambda at: 0.01 * at.sum() if 0 in at else math.nan, clusters) is None
+    assert spread(lambda at: 1.0, clusters) is None
+    assert spread(lambda at: 0.5, clusters) is None
 
 
 def zeros_and_hits(rng: np.random.Generator, pictures: int, hit: float) -> np.ndarray:
