@@ -33,6 +33,9 @@ __all__ = ["Judge", "judged", "questions"]
 
 VERSION = "1"  # of which pairs are asked about, and of what follows from the answers
 
+JUDGES = ("judge", "judge with reason")
+"""What a judge's two opinions are called in the agreement: the same anomaly, and for the same reason as well."""
+
 Pair = tuple[Quadruplet, Quadruplet]
 
 
@@ -199,10 +202,10 @@ def _agreement(evaluations: Sequence[Evaluation], predictors: dict[str, Judged],
         min(best.scores.full.by_threshold),
         calibration.thresholds["Full"][0] if calibration else 0.0,
     )
-    names = ("people", "judge: anomaly", "judge: anomaly and reason", "SemAP", "SemF1C")
+    names = ("people", *JUDGES, "SemAP", "SemF1C")
     columns = np.array(rows, dtype=np.float64).T
     raters = [Rater(name, numbers, limit) for name, numbers, limit in zip(names, columns, limits, strict=True)]
-    return [one for one in agreement(raters, clusters, intervals) if not one.second.startswith(f"{one.first} and")]
+    return [one for one in agreement(raters, clusters, intervals) if (one.first, one.second) != JUDGES]
 
 
 def _opinion(pairs: Sequence[JudgedPair], column: int) -> float:

@@ -180,16 +180,16 @@ def test_judge_people_and_scores_are_compared_answer_by_answer() -> None:
     found = judged(board(said, true, verdicts), Oracle(lambda first, second: YES if first == second else NO))
     assert found.judgement is not None
     table = {(one.first, one.second): one for one in found.judgement.agreement}
-    people = table["people", "judge: anomaly"]
+    people = table["people", "judge"]
     # 9 right, 9 wrong, and one that people reject and the judge does not: observed 18/19, by chance (9·10 + 10·9) / 19².
     chance = (9 * 10 + 10 * 9) / 19**2
     assert people.answers == 19
     assert people.kappa.value == pytest.approx((18 / 19 - chance) / (1 - chance))
     assert people.kappa.low is not None
     assert people.kappa.low < people.kappa.value < people.kappa.high  # type: ignore[operator]
-    assert table["judge: anomaly", "SemAP"].answers == 20
-    assert table["judge: anomaly", "SemAP"].kappa.value == pytest.approx(1)
-    assert {second for _, second in table} == {"judge: anomaly", "judge: anomaly and reason", "SemAP"}  # no calibration
+    assert table["judge", "SemAP"].answers == 20
+    assert table["judge", "SemAP"].kappa.value == pytest.approx(1)
+    assert {second for _, second in table} == {"judge", "judge with reason", "SemAP"}  # no calibration
     without = judged(board(said, true), Oracle(lambda first, second: NO)).judgement
     assert without is not None
     assert "people" not in {one.first for one in without.agreement}
@@ -322,7 +322,7 @@ def test_the_command_asks_within_a_budget_and_nothing_twice(files: Path, tmp_pat
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())["judge"]
     assert content["judge"].startswith("simulated@")
     assert content["predictors"]["said"]["F1_anomaly"] == pytest.approx(6 / 9)
-    assert {"first": "judge: anomaly", "second": "SemF1C"}.items() <= content["agreement"][1].items()
+    assert {"first": "judge", "second": "SemF1C"}.items() <= content["agreement"][1].items()
     assert "Not validated: " in (tmp_path / "out" / "report.html").read_text()
 
 
