@@ -1,6 +1,6 @@
 """Do the intervals of scores hold the truth, and are equally good systems told apart as rarely as a p says?
 
-    python benchmarks/score_coverage.py [--trials 1000] [--seed 0] [--pictures 8 12 20 50 100 200]
+    python benchmarks/score_coverage.py [--trials 1000] [--seed 0] [--pictures 8 12 20 50 100 200] [--rows dense clusters …]
 
 Pictures are drawn from populations whose mean is known: lists of anomalies of random lengths, hits that are likelier on
 some pictures than on others, and fewer at each higher threshold; the mean of precisions is SemAP, that of 2·TP / (m +
@@ -164,15 +164,21 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="Other seeds draw other pictures.")
     parser.add_argument("--pictures", type=int, nargs="+", default=[8, 12, 20, 50, 100, 200])
+    parser.add_argument("--rows", nargs="+", default=[""], help="Only rows whose names begin so.")
     arguments = parser.parse_args()
+    wanted = tuple(arguments.rows)
     result: dict[str, Any] = {"trials": arguments.trials, "seed": arguments.seed, "fewest": FEWEST}
     for name, draw, alike in populations():
+        if not name.startswith(wanted):
+            continue
         result[name] = {
             f"{pictures} pictures": simulate(draw, alike, pictures * alike, arguments.trials, arguments.seed)
             for pictures in arguments.pictures
         }
         print(json.dumps({name: result[name]}), flush=True)
     for noise, of in NOISE.items():
+        if not f"agreement, {noise}".startswith(wanted):
+            continue
         found = {
             f"{pictures} pictures": simulate_agreement(of, pictures, arguments.trials // 4, arguments.seed)
             for pictures in arguments.pictures
