@@ -31,7 +31,8 @@ from dataset_builder.textform import Dropped, parse_verdict
 
 __all__ = ["Predicted", "answer_all", "examine", "predict"]
 
-A, T = TypeVar("A"), TypeVar("T")
+A = TypeVar("A")
+T = TypeVar("T")
 One = Callable[[A, Services, int], Coroutine[Any, Any, T | None]]
 """Asks about one thing, such as a picture by its name, given what asks and the thing's place."""
 

@@ -204,7 +204,7 @@ def _quoted(texts: Texts) -> str:
 
 def _question(texts: Texts) -> Question:
     asked = f"Task: {STAGE}\n\n{_ASK}\n\nInput:\n```json\n{_quoted(texts)}\n```"
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": [{"type": "text", "text": asked}]},
     ]

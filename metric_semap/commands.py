@@ -1,7 +1,7 @@
 """The command that scores: `score`."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -150,14 +150,24 @@ def score(
     if images is not None and not images.is_dir():
         raise OptionError(f"--images {images}: is not a folder; name the folder that holds the pictures")
     of_judge = {"--base-url": base_url, "--model": model, "--dry-run": dry_run or None, "--rpm": rpm, "--tpm": tpm}
-    of_judge |= {"--prices": prices, "--budget-usd": budget_usd, "--budget-tokens": budget_tokens}
-    _check_judge(judge, model, of_judge | {"--budget-calls": budget_calls})
+    budget = {"--prices": prices, "--budget-usd": budget_usd, "--budget-tokens": budget_tokens}
+    _check_judge(judge, model, {**of_judge, **budget, "--budget-calls": budget_calls})
     handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
-    budget = {"usd": budget_usd, "tokens": budget_tokens, "calls": budget_calls, "prices": prices}
-    quota = {"rpm": rpm, "tpm": tpm, "asks": not dry_run}
-    with (
-        handed.served.judging(model, base_url, out / JUDGE_RUN, **budget, **quota) if judge else nullcontext() as asked
-    ):
+    judging: AbstractContextManager[Any] = nullcontext()
+    if judge:
+        judging = handed.served.judging(
+            model,
+            base_url,
+            out / JUDGE_RUN,
+            usd=budget_usd,
+            tokens=budget_tokens,
+            calls=budget_calls,
+            prices=prices,
+            rpm=rpm,
+            tpm=tpm,
+            asks=not dry_run,
+        )
+    with judging as asked:
         board = score_files(
             files[:-1],
             files[-1],
@@ -196,7 +206,7 @@ def score(
         raise typer.Exit(3)
 
 
-def _check_judge(judge: bool, model: str | None, options: dict[str, object]) -> None:
+def _check_judge(judge: bool, model: str | None, options: Mapping[str, object]) -> None:
     from .errors import OptionError
 
     if judge and model is None:
