@@ -76,10 +76,7 @@ def read_bench(path: Path) -> Bench:
         )
         for name, one in bench.models.items()
     }
-    return bench.model_copy(
-        update={
-            "models": beside,
-            "dataset": near(bench.dataset),
-            "prices": path.parent / bench.prices if bench.prices else None,
-        }
-    )
+    # What is not in the file stays unset, so that a caller can tell.
+    moved = {} if near(bench.dataset) == bench.dataset else {"dataset": near(bench.dataset)}
+    prices = path.parent / bench.prices if bench.prices else None
+    return bench.model_copy(update={"models": beside, "prices": prices, **moved})

@@ -87,14 +87,18 @@ class Setting:
             return embedded.DATA
         return f"{self.release or self.bench.dataset}, split {self.bench.split}"
 
-    def checks(self) -> list[Check]:
-        """What it needs on this machine and of endpoints."""
-        from trainer.evaluation.readiness import bench_checks
+    def checks(self, *, scored: bool = True) -> list[Check]:
+        """What it needs on this machine and of endpoints; with `scored`, an encoder, too."""
+        from trainer.evaluation.readiness import model_checks
+        from trainer.readiness import check_encoder, split_check
 
-        there = bench_checks(self.bench)
-        if self.pictures or self.release is not None:
-            there = there[1:]  # the first looks at the dataset, which is yet to be made
-        return [*there, *self.served.contestant_checks(self.bench.models, self.bench.prices)]
+        bench = self.bench
+        there: list[Check] = []
+        if not self.pictures and self.release is None:
+            there.append(lambda: split_check(bench.dataset, bench.split, bench.config))
+        if scored:
+            there.append(lambda: check_encoder(bench.encoder))
+        return [*there, *model_checks(bench), *self.served.contestant_checks(bench.models, bench.prices)]
 
     def prepared(self, out: Path, progress: Progress) -> Bench:
         """The bench with its dataset in place."""
@@ -108,15 +112,16 @@ class Setting:
 
     def run(self, out: Path, progress: Progress, bench: Bench) -> Result:
         """Ask every model about the pictures, and score them; answers that are there are not asked for again."""
-        return run(bench, out, self._predictor(progress))
+        return run(bench, out, self.predictor(progress))
 
-    def cost(self, asked: int | None = None) -> Cost:
-        """What asking the models will need; `asked` pictures each, where the dataset's own number does not hold."""
+    def cost(self, asked: int | None = None, *, verdict: bool = True) -> Cost:
+        """What asking the models will need; `asked` pictures each, where the dataset's own number does not hold, with `verdict`
+        for a verdict, too."""
         pictures = self._pictures()
         number = asked if asked is not None else self._number(pictures)
         total = Cost(seconds=0.05 * self.pictures)
         for one in self.bench.models.values():
-            total = total.plus(cost_of(one, number, pictures, self.served, self.bench.prices))
+            total = total.plus(cost_of(one, number, pictures, self.served, self.bench.prices, verdict=verdict))
         return total
 
     def _number(self, pictures: StoredPictures | None) -> int:
@@ -135,7 +140,8 @@ class Setting:
             return None
         return open_split(self.bench.dataset, self.bench.split, self.bench.config)
 
-    def _predictor(self, progress: Progress) -> Predictor:
+    def predictor(self, progress: Progress) -> Predictor:
+        """What asks one of the models, here or at its endpoint."""
         here = local(progress)
 
         def predict(job: Job) -> Outcome:
@@ -158,12 +164,14 @@ class Setting:
         return predict
 
 
-def cost_of(one: Contestant, number: int, pictures: StoredPictures | None, served: Served, prices: Path | None) -> Cost:
-    """What asking one model about `number` pictures like `pictures` will need."""
+def cost_of(
+    one: Contestant, number: int, pictures: StoredPictures | None, served: Served, prices: Path | None, *, verdict: bool
+) -> Cost:
+    """What asking one model about `number` pictures like `pictures` will need; with `verdict`, for a verdict, too."""
     if one.predictions is not None:
         return Cost()
     if one.is_remote:
-        calls, tokens, usd, assumed = served.expected_cost(one, pictures, number, prices)
+        calls, tokens, usd, assumed = served.expected_cost(one, pictures, number, prices, verdict=verdict)
         return Cost(number, calls, tokens, usd, assumed=(assumed,))
     if one.model in (None, "tiny"):
         assumed = f"{TINY_SECONDS} s per picture and tiny model, on a free core"
