@@ -20,7 +20,7 @@ from trainer.predict import Progress
 from trainer.reproduce import embedded
 from trainer.reproduce.experiment import Cost
 
-__all__ = ["Served", "Setting", "cost_of", "rows_of"]
+__all__ = ["GPU_SECONDS", "TINY_SECONDS", "Served", "Setting", "billions", "cost_of", "rows_of"]
 
 TINY_SECONDS = 0.5
 """Of one core, for a picture that the tiny model is asked about twice."""
@@ -176,10 +176,19 @@ def cost_of(
     if one.model in (None, "tiny"):
         assumed = f"{TINY_SECONDS} s per picture and tiny model, on a free core"
         return Cost(number, seconds=TINY_SECONDS * number, assumed=(assumed,))
-    told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", one.model or "")
-    hours = number * GPU_SECONDS * (float(told[1]) if told else BILLIONS) / 3600
+    hours = number * GPU_SECONDS * billions(one.model or "") / 3600
     assumed = f"{GPU_SECONDS} s of a GPU like an H100 per picture and billion of parameters"
     return Cost(number, gpu_hours=hours, assumed=(assumed,))
+
+
+def billions(model: str) -> float:
+    """Billions of parameters, as a model's name tells them.
+
+    >>> billions("Qwen/Qwen2.5-VL-72B-Instruct"), billions("mine")
+    (72.0, 7.0)
+    """
+    told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", model)
+    return float(told[1]) if told else BILLIONS
 
 
 def rows_of(bench: Bench, out: Path, name: str) -> dict[str, Prediction]:

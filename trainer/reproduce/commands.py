@@ -31,7 +31,8 @@ Models = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
 Release = Annotated[
-    Path | None, typer.Option(help="The authors' files; a dataset is built from them first.", show_default=False)
+    Path | None,
+    typer.Option(help="The authors' files, of which a dataset is built where one is needed.", show_default=False),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of resampling and of whatever is simulated.")]
 
@@ -93,13 +94,27 @@ def hitl(
             show_default=False,
         ),
     ] = None,
+    dataset: Dataset = None,
+    release: Release = None,
     seed: Seed = 0,
 ) -> "Prepared":
     """Verification by people: how many candidates stay, which severities, and how many of them are true."""
-    from trainer.reproduce.hitl import Hitl
+    from functools import partial
 
-    reviewing = context.obj.reviewing if run and (run / "verdicts.sqlite").is_file() else None
-    return Hitl(run, reviewing, seed=seed), []
+    from dataset_builder.errors import InputError
+    from trainer.reproduce.hitl import Hitl
+    from trainer.reproduce.reviewed import read_dataset, read_release, read_run
+
+    given = [str(one) for one in (run, dataset, release) if one is not None]
+    if len(given) > 1:
+        raise InputError("--reviewed, --dataset and --release: are three sources; give one of them")
+    if not given:
+        return Hitl(seed=seed), []
+    if run is not None:
+        read = partial(read_run, run, context.obj.reviewing if (run / "verdicts.sqlite").is_file() else None)
+    else:
+        read = partial(read_dataset, dataset) if dataset is not None else partial(read_release, release)
+    return Hitl(read, given[0], seed=seed), []
 
 
 @experiment(reproduce, "metric")
@@ -188,14 +203,21 @@ def ablation(
     recipe: Annotated[
         str, typer.Option("--config", help="A recipe's name or file, as for `train`.", metavar="RECIPE")
     ] = "tiny",
+    dataset: Dataset = None,
+    release: Release = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
     scenes: Annotated[
         int,
-        typer.Option("--pictures", min=40, help="How many scenes are rendered; a quarter of them are for testing."),
+        typer.Option(
+            "--pictures", min=40, help="How many scenes are rendered without data; a quarter of them are for testing."
+        ),
     ] = 100,
 ) -> "Prepared":
-    """LoRA, severity in the answers, verified annotations: what each contributes, on scenes. Run it again to resume."""
+    """LoRA, severity in the answers, verified annotations: what each contributes. Run it again to resume."""
+    from dataset_builder.errors import InputError
     from trainer.readiness import check_encoder
     from trainer.reproduce.ablation import Ablation
 
-    return Ablation(recipe, seeds, scenes), [lambda: check_encoder("minilm")]
+    if dataset is not None and release is not None:
+        raise InputError("--dataset and --release: are two sources; give one of them")
+    return Ablation(recipe, seeds, scenes, dataset, release), [lambda: check_encoder("minilm")]
