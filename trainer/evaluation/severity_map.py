@@ -21,7 +21,7 @@ import numpy as np
 
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.regular import read_regular
-from metric_semap.anomalies import Anomaly, Picture
+from metric_semap.anomalies import Picture
 from trainer.evaluation.audit_answers import Answers, Reviewed
 from trainer.evaluation.intensity import Score
 
