@@ -20,7 +20,7 @@ from trainer.evaluation.bench import Bench
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE, INTERNVL3
 from trainer.evaluation.result import Result, Table
-from trainer.evaluation.result_page import files, write_result
+from trainer.evaluation.result_page import files, print_result, write_result
 from trainer.reproduce.audited import planned
 from trainer.reproduce.benched import Setting
 from trainer.reproduce.table1 import Table1, published_of
@@ -242,6 +242,13 @@ def test_every_form_escapes_what_it_would_obey(hostile: Result, tmp_path: Path) 
     assert len(rows) == 6
     assert "12,345" in rows[-2]
     assert "0.0002" in rows[-1]
+
+
+def test_a_narrow_terminal_cuts_no_name(first: Result, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """At 80 columns names and headings are broken, not shortened."""
+    monkeypatch.setenv("COLUMNS", "80")
+    print_result(first)
+    assert "…" not in capsys.readouterr().out
 
 
 def test_the_page_shows_on_a_screen_and_a_phone(browser: Any, tmp_path: Path) -> None:
