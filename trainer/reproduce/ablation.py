@@ -125,7 +125,8 @@ class Ablation:
                 )
                 for seed in range(self.seeds)
             ]
-        data = f"Measured on {self.data}; {self.seeds} seeds of the recipe {Path(self.recipe).stem}; {len(truth)} test pictures."
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        data = f"Measured on {self.data}; {seeds} of the recipe {Path(self.recipe).stem}; {len(truth)} test pictures."
         simulated = self.dataset is None and self.release is None
         return compared(answers, truth, data, simulated=simulated, settings={"seeds": self.seeds})
 
