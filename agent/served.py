@@ -162,9 +162,9 @@ def answer(
 
 
 def expected_cost(
-    contestant: Contestant, pictures: StoredPictures | None, number: int, prices: Path | None
+    contestant: Contestant, pictures: StoredPictures | None, number: int, prices: Path | None, *, verdict: bool
 ) -> tuple[int, int, float | None, str]:
-    """What asking an endpoint about `number` pictures will need, a verdict on each included.
+    """What asking an endpoint about `number` pictures will need; with `verdict`, a verdict on each included.
 
     Args:
         pictures (`StoredPictures`, *optional*): of which the first tell how large they are; 1,024 pixels square are assumed
@@ -189,10 +189,13 @@ def expected_cost(
         price=price,
         concurrency=Endpoint(model).concurrency,
     )
-    calls = found.calls + number
-    verdicts = round(found.prompt_tokens / max(found.calls, 1)) * number if contestant.plan in (None, "direct") else 0
-    usd = None if price is None else price.of(found.prompt_tokens + verdicts, found.completion_tokens + number)
-    return calls, found.prompt_tokens + found.completion_tokens + verdicts + number, usd, found.assumed
+    asked = number if verdict else 0
+    prompts = found.prompt_tokens
+    if contestant.plan in (None, "direct"):
+        prompts += round(found.prompt_tokens / max(found.calls, 1)) * asked
+    completions = found.completion_tokens + asked
+    usd = None if price is None else price.of(prompts, completions)
+    return found.calls + asked, prompts + completions, usd, found.assumed
 
 
 @contextmanager

@@ -150,6 +150,21 @@ def test_predictors_of_every_kind_are_ranked_in_both_tasks(whole: Path, place: P
         assert "simulated, no model" in page
 
 
+def test_recall_of_each_kind_of_anomaly_is_in_every_form(whole: Path) -> None:
+    """A column for each kind that the truth has, with how many there are; the values are those of the JSON."""
+    rows = board(whole)["explained"]["rows"]
+    kinds = rows[0]["recall_by_kind"]
+    table = (whole / "leaderboard.md").read_text(encoding="utf-8").split("### Recall by kind of anomaly")[1]
+    head, _, *lines = [line for line in table.splitlines() if line.startswith("|")][: 2 + len(rows)]
+    assert [cell.strip() for cell in head.split("|")[2:-1]] == [
+        f"{kind} ({one['references']})" for kind, one in kinds.items()
+    ]
+    for row, line in zip(rows, lines, strict=True):
+        said = [float(cell) for cell in line.split("|")[2:-1]]
+        assert said == pytest.approx([row["recall_by_kind"][kind]["value"] for kind in kinds], abs=0.0006)
+    assert (whole / "leaderboard.html").read_text(encoding="utf-8").count("<h3>Recall by kind of anomaly</h3>") == 2
+
+
 def test_baselines_stand_among_the_models_and_published_rows_below(whole: Path) -> None:
     """Three in each table, without a rank and what only a model has; a model that says the same of all beats none."""
     for title in ("explained", "judged"):

@@ -17,7 +17,7 @@ from trainer.evaluation import gate
 from trainer.evaluation.audit_answers import Answers, Reviewed
 from trainer.evaluation.audit_plan import read_prompts
 from trainer.evaluation.gate import compare
-from trainer.evaluation.severity_map import Rating, calibrated, fit, people_agree, read_ratings
+from trainer.evaluation.severity_map import Rating, calibrated, fit, people_agree, read_ratings, told_severity
 from trainer.evaluation.wanted import without_wanted
 
 ARM = ("Third arm", "A third arm grows from the shoulder.")
@@ -158,6 +158,8 @@ def test_a_known_map_of_severities_is_found() -> None:
     assert (np.diff(found.values) >= 0).all()
     assert found.left < 5 < 20 < found.error
     assert found(80) == pytest.approx(40, abs=4)
+    assert found.agreement.value > 0.8
+    assert "people agree with Krippendorff's alpha 0." in told_severity(found)
 
 
 def test_agreement_between_people_is_krippendorff_s() -> None:
@@ -187,7 +189,16 @@ def test_an_audit_with_calibrated_severities_says_so(tmp_path: Path) -> None:
         assert audit(tmp_path / "plan.yaml", "--out", tmp_path / name, *options).exit_code == 0
         results[name] = json.loads((tmp_path / name / "audit.json").read_text())
     assert results["self"]["severity"] == "self-assessed by the reviewer"
-    assert "calibrated on 50 ratings" in (tmp_path / "people" / "audit.html").read_text()
+    page = (tmp_path / "people" / "audit.html").read_text()
+    assert "calibrated on 50 ratings" in page
+    assert "no two people rated the same" in page
+    assert "Severity as people see it" in page
+    assert results["self"]["calibration"] is None
+    assert results["people"]["calibration"]["map"]["60"]["value"] == pytest.approx(30, abs=1)
+    lines = (tmp_path / "people" / "audit.md").read_text().splitlines()
+    head = next(at for at, line in enumerate(lines) if line.startswith("| the reviewer's severity | 0 | 10 |"))
+    assert lines[head + 1].count("---:|") == 11
+    assert lines[head + 2].startswith("| what people say, 95 % | 0 (0 to ")
     assert all(
         calm["MAI"]["value"] > own["MAI"]["value"]
         for own, calm in zip(results["self"]["generators"], results["people"]["generators"], strict=True)

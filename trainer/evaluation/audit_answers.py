@@ -5,8 +5,9 @@ in, because endpoints and the agent lie in a package that this one knows nothing
 so an audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
@@ -77,11 +78,17 @@ class Answers(NamedTuple):
 
 
 class Reviewed(NamedTuple):
-    """All answers: about each generator and, where there are any, the clean pictures; and `notes` on whose answers they are."""
+    """All answers: about each generator and, where there are any, the clean pictures.
+
+    Attributes:
+        notes (`list[str]`): whose answers they are.
+        unfinished (mapping): reviewers without answers, and why.
+    """
 
     generators: dict[str, Answers]
     clean: Answers | None
     notes: list[str]
+    unfinished: Mapping[str, str] = MappingProxyType({})
 
 
 def local_reviewer(settings: Contestant, progress: "Progress", task: Asked = "anomalies") -> Reviewer:

@@ -103,7 +103,7 @@ def read_plan(path: Path) -> Plan:
     """Read and check a plan; its paths come back absolute.
 
     Raises:
-        InputError: one sentence that names the file, the line or entry, the value and the mend.
+        InputError: one sentence that names the file, the line or entry, the value and the fix.
     """
     try:
         text = read_regular(path).decode("utf-8-sig")
@@ -115,9 +115,9 @@ def read_plan(path: Path) -> Plan:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{path}: {place}{error.problem or error.context}; mend the YAML there") from None
+        raise InputError(f"{path}: {place}{error.problem or error.context}; fix the YAML there") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no YAML that can be read ({' '.join(str(error).split())[:200]})") from None
+        raise InputError(f"{path}: is not YAML that can be read ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(content, dict) or "generators" not in content:
         raise InputError(f"{path}: has no generators; write generators: {{NAME: {{annotations: FILE}}}}")
     if isinstance(content.get("clean"), str):  # a path alone: a directory of pictures, or a file of annotations
@@ -130,25 +130,25 @@ def read_plan(path: Path) -> Plan:
     return _absolute(plan, path.parent)
 
 
-MENDS = {
-    "string_type": "is no text; write one, a number in quotes",
-    "dict_type": "is no mapping; write {key: value}",
-    "model_type": "is no mapping; write {key: value}",
+FIXES = {
+    "string_type": "is not a text; write one, a number in quotes",
+    "dict_type": "is not a mapping; write {key: value}",
+    "model_type": "is not a mapping; write {key: value}",
     "extra_forbidden": "is not known here; remove it or correct its name",
 }
 
 
 def _first(error: ValidationError) -> str:
-    """The deepest error, as entry, value and mend; `annotations` may be two things, and what was nearly one is meant."""
+    """The deepest error, as entry, value and fix; `annotations` may be two things, and what was nearly one is meant."""
     detail = max(error.errors(), key=lambda one: len(one["loc"]))
     place = ".".join(str(part) for part in detail["loc"] if not re.search(r"constrained-str|\[key\]", str(part)))
     if detail["type"] == "value_error":
         reason = detail["msg"].removeprefix("Value error, ")
         return f"{place}: {reason}" if place else reason
     if detail["type"] == "extra_forbidden":
-        return f"{place}: {MENDS['extra_forbidden']}"
-    mend = MENDS.get(detail["type"], f"{detail['msg'][0].lower()}{detail['msg'][1:]}")
-    return f"{place}: {shorten(detail['input'])}: {mend}"
+        return f"{place}: {FIXES['extra_forbidden']}"
+    fix = FIXES.get(detail["type"], f"{detail['msg'][0].lower()}{detail['msg'][1:]}")
+    return f"{place}: {shorten(detail['input'])}: {fix}"
 
 
 def _absolute(plan: Plan, base: Path) -> Plan:
@@ -194,7 +194,7 @@ class _UniqueKeys(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {shorten(key.value)} stands twice", problem_mark=key.start_mark
+                    problem=f"the key {shorten(key.value)} appears twice", problem_mark=key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)

@@ -63,6 +63,7 @@ def summarise(
         "agreement": _agreements(tested),
         "clean": _false_alarms(reviewed.clean, main),
         "severity": told_severity(people),
+        "calibration": _calibration(people),
         "kinds": {name: _kinds(answers.by_reviewer[main], encode) for name, answers in generators.items()},
         "commonest": {name: _commonest(answers.by_reviewer[main]) for name, answers in generators.items()},
         "warnings": reviewed.notes + _warnings(tested[main], generators, main),
@@ -117,6 +118,17 @@ def _agreements(tested: dict[str, Tested]) -> list[dict[str, Any]]:
         {"first": a, "second": b} | {key: _plain(value) for key, value in agreement(caps[a], caps[b])._asdict().items()}
         for a, b in combinations(caps, 2)
     ]
+
+
+def _calibration(people: SeverityMap | None) -> dict[str, Any] | None:
+    """What people say of the reviewer's severities, at every tenth one, and how far they agree."""
+    if people is None:
+        return None
+    return {
+        "ratings": people.ratings,
+        "agreement": {part: _plain(value) for part, value in people.agreement._asdict().items()},
+        "map": {severity: said._asdict() for severity, said in people.told().items()},
+    }
 
 
 def _false_alarms(clean: Answers | None, reviewer: str) -> Any:

@@ -56,7 +56,7 @@ def read_bench(path: Path) -> Bench:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no YAML ({' '.join(str(error).split())}); mend it") from None
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}); fix it") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -76,10 +76,7 @@ def read_bench(path: Path) -> Bench:
         )
         for name, one in bench.models.items()
     }
-    return bench.model_copy(
-        update={
-            "models": beside,
-            "dataset": near(bench.dataset),
-            "prices": path.parent / bench.prices if bench.prices else None,
-        }
-    )
+    # What is not in the file stays unset, so that a caller can tell.
+    moved = {} if near(bench.dataset) == bench.dataset else {"dataset": near(bench.dataset)}
+    prices = path.parent / bench.prices if bench.prices else None
+    return bench.model_copy(update={"models": beside, "prices": prices, **moved})

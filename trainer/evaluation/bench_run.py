@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataset_builder import atomic
 from dataset_builder.contestants import Contestant, Limits, Outcome, claim, rest
@@ -28,7 +28,7 @@ from trainer.examples import evenly
 from trainer.loading import load_split
 from trainer.predict import Progress, predict_dataset
 
-__all__ = ["Job", "Predictor", "Result", "Standing", "local", "run"]
+__all__ = ["Answered", "Job", "Predictor", "Result", "Standing", "answered", "as_picture", "local", "run"]
 
 BATCH = 16
 
@@ -121,35 +121,9 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     """
     truth = _truth(bench, out / "truth.jsonl")
     both = {picture.label for picture in truth.values()} == {"real", "fake"}
-    said: dict[str, dict[str, Picture]] = {}
-    standings: dict[str, Standing] = {}
-    unfinished: dict[str, str] = {}
-    left = bench.budget
-    # Files first: what is wrong in one is told before a model is asked anything.
-    for name, contestant in sorted(bench.models.items(), key=lambda one: one[1].predictions is None):
-        path, outcome = contestant.predictions, Outcome()
-        if path is None:
-            path = out / "predictions" / file_name(name) / "preds.json"
-            claim(path.with_name("model.json"), contestant)
-            try:
-                outcome = predict(Job(name, contestant, bench, frozenset(truth), left, both, path))
-            except UnavailableError as error:
-                unfinished[name] = str(error)
-                continue
-            left = rest(left, outcome)
-            if outcome.unfinished:
-                unfinished[name] = outcome.unfinished
-                continue
-        rows = path.with_suffix(".jsonl")
-        path = rows if rows.is_file() else path
-        read = [one for one in read_predictions(path).values() if one.image_id in truth]
-        said[name] = {
-            one.image_id: Picture(one.anomalies, one.label, one.status == "failed", one.status == "unknown")
-            for one in read
-        }
-        standings[name] = _standing(read, outcome)
-    if not said:
-        raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
+    answers = answered(bench, frozenset(truth), out, predict, verdict=both)
+    said = {name: {row.image_id: as_picture(row) for row in rows} for name, rows in answers.rows.items()}
+    standings = {name: _standing(rows, answers.outcomes[name]) for name, rows in answers.rows.items()}
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
     judging = {name: pictures for name, pictures in said.items() if any(picture.label for picture in pictures.values())}
     with embedding_cache(resolve_encoder(bench.encoder), lasting=False) as cache:  # the truth is encoded once for all
@@ -158,7 +132,59 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         judged = None
         if both and judging:
             judged = score_pictures(judging, truth, similarity, options, "deepfake", with_baselines=True)
-    return Result(bench, explained, judged, standings, unfinished)
+    return Result(bench, explained, judged, standings, answers.unfinished)
+
+
+class Answered(NamedTuple):
+    """What the models of a bench answered, by model: rows, what asking used, and why some have no rows (`unfinished`)."""
+
+    rows: dict[str, list[Prediction]]
+    outcomes: dict[str, Outcome]
+    unfinished: dict[str, str]
+
+
+def answered(bench: Bench, images: frozenset[str], out: Path, predict: Predictor, *, verdict: bool) -> Answered:
+    """Ask every model of a bench about pictures, within its budget; what is in `out` already is not asked again.
+
+    Args:
+        bench (`Bench`): the models, and the data that the pictures are in.
+        images (`frozenset[str]`): the pictures' names.
+        out (`Path`): where `predictions/` goes.
+        predict (`Predictor`): asks one model.
+        verdict (`bool`): whether to ask for a verdict, too.
+
+    Raises:
+        InputError: if no model answered, or a file of predictions cannot be read.
+    """
+    found = Answered({}, {}, {})
+    left = bench.budget
+    # Files first: what is wrong in one is told before a model is asked anything.
+    for name, contestant in sorted(bench.models.items(), key=lambda one: one[1].predictions is None):
+        path, outcome = contestant.predictions, Outcome()
+        if path is None:
+            path = out / "predictions" / file_name(name) / "preds.json"
+            claim(path.with_name("model.json"), contestant)
+            try:
+                outcome = predict(Job(name, contestant, bench, images, left, verdict, path))
+            except UnavailableError as error:
+                found.unfinished[name] = str(error)
+                continue
+            left = rest(left, outcome)
+            if outcome.unfinished:
+                found.unfinished[name] = outcome.unfinished
+                continue
+        rows = path.with_suffix(".jsonl")
+        read = read_predictions(rows if rows.is_file() else path)
+        found.rows[name] = [row for row in read.values() if row.image_id in images]
+        found.outcomes[name] = outcome
+    if not found.rows:
+        raise InputError("; ".join(f"{name}: {reason}" for name, reason in found.unfinished.items()))
+    return found
+
+
+def as_picture(row: Prediction) -> Picture:
+    """A predictor's row as the metric and the audit take it."""
+    return Picture(row.anomalies, row.label, row.status == "failed", row.status == "unknown")
 
 
 def _truth(bench: Bench, path: Path) -> dict[str, Picture]:

@@ -63,11 +63,21 @@ def gate_result(gate: Gate, notes: list[str], people: SeverityMap | None, seed: 
         data=f"{gate.prompts:,} prompts that both were given; severities {told_severity(people)}.",
         simulated=False,
         findings=findings,
-        tables=[Table("Every measure", ("measure", gate.old, gate.new, "difference", "p", "verdict"), rows, note)],
+        tables=[
+            Table("Every measure", ("measure", gate.old, gate.new, "difference", "p", "verdict"), rows, note),
+            *_as_people_say(people),
+        ],
         numbers=numbers | {f"{one.measure}: p": one.p for one in gate.measures},
         notes=[*left_out, *(f"{note[0].upper()}{note[1:]}." for note in notes)],
         settings={"seed": seed},
     )
+
+
+def _as_people_say(people: SeverityMap | None) -> list[Table]:
+    if people is None:
+        return []
+    rows: list[list[Cell]] = [[str(severity), said] for severity, said in people.told().items()]
+    return [Table("Severity as people see it", ("the reviewer's severity", "what people say"), rows, "", 0)]
 
 
 def _verdict(one: Compared) -> str:

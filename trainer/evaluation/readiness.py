@@ -10,15 +10,22 @@ from trainer.evaluation.audit_plan import Plan, read_prompts
 from trainer.evaluation.bench import Bench
 from trainer.readiness import check_encoder, check_model, split_check
 
-__all__ = ["audit_checks", "bench_checks"]
+__all__ = ["audit_checks", "bench_checks", "model_checks"]
 
 
 def bench_checks(bench: Bench) -> list[Check]:
     """What a benchmark needs on this machine: the dataset, the encoder, prediction files, models and adapters."""
-    files = [one.predictions for one in bench.models.values() if one.predictions is not None]
     return [
         lambda: split_check(bench.dataset, bench.split, bench.config),
         lambda: check_encoder(bench.encoder),
+        *model_checks(bench),
+    ]
+
+
+def model_checks(bench: Bench) -> list[Check]:
+    """What the models of a bench need on this machine: files of predictions, models and adapters."""
+    files = [one.predictions for one in bench.models.values() if one.predictions is not None]
+    return [
         *(partial(_check_there, str(path)) for path in files),
         *(partial(_check_contestant, one) for one in bench.models.values()),
     ]

@@ -97,7 +97,7 @@ def print_result(result: Result) -> None:
     for table in result.tables:
         shown = Shown(box=None, pad_edge=False, title=printable(table.title), title_justify="left")
         for at, column in enumerate(table.columns):
-            shown.add_column(column, justify="left" if at == 0 else "right")
+            shown.add_column(column, justify="left" if at == 0 else "right", overflow="fold")
         for row in table.rows:
             texts = [(_cell(cell, table.digits), _interval(cell, table.digits)) for cell in row]
             shown.add_row(*(printable(text) + (f"\n{printable(span)}" if span else "") for text, span in texts))

@@ -13,7 +13,7 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.regular import read_regular
-from metric_semap.anomalies import Anomaly, Picture
+from metric_semap.anomalies import Picture
 from trainer.evaluation.audit_answers import Answers, Reviewed
 from trainer.evaluation.intensity import Score
 
@@ -44,8 +44,14 @@ class Rating(NamedTuple):
 
 @dataclass(frozen=True)
 class SeverityMap:
-    """What people would say of each severity, 0..100, with a 95 % interval, from so many `ratings`; `error` is the mean distance
-    between the two before it, in points, `left` after it (leaving each item out)."""
+    """What people would say of each severity, 0..100, with a 95 % interval, from so many `ratings`.
+
+    Attributes:
+        values, low, high (array [101]): by the model's severity.
+        ratings (`int`): how many it was learned from.
+        error, left (`float`): the mean distance between model and people in points, before it and after it (leaving items out).
+        agreement (`Score`): how far people agree with each other.
+    """
 
     values: np.ndarray
     low: np.ndarray
@@ -53,10 +59,15 @@ class SeverityMap:
     ratings: int
     error: float
     left: float
+    agreement: Score
 
     def __call__(self, severity: int) -> int:
         """The calibrated severity."""
         return round(float(self.values[severity]))
+
+    def told(self) -> dict[int, Score]:
+        """The map at every tenth severity, for a report."""
+        return {int(s): Score(*(float(of[s]) for of in (self.values, self.low, self.high))) for s in SCALE[::10]}
 
 
 def read_ratings(path: Path) -> list[Rating]:
@@ -110,7 +121,7 @@ def fit(ratings: Sequence[Rating], seed: int = 0) -> SeverityMap:
     folds = [_isotonic([one for at, group in enumerate(groups) if at % 5 != k for one in group]) for k in range(5)]
     left = [abs(folds[at % 5][one.severity] - one.rating) for at, group in enumerate(groups) for one in group]
     error = float(np.mean([abs(one.severity - one.rating) for one in ratings]))
-    return SeverityMap(values, low, high, len(ratings), error, float(np.mean(left)))
+    return SeverityMap(values, low, high, len(ratings), error, float(np.mean(left)), people_agree(ratings))
 
 
 def _isotonic(ratings: Sequence[Rating]) -> np.ndarray:
@@ -152,10 +163,14 @@ def told_severity(people: SeverityMap | None) -> str:
     """How severities came about, for a report."""
     if people is None:
         return "self-assessed by the reviewer"
-    return (
+    told = (
         f"calibrated on {people.ratings} ratings: they were {people.error:.1f} points from what people say, "
         f"and are {people.left:.1f} on ratings left out"
     )
+    alpha = people.agreement
+    if math.isnan(alpha.value):
+        return f"{told}; no two people rated the same, so their agreement is not known"
+    return f"{told}; people agree with Krippendorff's alpha {alpha.value:.2f} ({alpha.low:.2f} to {alpha.high:.2f})"
 
 
 def calibrated(reviewed: Reviewed, people: SeverityMap) -> Reviewed:
@@ -163,14 +178,7 @@ def calibrated(reviewed: Reviewed, people: SeverityMap) -> Reviewed:
 
     def of(picture: Picture) -> Picture:
         changed = [
-            Anomaly(
-                one.name,
-                one.phenomenon,
-                one.reasoning,
-                None if one.severity is None else people(one.severity),
-                one.score,
-            )
-            for one in picture.anomalies
+            one if one.severity is None else replace(one, severity=people(one.severity)) for one in picture.anomalies
         ]
         return picture._replace(anomalies=changed)
 

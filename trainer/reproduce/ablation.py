@@ -1,45 +1,36 @@
 """What each part of training contributes: LoRA, severity in the answers, and people's verification of what is trained on.
 
-Variants of one training set, each trained with the same recipe and seeds and scored on the same test pictures:
-
-| variant | trained on |
-|---|---|
-| base | nothing: the model before LoRA |
-| LoRA | the true annotations |
-| without severity | the same, with a severity of null in every answer |
-| unverified | simulated candidates, hallucinations included |
-| verified | those of them that simulated reviewers accepted |
-
-Differences are paired by picture; with several seeds a picture's score is the mean over them, so that the interval is of
-pictures, and the spread between seeds stands beside it. The scenes have a family that the tiny base has never seen, as often
-as all the others together.
+The training sets of `variants`, each trained with the same recipe and seeds, and the base, which is the model before LoRA, are
+scored on the same test pictures. Differences are paired by picture; with several seeds a picture's score is the mean over
+them, so that the interval is of pictures, and the spread between seeds stands beside it. Without data, scenes have a family that
+the tiny base has never seen, as often as all the others together.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import datasets
-import numpy as np
+import yaml
 
+from dataset_builder import atomic
 from dataset_builder.building.build import build
+from dataset_builder.errors import InputError
 from dataset_builder.predictions import read_predictions
-from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, read_scenes, write_scenes
+from dataset_builder.sources.opening import open_source
+from dataset_builder.sources.rows import of_config
+from dataset_builder.stored import load_split
 from metric_semap.anomalies import Picture
-from metric_semap.evaluation import score_pictures
-from metric_semap.measurement import Options
-from metric_semap.results import Evaluation
-from metric_semap.similarity import BertScoreSimilarity
 from trainer import sft
-from trainer.evaluation.result import Cell, Result, Table, sure
+from trainer.evaluation.result import Result
 from trainer.predict import predict_dataset
 from trainer.reproduce import embedded
+from trainer.reproduce.ablation_result import BASE, compared
+from trainer.reproduce.benched import GPU_SECONDS, TINY_SECONDS, billions
 from trainer.reproduce.experiment import Cost
-from trainer.reproduce.hitl import PEOPLE
-from trainer.reproduce.measured import difference_of, score_of, told
-from trainer.reproduce.simulated import Person, Rates, answer, candidates
+from trainer.reproduce.variants import Anomalies, of_dataset, of_scenes, scenes, written
 
 if TYPE_CHECKING:
     from trainer.predict import Progress
@@ -47,69 +38,124 @@ if TYPE_CHECKING:
 __all__ = ["PICTURES", "Ablation"]
 
 PICTURES = 100
-BASE, LORA = "base", "LoRA"
-VARIANTS = (LORA, "without severity", "unverified", "verified")
-COMPARED = {
-    "LoRA over base": (LORA, BASE),
-    "severity over none": (LORA, "without severity"),
-    "verified over unverified": ("verified", "unverified"),
-}
-CLAIM = "Severity in the answers, fine-tuning, and people's verification of the annotations each improve the model."
-TRAINING_SECONDS = 0.5
-"""Of one core, for a row and epoch of the tiny recipe."""
-
-Anomalies = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
-"""A variant's annotations of a picture, from its name and true ones."""
+TRAINING_SECONDS = 0.125
+"""Of one core, for an example of the tiny model, forward and back."""
+GPU_TRAINING_SECONDS = 0.0135
+"""Of one GPU, for an example and each billion of parameters: 10.6 examples a second with 7B (docs/training.md)."""
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The experiment, on scenes.
+    """The experiment.
 
     Attributes:
         recipe (`str`): a recipe's name or file, as for `anomreason train`; its model decides what is measured.
         seeds (`int`): how many times each variant is trained.
-        scenes (`int`): how many are rendered; a quarter of them are for testing.
+        scenes (`int`): how many are rendered where no data are given; a quarter of them are for testing.
+        dataset (`str`, *optional*), release (`Path`, *optional*): the data; the dataset is built from the release.
         options (`Sequence[str]`): further options of the recipe, as on the command line.
     """
 
     recipe: str = "tiny"
     seeds: int = 1
     scenes: int = PICTURES
+    dataset: str | None = None
+    release: Path | None = None
     options: Sequence[str] = ()
 
     name = "ablation"
 
+    @property
+    def data(self) -> str:
+        """The data, in words."""
+        return str(self.release or self.dataset or embedded.DATA)
+
     def cost(self) -> Cost:
-        """Of the tiny model; another recipe's is told by `anomreason train --dry_run`."""
-        rows, trainings = 0.75 * self.scenes, self.seeds * len(VARIANTS)
-        seconds = trainings * (rows * 4 * TRAINING_SECONDS / 4 + 15) + 0.5 * 0.25 * self.scenes * (trainings + 1)
-        assumed = f"{trainings} trainings of the tiny model; for another recipe see `anomreason train --dry_run`"
-        return Cost(pictures=round(0.25 * self.scenes * (trainings + 1)), seconds=seconds, assumed=(assumed,))
+        """Of training every variant, on a GPU unless the recipe's model is the tiny one, and of asking all about the test split."""
+        recipe = yaml.safe_load(_config(self.recipe).read_text(encoding="utf-8"))
+        model, epochs = str(recipe.get("model_name_or_path")), float(recipe.get("num_train_epochs", 3))
+        train, test, variants = self._numbers()
+        trainings = self.seeds * variants
+        examples = trainings * train * epochs * len(recipe.get("tasks") or ["anomalies"])
+        asked = round(test * (trainings + 1))
+        if model == "tiny":
+            seconds = examples * TRAINING_SECONDS + trainings * 15 + TINY_SECONDS * asked
+            return Cost(asked, seconds=seconds, assumed=(f"{trainings} trainings of the tiny model",))
+        hours = billions(model) * (examples * GPU_TRAINING_SECONDS + asked * GPU_SECONDS) / 3600
+        assumed = (
+            f"{trainings} trainings, {GPU_TRAINING_SECONDS} s of a GPU like an H100 per example and billion of parameters",
+            f"{GPU_SECONDS} s per test picture and billion",
+        )
+        return Cost(asked, gpu_hours=hours, assumed=assumed)
+
+    def _numbers(self) -> tuple[float, float, int]:
+        """Pictures to train on and to test on, and variants to train."""
+        if self.release is not None:
+            rows = open_source(self.release).rows
+            train, test = (len(of_config(rows, "default", split)) for split in ("train", "test"))
+            return train, test, 3 if any(row.candidates is not None for row in rows) else 2
+        if self.dataset is not None:
+            train, test = (
+                len(load_split(self.dataset, split, {"anomalies"}, "default")) for split in ("train", "test")
+            )
+            return train, test, len(of_dataset(self.dataset))
+        return 0.75 * self.scenes, 0.25 * self.scenes, 4
 
     def run(self, out: Path, progress: "Progress") -> Result:
         """Train and examine every variant; adapters and answers that are there stay."""
-        progress.step(f"render {self.scenes} scenes and build a dataset")
-        rows = _scenes(out, self.scenes)
-        model = sft.parse(["--config", _config(self.recipe), *self.options, "--output_dir", str(out)])[
-            2
-        ].model_name_or_path
-        truth = {
-            row["image_id"]: row["anomalies"]
-            for row in datasets.load_dataset(str(out / "dataset"), split="test").select_columns(
-                ["image_id", "anomalies"]
-            )
-        }
-        answers = {BASE: [self._examined(out, BASE, model, None, progress)]}
-        for variant, change in _variants(rows).items():
-            place = _dataset(out, variant, change)
+        arguments = ["--config", str(_config(self.recipe)), *self.options, "--output_dir", str(out)]
+        model = sft.parse(arguments)[2].model_name_or_path
+        self._claim(out)
+        dataset, variants = self._prepared(out, progress)
+        test = load_split(dataset, "test", {"image_id", "anomalies"}, "default").select_columns(
+            ["image_id", "anomalies"]
+        )
+        truth = {row["image_id"]: row["anomalies"] for row in test if row["anomalies"] is not None}
+        answers = {BASE: [self._examined(dataset, out, BASE, model, None, progress)]}
+        for variant, change in variants.items():
+            place = written(dataset, out, variant, change)
             answers[variant] = [
                 self._examined(
-                    out, f"{variant} {seed}", model, self._trained(place, out, variant, seed, progress), progress
+                    dataset,
+                    out,
+                    f"{variant} {seed}",
+                    model,
+                    self._trained(place, out, variant, seed, progress),
+                    progress,
                 )
                 for seed in range(self.seeds)
             ]
-        return _result(answers, truth, self)
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        data = f"Measured on {self.data}; {seeds} of the recipe {Path(self.recipe).stem}; {len(truth)} test pictures."
+        simulated = self.dataset is None and self.release is None
+        return compared(answers, truth, data, simulated=simulated, settings={"seeds": self.seeds})
+
+    def _claim(self, out: Path) -> None:
+        """Mark whose adapters and answers lie in `out`: those of another recipe or other data are not taken for its own.
+
+        Raises:
+            InputError: if they are another's.
+        """
+        recipe = hashlib.sha256(_config(self.recipe).read_bytes()).hexdigest()
+        data = str(self.scenes) if self.dataset is None and self.release is None else self.data
+        settings = {"recipe": recipe, "options": [*self.options], "data": data}
+        path = out / "ablation.json"
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
+            raise InputError(f"{out}: holds adapters of another recipe or other data; remove it or give another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+
+    def _prepared(self, out: Path, progress: "Progress") -> tuple[str, dict[str, Anomalies]]:
+        """The dataset, rendered or built where need be, and the variants of its training split."""
+        if self.dataset is not None:
+            return self.dataset, of_dataset(self.dataset)
+        dataset = str((out / "dataset").absolute())
+        if self.release is not None:
+            progress.step(f"build a dataset from {self.release}")
+            build(self.release, out / "dataset", recipe=None)
+            return dataset, of_dataset(dataset)
+        progress.step(f"render {self.scenes} scenes and build a dataset")
+        return dataset, of_scenes(scenes(out, self.scenes))
 
     def _trained(self, dataset: Path, out: Path, variant: str, seed: int, progress: "Progress") -> Path:
         adapter = out / "adapters" / f"{variant.replace(' ', '_')}_{seed}"
@@ -118,22 +164,24 @@ class Ablation:
         progress.step(f"train: {variant}, seed {seed}")
         arguments = [
             "--config",
-            _config(self.recipe),
+            str(_config(self.recipe)),
             *self.options,
             "--dataset_name",
             str(dataset),
+            "--dataset_config",
+            "default",
             "--seed",
             str(seed),
         ]
         return sft.train(*sft.parse([*arguments, "--output_dir", str(adapter), "--overwrite", "true"]))
 
     def _examined(
-        self, out: Path, name: str, model: str | None, adapter: Path | None, progress: "Progress"
+        self, dataset: str, out: Path, name: str, model: str | None, adapter: Path | None, progress: "Progress"
     ) -> dict[str, Picture]:
         progress.step(f"examine the test pictures: {name}")
         path = out / "predictions" / name.replace(" ", "_") / "preds.json"
-        place = str((out / "dataset").absolute())
-        predict_dataset(place, "test", None, model, str(adapter) if adapter else None, 16, path, progress)
+        tuned = str(adapter) if adapter else None
+        predict_dataset(dataset, "test", None, model, tuned, 16, path, progress, config="default")
         read = read_predictions(path.with_suffix(".jsonl"))
         return {
             image_id: Picture(one.anomalies, None, one.status == "failed", one.status == "unknown")
@@ -141,143 +189,14 @@ class Ablation:
         }
 
 
-def _config(recipe: str) -> str:
+def _config(recipe: str) -> Path:
+    """The recipe's file.
+
+    Raises:
+        InputError: if there is none.
+    """
     named = sft.CONFIGS / f"{recipe}.yaml"
-    return str(named if named.is_file() else recipe)
-
-
-def _scenes(out: Path, number: int) -> dict[str, SceneRow]:
-    """The scenes by name, rendered and built unless they are there."""
-    place = out / "scenes"
-    there = (place / "scenes.jsonl").is_file() and (out / "dataset" / "README.md").is_file()
-    if not there or len(read_scenes(place)) != number:
-        # The family to be learned as often as all the others together, which keep the model from forgetting them.
-        write_scenes(place, number, embedded.SEED + 2, (HELD_OUT[0],) * len(TRAINED) + TRAINED)
-        build(place, out / "dataset", recipe=None)
-    return {row.image_id: row for row in read_scenes(place)}
-
-
-def _variants(rows: Mapping[str, SceneRow], people: Sequence[Person] = PEOPLE) -> dict[str, Anomalies]:
-    """How each variant's annotations come from the true ones."""
-    found = candidates(list(rows.values()), Rates(), 0)
-    keys = ("name", "phenomenon", "reasoning", "severity")
-
-    def proposed(image_id: str, *, verified: bool) -> list[dict[str, Any]]:
-        kept = []
-        for at, one in enumerate(found[image_id]):
-            accepted = sum(answer(person, image_id, at, one, 0) == "accept" for person in people)
-            if not verified or 2 * accepted > len(people):
-                kept.append({key: getattr(one.candidate, key) for key in keys} | {"remark": None, "bbox": None})
-        return kept
-
-    return {
-        LORA: lambda _, true: true,
-        "without severity": lambda _, true: [one | {"severity": None} for one in true],
-        "unverified": lambda image_id, _: proposed(image_id, verified=False),
-        "verified": lambda image_id, _: proposed(image_id, verified=True),
-    }
-
-
-def _dataset(out: Path, variant: str, change: Anomalies) -> Path:
-    """The training split with a variant's annotations, as `load_dataset` reads it."""
-    place = out / "variants" / variant.replace(" ", "_")
-    target = place / "train-00000.parquet"
-    if not target.is_file():
-        rows = datasets.load_dataset(str((out / "dataset").absolute()), split="train")
-        rows = rows.cast_column("image", datasets.Image(decode=False))
-        changed = rows.map(
-            lambda row: {"anomalies": change(row["image_id"], row["anomalies"] or [])}, features=rows.features
-        )
-        place.mkdir(parents=True, exist_ok=True)
-        partial = place / ".partial"
-        changed.cast_column("image", datasets.Image()).to_parquet(str(partial))
-        partial.replace(target)
-    return place.absolute()
-
-
-def _result(answers: Mapping[str, Sequence[dict[str, Picture]]], truth: Mapping[str, Any], of: Ablation) -> Result:
-    references = {name: Picture([_Reference(**one) for one in said or []]) for name, said in truth.items()}
-    similarity, options = BertScoreSimilarity("minilm"), Options(empty="skip", bootstrap=500)
-    scored = {
-        variant: [_evaluated(pictures, references, similarity, options) for pictures in of_seeds]
-        for variant, of_seeds in answers.items()
-    }
-    rows: list[list[Cell]] = []
-    numbers: dict[str, Cell] = {}
-    for variant, evaluations in scored.items():
-        means = [one.scores.full.semf1.value for one in evaluations]
-        best = evaluations[0].scores
-        numbers[f"{variant}: SemF1_Full"] = sure(float(np.mean(means))) if len(means) > 1 else score_of(best.full.semf1)
-        numbers[f"{variant}: false alarms"] = float(
-            np.mean([one.scores.counts.false_alarm_rate for one in evaluations])
-        )
-        numbers[f"{variant}: severity error"] = float(np.mean([one.scores.severity.error for one in evaluations]))
-        spread = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
-        rows.append(
-            [
-                variant,
-                *(numbers[f"{variant}: {key}"] for key in ("SemF1_Full", "false alarms", "severity error")),
-                spread,
-            ]
-        )
-    compared: list[list[Cell]] = []
-    findings = []
-    for name, (better, worse) in COMPARED.items():
-        first, second = (np.mean([_semf1(one) for one in scored[variant]], axis=0) for variant in (better, worse))
-        found, p = difference_of(first, second, scored[better][0].measurement.clusters, seed=0)
-        numbers[name] = found
-        compared.append([name, found, p])
-        effect = (
-            "helps"
-            if found.low > 0
-            else "hurts"
-            if found.high < 0
-            else "makes no difference that these pictures could show"
-        )
-        findings.append(f"{name} {effect}: SemF1_Full {told(found, '+.3f')}.")
-    return Result(
-        experiment=of.name,
-        title="What LoRA, severity and verification contribute",
-        claim=CLAIM,
-        data=f"{embedded.DATA.capitalize()}; {of.seeds} seeds of the recipe {Path(of.recipe).stem}; {len(truth)} test pictures.",
-        simulated=True,
-        findings=findings,
-        tables=[
-            Table("Variants", ("variant", "SemF1_Full", "false alarms", "severity error", "spread of seeds"), rows),
-            Table(
-                "Differences in SemF1_Full",
-                ("comparison", "difference", "p"),
-                compared,
-                "Paired by picture, mean over seeds.",
-            ),
-        ],
-        numbers=numbers,
-        settings={"signature": scored[BASE][0].scores.signature, "seeds": of.seeds},
-    )
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """A true anomaly as the dataset holds it."""
-
-    name: str
-    phenomenon: str
-    reasoning: str
-    severity: int
-    remark: str | None = None
-    bbox: Any = None
-    score: float | None = None
-
-
-def _evaluated(
-    pictures: Mapping[str, Picture],
-    references: Mapping[str, Picture],
-    similarity: BertScoreSimilarity,
-    options: Options,
-) -> Evaluation:
-    return score_pictures({"variant": pictures}, references, similarity, options).evaluations[0]
-
-
-def _semf1(evaluation: Evaluation) -> np.ndarray:
-    """SemF1_Full of each scored picture, in the references' order, which is the same for every variant."""
-    return np.array([picture.semf1["Full"] for picture in evaluation.measurement.pictures])
+    path = named if named.is_file() else Path(recipe)
+    if not path.is_file():
+        raise InputError(f"--config {recipe}: no such recipe; give a YAML file or a recipe's name, as for train")
+    return path

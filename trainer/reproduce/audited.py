@@ -37,7 +37,7 @@ def _cost(plan: Plan, served: Served) -> Cost:
     for name, source in {**plan.generators, **({"clean pictures": plan.clean} if plan.clean else {})}.items():
         if not source.files:
             pictures = pictures_of(name, source)
-            total = total.plus(cost_of(plan.reviewer, len(pictures), pictures, served, plan.prices))
+            total = total.plus(cost_of(plan.reviewer, len(pictures), pictures, served, plan.prices, verdict=False))
     return total
 
 

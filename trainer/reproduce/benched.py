@@ -20,7 +20,7 @@ from trainer.predict import Progress
 from trainer.reproduce import embedded
 from trainer.reproduce.experiment import Cost
 
-__all__ = ["Served", "Setting", "cost_of", "rows_of"]
+__all__ = ["GPU_SECONDS", "TINY_SECONDS", "Served", "Setting", "billions", "cost_of", "rows_of"]
 
 TINY_SECONDS = 0.5
 """Of one core, for a picture that the tiny model is asked about twice."""
@@ -87,14 +87,18 @@ class Setting:
             return embedded.DATA
         return f"{self.release or self.bench.dataset}, split {self.bench.split}"
 
-    def checks(self) -> list[Check]:
-        """What it needs on this machine and of endpoints."""
-        from trainer.evaluation.readiness import bench_checks
+    def checks(self, *, scored: bool = True) -> list[Check]:
+        """What it needs on this machine and of endpoints; with `scored`, an encoder, too."""
+        from trainer.evaluation.readiness import model_checks
+        from trainer.readiness import check_encoder, split_check
 
-        there = bench_checks(self.bench)
-        if self.pictures or self.release is not None:
-            there = there[1:]  # the first looks at the dataset, which is yet to be made
-        return [*there, *self.served.contestant_checks(self.bench.models, self.bench.prices)]
+        bench = self.bench
+        there: list[Check] = []
+        if not self.pictures and self.release is None:
+            there.append(lambda: split_check(bench.dataset, bench.split, bench.config))
+        if scored:
+            there.append(lambda: check_encoder(bench.encoder))
+        return [*there, *model_checks(bench), *self.served.contestant_checks(bench.models, bench.prices)]
 
     def prepared(self, out: Path, progress: Progress) -> Bench:
         """The bench with its dataset in place."""
@@ -108,15 +112,16 @@ class Setting:
 
     def run(self, out: Path, progress: Progress, bench: Bench) -> Result:
         """Ask every model about the pictures, and score them; answers that are there are not asked for again."""
-        return run(bench, out, self._predictor(progress))
+        return run(bench, out, self.predictor(progress))
 
-    def cost(self, asked: int | None = None) -> Cost:
-        """What asking the models will need; `asked` pictures each, where the dataset's own number does not hold."""
+    def cost(self, asked: int | None = None, *, verdict: bool = True) -> Cost:
+        """What asking the models will need; `asked` pictures each, where the dataset's own number does not hold, with `verdict`
+        for a verdict, too."""
         pictures = self._pictures()
         number = asked if asked is not None else self._number(pictures)
         total = Cost(seconds=0.05 * self.pictures)
         for one in self.bench.models.values():
-            total = total.plus(cost_of(one, number, pictures, self.served, self.bench.prices))
+            total = total.plus(cost_of(one, number, pictures, self.served, self.bench.prices, verdict=verdict))
         return total
 
     def _number(self, pictures: StoredPictures | None) -> int:
@@ -135,7 +140,8 @@ class Setting:
             return None
         return open_split(self.bench.dataset, self.bench.split, self.bench.config)
 
-    def _predictor(self, progress: Progress) -> Predictor:
+    def predictor(self, progress: Progress) -> Predictor:
+        """What asks one of the models, here or at its endpoint."""
         here = local(progress)
 
         def predict(job: Job) -> Outcome:
@@ -158,20 +164,31 @@ class Setting:
         return predict
 
 
-def cost_of(one: Contestant, number: int, pictures: StoredPictures | None, served: Served, prices: Path | None) -> Cost:
-    """What asking one model about `number` pictures like `pictures` will need."""
+def cost_of(
+    one: Contestant, number: int, pictures: StoredPictures | None, served: Served, prices: Path | None, *, verdict: bool
+) -> Cost:
+    """What asking one model about `number` pictures like `pictures` will need; with `verdict`, for a verdict, too."""
     if one.predictions is not None:
         return Cost()
     if one.is_remote:
-        calls, tokens, usd, assumed = served.expected_cost(one, pictures, number, prices)
+        calls, tokens, usd, assumed = served.expected_cost(one, pictures, number, prices, verdict=verdict)
         return Cost(number, calls, tokens, usd, assumed=(assumed,))
     if one.model in (None, "tiny"):
         assumed = f"{TINY_SECONDS} s per picture and tiny model, on a free core"
         return Cost(number, seconds=TINY_SECONDS * number, assumed=(assumed,))
-    told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", one.model or "")
-    hours = number * GPU_SECONDS * (float(told[1]) if told else BILLIONS) / 3600
+    hours = number * GPU_SECONDS * billions(one.model or "") / 3600
     assumed = f"{GPU_SECONDS} s of a GPU like an H100 per picture and billion of parameters"
     return Cost(number, gpu_hours=hours, assumed=(assumed,))
+
+
+def billions(model: str) -> float:
+    """Billions of parameters, as a model's name tells them.
+
+    >>> billions("Qwen/Qwen2.5-VL-72B-Instruct"), billions("mine")
+    (72.0, 7.0)
+    """
+    told = re.search(r"(\d+(?:\.\d+)?)[bB]\b", model)
+    return float(told[1]) if told else BILLIONS
 
 
 def rows_of(bench: Bench, out: Path, name: str) -> dict[str, Prediction]:

@@ -1,22 +1,20 @@
 """`anomreason reproduce EXPERIMENT`: each of the paper's results from one command, told beforehand what it will cost.
 
-What belongs to other packages is handed in by the front door as the context's object: `served` asks endpoints, `reviewing` reads
-people's verdicts.
+A function here makes an experiment of the options that are its own; `common.experiment` adds those that all have, and runs it. What
+belongs to other packages is handed in by the front door as the context's object: `served` asks endpoints, `reviewing`
+reads people's verdicts.
 """
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataset_builder import owned
 from dataset_builder.extras import require
-from dataset_builder.options import AsJson, DryRun, Overwrite
+from trainer.reproduce.common import experiment
 
 if TYPE_CHECKING:
-    from trainer.reproduce.experiment import Cost, Experiment
+    from trainer.reproduce.common import Prepared
 
 app = typer.Typer()
 reproduce = typer.Typer(
@@ -33,67 +31,10 @@ Models = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
 Release = Annotated[
-    Path | None, typer.Option(help="The authors' files; a dataset is built from them first.", show_default=False)
+    Path | None,
+    typer.Option(help="The authors' files, of which a dataset is built where one is needed.", show_default=False),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of resampling and of whatever is simulated.")]
-
-
-def _out(name: str) -> Any:
-    return typer.Option(help="Where result.json, .md, .html, .tex and answers go.", show_default=f"paper/{name}")
-
-
-def _carry_out(
-    experiment: "Experiment", out: Path, *checks: Callable[[], object], dry_run: bool, overwrite: bool, as_json: bool
-) -> None:
-    """Forecast, run and write an experiment."""
-    import warnings
-
-    from dataset_builder.preflight import check_room, look
-    from dataset_builder.terminal import Steps, printable
-    from metric_semap.errors import SemapError
-    from trainer.evaluation.result_page import files, print_result, write_result
-    from trainer.readiness import ROOM
-
-    look(
-        lambda: owned.check(out, "reproduce", files(), overwrite=overwrite),
-        lambda: check_room(out, ROOM),
-        *checks,
-        expected=(SemapError,),
-    )
-    _print_cost(experiment.cost())
-    if dry_run:
-        return
-    warnings.simplefilter("ignore", FutureWarning)
-    result = experiment.run(out, Steps())
-    if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        print_result(result)
-    with owned.added(out, "reproduce", overwrite=overwrite) as work:
-        names = [path.name for path in write_result(result, work)]
-    for name in names:
-        typer.echo(out / name, err=as_json)
-    for name, reason in result.unfinished.items():
-        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
-    if result.unfinished:
-        raise typer.Exit(3)
-
-
-def _print_cost(cost: "Cost") -> None:
-    """What an experiment will need, on stderr, before it starts."""
-    from dataset_builder.terminal import printable
-
-    money = "unknown (give prices in the bench)" if cost.usd is None else f"${cost.usd:,.2f}"
-    lines = [
-        f"pictures  {cost.pictures:,}",
-        f"calls     {cost.calls:,}",
-        f"tokens    {cost.tokens:,}",
-        f"money     {money}",
-        f"GPU       {cost.gpu_hours:,.1f} hours",
-        f"here      {cost.seconds / 60:,.1f} min",
-        *(f"assumed   {one}" for one in cost.assumed),
-    ]
-    typer.echo("\n".join(map(printable, lines)), err=True)
 
 
 def _setting(
@@ -107,27 +48,19 @@ def _setting(
     return Setting.of(context.obj.served, models, dataset, release, **more)
 
 
-@reproduce.command()
+@experiment(reproduce, "train")
 def table1(
-    context: typer.Context,
-    models: Models = None,
-    dataset: Dataset = None,
-    release: Release = None,
-    out: Annotated[Path, _out("table1")] = Path("paper/table1"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+    context: typer.Context, models: Models = None, dataset: Dataset = None, release: Release = None
+) -> "Prepared":
     """SemAP and SemF1 of models beside the published rows, and the gap between phenomenon and reasoning. Run it again to
     resume."""
-    require("reproduce", "train")
     from trainer.reproduce.table1 import PICTURES, Table1
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES)
-    _carry_out(Table1(setting), out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+    return Table1(setting), setting.checks()
 
 
-@reproduce.command()
+@experiment(reproduce, "train")
 def table2(
     context: typer.Context,
     models: Models = None,
@@ -142,21 +75,15 @@ def table2(
     prevalence: Annotated[
         float, typer.Option(min=0.000001, max=1, help="The share of generated pictures you expect.")
     ] = 0.01,
-    out: Annotated[Path, _out("table2")] = Path("paper/table2"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+) -> "Prepared":
     """Verdicts: accuracy, CSemAP and CSemF1, and what a platform needs beside them. Run it again to resume."""
-    require("reproduce", "train")
     from trainer.reproduce.table2 import PICTURES, Table2
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES, deepfake=True)
-    experiment = Table2(setting, reals, false_positives, prevalence)
-    _carry_out(experiment, out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+    return Table2(setting, reals, false_positives, prevalence), setting.checks()
 
 
-@reproduce.command()
+@experiment(reproduce, "metric")
 def hitl(
     context: typer.Context,
     run: Annotated[
@@ -167,21 +94,30 @@ def hitl(
             show_default=False,
         ),
     ] = None,
+    dataset: Dataset = None,
+    release: Release = None,
     seed: Seed = 0,
-    out: Annotated[Path, _out("hitl")] = Path("paper/hitl"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+) -> "Prepared":
     """Verification by people: how many candidates stay, which severities, and how many of them are true."""
-    require("reproduce hitl", "metric")
+    from functools import partial
+
+    from dataset_builder.errors import InputError
     from trainer.reproduce.hitl import Hitl
+    from trainer.reproduce.reviewed import read_dataset, read_release, read_run
 
-    experiment = Hitl(run, context.obj.reviewing if run and (run / "verdicts.sqlite").is_file() else None, seed=seed)
-    _carry_out(experiment, out, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+    given = [str(one) for one in (run, dataset, release) if one is not None]
+    if len(given) > 1:
+        raise InputError("--reviewed, --dataset and --release: are three sources; give one of them")
+    if not given:
+        return Hitl(seed=seed), []
+    if run is not None:
+        read = partial(read_run, run, context.obj.reviewing if (run / "verdicts.sqlite").is_file() else None)
+    else:
+        read = partial(read_dataset, dataset) if dataset is not None else partial(read_release, release)
+    return Hitl(read, given[0], seed=seed), []
 
 
-@reproduce.command()
+@experiment(reproduce, "metric")
 def generators(
     context: typer.Context,
     plan: Annotated[
@@ -192,6 +128,9 @@ def generators(
             show_default=False,
         ),
     ] = None,
+    models: Models = None,
+    dataset: Dataset = None,
+    release: Release = None,
     quality: Annotated[
         Path | None,
         typer.Option(
@@ -200,24 +139,36 @@ def generators(
         ),
     ] = None,
     seed: Seed = 0,
-    out: Annotated[Path, _out("generators")] = Path("paper/generators"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Generators ranked by two reviewers, how far these agree, and whether quality is rationality. Run it again to resume."""
-    require("reproduce generators", "metric" if plan is None else "train")
-    from trainer.reproduce.generators import Generators
+) -> "Prepared":
+    """Generators ranked by several reviewers, how far these agree, and whether quality is rationality. Run it again to
+    resume."""
+    from dataset_builder.errors import InputError
+    from trainer.reproduce.generators import Generators, read_quality
 
-    experiment, checks = Generators(quality=quality, seed=seed), list[Callable[[], object]]()
+    quality_checks = [] if quality is None else [lambda: read_quality(quality)]
+    if (plan, models, dataset, release) == (None, None, None, None):
+        return Generators(quality=quality, seed=seed), quality_checks
+    require("reproduce generators with data", "train")
+    from trainer.reproduce.audited import planned
+    from trainer.reproduce.by_generator import of_dataset
+
     if plan is not None:
-        from trainer.reproduce.audited import planned
-
+        if (models, dataset, release) != (None, None, None):
+            raise InputError(
+                "--generators: names pictures and reviewers itself; leave out --models, --dataset, --release"
+            )
         experiment, checks = planned(plan, context.obj.served, quality, seed)
-    _carry_out(experiment, out, *checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+        return experiment, [*quality_checks, *checks]
+    setting = _setting(context, models, dataset, release, pictures=1)
+    if setting.pictures:
+        raise InputError(
+            f"--models {models}: needs pictures of generators; give --dataset or --release, or a dataset in the file"
+        )
+    experiment, checks = of_dataset(setting, quality, seed)
+    return experiment, [*quality_checks, *checks]
 
 
-@reproduce.command()
+@experiment(reproduce, "train")
 def detectors(
     context: typer.Context,
     models: Models = None,
@@ -232,13 +183,8 @@ def detectors(
     ] = None,
     threshold: Annotated[float, typer.Option(help="From which score the detector calls a picture generated.")] = 0.5,
     seed: Seed = 0,
-    out: Annotated[Path, _out("detectors")] = Path("paper/detectors"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+) -> "Prepared":
     """A pixel detector beside ours: what each catches alone, and what both catch together. Run it again to resume."""
-    require("reproduce", "train")
     from dataset_builder.errors import InputError
     from trainer.reproduce.detectors import PICTURES, Detectors
 
@@ -249,29 +195,29 @@ def detectors(
         )
     if detector is not None and setting.pictures:
         raise InputError(f"--detector {detector}: needs the pictures it scored; give --dataset or --release")
-    experiment = Detectors(setting, detector, threshold, seed)
-    _carry_out(experiment, out, *setting.checks(), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+    return Detectors(setting, detector, threshold, seed), setting.checks()
 
 
-@reproduce.command()
+@experiment(reproduce, "train")
 def ablation(
     recipe: Annotated[
         str, typer.Option("--config", help="A recipe's name or file, as for `train`.", metavar="RECIPE")
     ] = "tiny",
+    dataset: Dataset = None,
+    release: Release = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
     scenes: Annotated[
         int,
-        typer.Option("--pictures", min=40, help="How many scenes are rendered; a quarter of them are for testing."),
+        typer.Option(
+            "--pictures", min=40, help="How many scenes are rendered without data; a quarter of them are for testing."
+        ),
     ] = 100,
-    out: Annotated[Path, _out("ablation")] = Path("paper/ablation"),
-    dry_run: DryRun = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """LoRA, severity in the answers, verified annotations: what each contributes, on scenes. Run it again to resume."""
-    require("reproduce ablation", "train")
+) -> "Prepared":
+    """LoRA, severity in the answers, verified annotations: what each contributes. Run it again to resume."""
+    from dataset_builder.errors import InputError
     from trainer.readiness import check_encoder
     from trainer.reproduce.ablation import Ablation
 
-    experiment = Ablation(recipe, seeds, scenes)
-    _carry_out(experiment, out, lambda: check_encoder("minilm"), dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+    if dataset is not None and release is not None:
+        raise InputError("--dataset and --release: are two sources; give one of them")
+    return Ablation(recipe, seeds, scenes, dataset, release), [lambda: check_encoder("minilm")]

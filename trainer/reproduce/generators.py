@@ -1,10 +1,11 @@
 """Fifteen generators ranked by AF, MAI and CAP: by two reviewers, how far these agree, and whether quality is rationality.
 
 With a plan (`--generators generators.yaml`, as for `anomreason audit`) the reviewers are those of its annotations, or the
-models it names. Without, generators of known rates are made of scenes: for each scene, which stands for a prompt, a generator
-shows the odd picture with its own probability, else the clean twin. Two simulated reviewers look at them, and then reviewers
-of four error rates, whose errors are independent, shared by all generators, or uneven, so that a reviewer is blind to some
-generators' faults: that shows where a ranking can be believed.
+model it names (`audited`); with a dataset or a release they are the models of a bench (`by_generator`). Without data,
+generators of known rates are made of scenes: for each scene, which stands for a prompt, a generator shows the odd picture with
+its own probability, else the clean twin. Two simulated reviewers look at them, and then reviewers of four error rates, whose
+errors are independent, shared by all generators, or uneven, so that a reviewer is blind to some generators' faults: that shows
+where a ranking can be believed.
 """
 
 import csv
@@ -71,7 +72,7 @@ class Generators:
 
     Attributes:
         reviewed (callable, *optional*): looks at a plan's generators, or reads what others found; known ones over scenes without.
-        names (`str`): what to call the plan.
+        names (`str`): what to call the plan or the dataset.
         prompts (mapping): the prompt of each picture, where a file tells.
         quality (`Path`, *optional*): a CSV of `generator` and one number or more of quality.
         seed (`int`): of resampling, and of what is simulated.
@@ -89,7 +90,7 @@ class Generators:
     name = "generators"
 
     def cost(self) -> Cost:
-        """The reviewer's, of pictures without annotations."""
+        """The reviewers', of pictures without annotations."""
         return self.asked().plus(NOTHING._replace(seconds=40))
 
     def run(self, out: Path, progress: "Progress") -> Result:
@@ -98,7 +99,7 @@ class Generators:
             answers = self.reviewed(out, progress)
             reviewers = list(dict.fromkeys(name for one in answers.generators.values() for name in one.by_reviewer))
             by = {name: severities_of(name, answers.generators, dict(self.prompts or {})) for name in reviewers}
-            return self._result(by, f"The generators of {self.names}.", answers.notes, [])
+            return self._result(by, f"The generators of {self.names}.", answers.notes, [], answers.unfinished)
         progress.step(f"render {self.scenes} scenes and make {len(KNOWN)} generators of known rates")
         rows = embedded.scenes(out / "scenes", self.scenes)
         truth = known_generators(rows, self.seed)
@@ -109,9 +110,16 @@ class Generators:
         progress.step(f"rank them by reviewers with errors at {len(RATES)} rates")
         limits, broken = _limits(truth, self.repeats, self.seed)
         data = f"Generators of known rates, made of {embedded.DATA}; reviewers are simulated."
-        return self._result(by, data, [broken], [limits])
+        return self._result(by, data, [broken], [limits], {})
 
-    def _result(self, by: Mapping[str, Reviews], data: str, told: Sequence[str], more: Sequence[Table]) -> Result:
+    def _result(
+        self,
+        by: Mapping[str, Reviews],
+        data: str,
+        told: Sequence[str],
+        more: Sequence[Table],
+        unfinished: Mapping[str, str],
+    ) -> Result:
         audits = {name: audit(reviews, seed=self.seed) for name, reviews in by.items()}
         caps = {
             name: {one.name: one.scores["CAP"].value for one in tested.generators} for name, tested in audits.items()
@@ -150,6 +158,7 @@ class Generators:
             numbers=numbers,
             notes=list(told),
             settings={"seed": self.seed},
+            unfinished=unfinished,
         )
 
     def _quality(self, caps: Mapping[str, Mapping[str, float]], numbers: dict[str, Cell], findings: list[str]) -> Table:

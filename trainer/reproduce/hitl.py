@@ -1,9 +1,9 @@
 """What people's verification does to the agent's candidates: how many stay, whether the severe ones stay, whether the true
 ones do.
 
-Candidates come from a reviewed run (`--run`, after `anomreason verdicts export`), or are simulated over scenes, with reviewers
-whose errors are known. Where the truth is known, precision is the share of true candidates; in a run it is known of gold
-items, per reviewer.
+Candidates come from a reviewed run, a dataset or a release (`reviewed`), or are simulated over scenes, with reviewers whose
+errors are known. Where the truth is known, precision is the share of true candidates; in a run it is known of gold items, per
+reviewer.
 """
 
 import math
@@ -11,29 +11,26 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataset_builder.errors import InputError
-from dataset_builder.files.records import Place, as_image_id, as_list, as_object
-from dataset_builder.files.strict_json import read_rows
-from dataset_builder.scenes import SceneRow, read_scenes
-from dataset_builder.schema import Candidate, Verdict
-from dataset_builder.sources.annotations import read_candidate
+from dataset_builder.scenes import SceneRow
+from dataset_builder.schema import Verdict
 from metric_semap.report import number
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.result import Cell, Result, Table, percent, sure
 from trainer.reproduce import embedded
 from trainer.reproduce.detection import rate
 from trainer.reproduce.experiment import NOTHING, Cost
+from trainer.reproduce.reviewed import Gold, Seen, Verified
 from trainer.reproduce.shift import Judged, shift
 from trainer.reproduce.simulated import Person, Rates, answer, candidates
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.predict import Progress
 
-__all__ = ["PEOPLE", "Gold", "Hitl", "Seen", "read_run", "verified"]
+__all__ = ["PEOPLE", "Hitl", "verified"]
 
 PICTURES = 240
 RATES = Rates()
@@ -42,46 +39,19 @@ CLAIM = "174,872 candidates (about 8 a picture) became 5.9 a picture after peopl
 PUBLISHED = (174_872 / 21_539, 5.9)
 
 
-class Seen(NamedTuple):
-    """A candidate: its stage and severity, what the reviewers' votes came to, each one's own, and whether it is true, where
-    known."""
-
-    stage: str
-    severity: int | None
-    verdict: Verdict | None
-    by_reviewer: Mapping[str, Verdict]
-    true: bool | None
-
-    @property
-    def kept(self) -> bool:
-        return self.verdict == "accept"
-
-
-class Gold(NamedTuple):
-    """A reviewer on items with a known answer: how many were answered, and how many rightly."""
-
-    name: str
-    answers: int
-    gold: int
-    right: int
-
-
-Pictures = Mapping[str, Sequence[Seen]]
-
-
 @dataclass(frozen=True)
 class Hitl:
     """The experiment.
 
     Attributes:
-        run_directory (`Path`, *optional*): a reviewed run; simulated candidates over scenes without.
-        reviewing (callable): reads a run's verdicts by item, and its reviewers on gold items; of the package `agent`.
-        scenes (`int`): how many are rendered without a run.
+        read (callable, *optional*): reads what was verified; simulated candidates over scenes without.
+        place (`str`): what to call that.
+        scenes (`int`): how many are rendered without it.
         seed (`int`): of what is simulated and resampled.
     """
 
-    run_directory: Path | None
-    reviewing: Callable[[Path], tuple[dict[tuple[str, int], dict[str, Verdict]], list[Gold]]] | None = None
+    read: Callable[[], Verified] | None = None
+    place: str = ""
     scenes: int = PICTURES
     seed: int = 0
     people: Sequence[Person] = PEOPLE
@@ -95,18 +65,14 @@ class Hitl:
 
     def run(self, out: Path, progress: "Progress") -> Result:
         """Read or simulate the verdicts and compare what stayed with what went."""
-        gold: list[Gold] = []
-        if self.run_directory is None:
-            progress.step(f"simulate candidates over {self.scenes} scenes, and {len(self.people)} reviewers")
-            rows = embedded.scenes(out / "scenes", self.scenes)
-            pictures = verified(rows, self.rates, self.people, self.seed)
-            data = f"Simulated candidates and reviewers over {embedded.DATA}."
-        else:
-            progress.step(f"read {self.run_directory}")
-            own, gold = self.reviewing(self.run_directory) if self.reviewing else ({}, [])
-            pictures = read_run(self.run_directory, own)
-            data = f"The verdicts of {self.run_directory}."
-        return _result(pictures, gold, data, simulated=self.run_directory is None, seed=self.seed)
+        if self.read is not None:
+            progress.step(f"read {self.place}")
+            return _result(self.read(), f"The verdicts of {self.place}.", simulated=False, seed=self.seed)
+        progress.step(f"simulate candidates over {self.scenes} scenes, and {len(self.people)} reviewers")
+        rows = embedded.scenes(out / "scenes", self.scenes)
+        found = Verified(verified(rows, self.rates, self.people, self.seed))
+        data = f"Simulated candidates and reviewers over {embedded.DATA}."
+        return _result(found, data, simulated=True, seed=self.seed)
 
 
 def verified(rows: Sequence[SceneRow], rates: Rates, people: Sequence[Person], seed: int) -> dict[str, list[Seen]]:
@@ -125,67 +91,8 @@ def verified(rows: Sequence[SceneRow], rates: Rates, people: Sequence[Person], s
     return found
 
 
-def read_run(run: Path, own: Mapping[tuple[str, int], Mapping[str, Verdict]] | None = None) -> dict[str, list[Seen]]:
-    """The candidates of `reviewed.jsonl` in a run, of the pictures whose every candidate has a verdict.
-
-    Where the run's pictures are scenes, `scenes.jsonl` beside them tells what is true.
-
-    Args:
-        run (`Path`): the run directory.
-        own (mapping, *optional*): each reviewer's own verdict, by picture and place in its list.
-
-    Raises:
-        InputError: if the file is missing, or no picture has all its verdicts.
-    """
-    path = run / "reviewed.jsonl"
-    if not path.is_file():
-        raise InputError(f"{path}: does not exist; write it with `anomreason verdicts export {run}`")
-    truth = _truth(run)
-    found: dict[str, list[Seen]] = {}
-    for file, value in read_rows(path):
-        row = as_object(value, Place(file), "an object with image_id and anomalies")
-        image_id = as_image_id(row.get("image_id"), Place(file))
-        records = as_list(row.get("anomalies"), Place(file, image_id), "a list of records")
-        listed = [read_candidate(record, Place(file, image_id, at)) for at, record in enumerate(records)]
-        if all(one.verdict is not None for one in listed):
-            found[image_id] = [
-                Seen(
-                    one.stage or "none stated",
-                    one.severity,
-                    one.verdict,
-                    (own or {}).get((image_id, at), {}),
-                    None if truth is None else _is_true(one, truth.get(image_id)),
-                )
-                for at, one in enumerate(listed)
-            ]
-    if not any(found.values()):
-        raise InputError(
-            f"{path}: no picture has a verdict on each of its candidates; go on with `anomreason review {run}`"
-        )
-    return found
-
-
-def _truth(run: Path) -> dict[str, SceneRow] | None:
-    """The scenes that a run's pictures are, if they are."""
-    import json
-
-    try:
-        images = json.loads((run / "run.json").read_text(encoding="utf-8")).get("images")
-    except (OSError, ValueError, AttributeError):
-        return None
-    place = Path(str(images)).parent
-    return {row.image_id: row for row in read_scenes(place)} if (place / "scenes.jsonl").is_file() else None
-
-
-def _is_true(candidate: Candidate, row: SceneRow | None) -> bool:
-    """Whether a candidate says what is wrong with a scene: the name is of the family, and the object is named."""
-    from dataset_builder.scenes import family_of
-
-    family, told = family_of(candidate.name), f"{candidate.object} {candidate.phenomenon}".casefold()
-    return row is not None and any(one.family == family and one.object in told for one in row.anomalies)
-
-
-def _result(pictures: Pictures, gold: Sequence[Gold], data: str, *, simulated: bool, seed: int) -> Result:
+def _result(of: Verified, data: str, *, simulated: bool, seed: int) -> Result:
+    pictures = of.pictures
     before = np.array([len(listed) for listed in pictures.values()], dtype=float)
     after = np.array([sum(one.kept for one in listed) for listed in pictures.values()], dtype=float)
     judged = [
@@ -211,7 +118,9 @@ def _result(pictures: Pictures, gold: Sequence[Gold], data: str, *, simulated: b
         numbers["true candidates kept"] = _share(known, of_true=True, kept=True)
         numbers["false candidates removed"] = _share(known, of_true=False, kept=False)
     findings = _findings(numbers, bool(known))
-    notes = [] if known else ["The truth of these candidates is not known, so precision is told of gold items only."]
+    notes = list(of.notes)
+    if not known:
+        notes.append("The truth of these candidates is not known, so precision is told of gold items only.")
     lost = len(everything) - sum(one.severity is not None for one in everything)
     if lost:
         notes.append(f"{lost} candidates have no severity and are left out of the shift.")
@@ -222,7 +131,7 @@ def _result(pictures: Pictures, gold: Sequence[Gold], data: str, *, simulated: b
         data=f"{data} {len(pictures):,} pictures, {len(everything):,} candidates.",
         simulated=simulated,
         findings=findings,
-        tables=_tables(numbers, everything, gold, bool(known)),
+        tables=_tables(numbers, everything, of.gold, bool(known)),
         numbers=numbers,
         notes=notes,
         settings={"seed": seed},

@@ -30,8 +30,6 @@ def agreement(one: Mapping[str, Severities], other: Mapping[str, Severities], se
     Resampled rankings are noisier than the ranking itself, so the interval reaches lower than it need where generators are alike.
     NaN with fewer than two generators in common, or where a reviewer gives all of them the same CAP.
     """
-    from scipy.stats import kendalltau
-
     names = sorted(one.keys() & other.keys())
     if len(names) < 2:
         return Score(math.nan, math.nan, math.nan)
@@ -39,15 +37,22 @@ def agreement(one: Mapping[str, Severities], other: Mapping[str, Severities], se
     sums = np.stack(
         [[_sums(side[name], prompts) for name in names] for side in (one, other)]
     )  # [2, generators, 2, prompts]
-    value = kendalltau(*_caps(sums.sum(axis=-1))).statistic
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(RESAMPLES):
-        weights = np.bincount(rng.integers(0, len(prompts), len(prompts)), minlength=len(prompts))
-        tau = kendalltau(*_caps(sums @ weights)).statistic
-        if not math.isnan(tau):
-            drawn.append(tau)
-    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (math.nan, math.nan)
-    return Score(float(value), float(low), float(high))
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, len(prompts), len(prompts)) for _ in range(RESAMPLES))
+    resampled = np.stack([_caps(sums @ np.bincount(at, minlength=len(prompts))) for at in drawn])
+    taus = _tau(resampled)
+    known = taus[~np.isnan(taus)]
+    low, high = np.quantile(known, [0.025, 0.975]) if known.size else (math.nan, math.nan)
+    return Score(float(_tau(_caps(sums.sum(axis=-1)))), float(low), float(high))
+
+
+def _tau(caps: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of each two rankings in shape [..., 2, generators]: scipy's, of all resamples at once."""
+    first, second = np.triu_indices(caps.shape[-1], 1)
+    signs = np.sign(caps[..., first] - caps[..., second])  # [..., 2, pairs]
+    untied = np.abs(signs).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(signs.prod(axis=-2).sum(axis=-1) / np.sqrt(untied.prod(axis=-1)))
 
 
 def _sums(pictures: Severities, prompts: Sequence[str]) -> list[list[float]]:

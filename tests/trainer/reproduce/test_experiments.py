@@ -20,7 +20,7 @@ from trainer.evaluation.bench import Bench
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE, INTERNVL3
 from trainer.evaluation.result import Result, Table
-from trainer.evaluation.result_page import files, write_result
+from trainer.evaluation.result_page import files, print_result, write_result
 from trainer.reproduce.audited import planned
 from trainer.reproduce.benched import Setting
 from trainer.reproduce.table1 import Table1, published_of
@@ -119,6 +119,16 @@ def test_an_estimate_without_an_interval_is_a_number() -> None:
     assert score_of(Estimate(0.5, low=0.4, high=0.6)) == (0.5, 0.4, 0.6)
 
 
+def test_models_without_a_dataset_are_asked_about_scenes(tmp_path: Path) -> None:
+    """A bench file that names no data, and no data on the command line; a dataset in the file is taken."""
+    path = tmp_path / "bench.yaml"
+    path.write_text("models:\n  tiny: {model: tiny}\n")
+    assert Setting.of(served, path, None, None, PICTURES).pictures == PICTURES
+    path.write_text("dataset: mine\nmodels:\n  tiny: {model: tiny}\n")
+    found = Setting.of(served, path, None, None, PICTURES)
+    assert (found.pictures, found.bench.dataset) == (0, "mine")
+
+
 def test_the_forecast_counts_calls_money_and_gpu_hours(tmp_path: Path) -> None:
     """Of endpoints calls, tokens and money; of local models GPU hours by their size; of files nothing."""
     (tmp_path / "prices.yaml").write_text("gpt-4o: {input: 2.5, output: 10}\n")
@@ -141,7 +151,14 @@ def test_the_forecast_counts_calls_money_and_gpu_hours(tmp_path: Path) -> None:
     assert costs["served"].usd > 1
     assert Setting(Bench(models={"served": models["served"]}), served, pictures=100).cost(asked=10).usd is None
     agent = Contestant(model="gpt-4o", plan="efficient")
-    assert served.expected_cost(agent, None, 10, None)[0] > served.expected_cost(models["served"], None, 10, None)[0]
+    calls = {
+        (one.plan, verdict): served.expected_cost(one, None, 10, None, verdict=verdict)[0]
+        for one in (agent, models["served"])
+        for verdict in (False, True)
+    }
+    assert calls["direct", False] == 10
+    assert calls["direct", True] == 20
+    assert calls["efficient", False] > calls["direct", True]
 
 
 def test_the_forecast_counts_a_release_s_test_pictures_before_a_dataset_is_built(release: Path) -> None:
@@ -225,6 +242,13 @@ def test_every_form_escapes_what_it_would_obey(hostile: Result, tmp_path: Path) 
     assert len(rows) == 6
     assert "12,345" in rows[-2]
     assert "0.0002" in rows[-1]
+
+
+def test_a_narrow_terminal_cuts_no_name(first: Result, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """At 80 columns names and headings are broken, not shortened."""
+    monkeypatch.setenv("COLUMNS", "80")
+    print_result(first)
+    assert "…" not in capsys.readouterr().out
 
 
 def test_the_page_shows_on_a_screen_and_a_phone(browser: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.scenes import read_scenes
 from dataset_builder.terminal import Steps
 from trainer.evaluation.intensity import Score, Severities, audit
-from trainer.reproduce import generators
+from trainer.reproduce import generators, ranking
 from trainer.reproduce.generators import Errors, Generators, known_generators, read_quality, reviewed_by
 from trainer.reproduce.ranking import agreement, correlation, disagreements
 
@@ -58,6 +58,15 @@ def test_agreement_has_an_interval_that_holds_the_truth() -> None:
     alike = agreement(drawn(rng, dict.fromkeys(rising, 0.5)), drawn(rng, dict.fromkeys(rising, 0.5)), 0)
     assert alike.low < 0 < alike.high
     assert math.isnan(agreement(drawn(rng, {"a": 0.5}), drawn(rng, {"a": 0.5}), 0).value)
+
+
+def test_tau_of_many_rankings_at_once_is_scipy_s() -> None:
+    """With ties; undefined where one ranking has a single value."""
+    from scipy.stats import kendalltau
+
+    caps = np.random.default_rng(0).integers(0, 5, (200, 2, 8)).astype(float)
+    assert ranking._tau(caps) == pytest.approx([kendalltau(*two).statistic for two in caps])
+    assert math.isnan(ranking._tau(np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]])))
 
 
 def test_pairs_in_another_order_are_named() -> None:

@@ -17,7 +17,8 @@ from dataset_builder.terminal import Steps
 from tests.reviewing import write_run
 from trainer.evaluation.intensity import Score
 from trainer.reproduce import shift as shifts
-from trainer.reproduce.hitl import Hitl, read_run, verified
+from trainer.reproduce.hitl import Hitl, verified
+from trainer.reproduce.reviewed import read_dataset, read_release, read_run
 from trainer.reproduce.shift import Judged, shift
 from trainer.reproduce.simulated import Person, Rates
 
@@ -72,7 +73,7 @@ def test_reviewers_of_known_errors_are_measured_as_they_are(tmp_path: Path) -> N
     none."""
     perfect, blind = Person("perfect", 1, 1), Person("blind", 1, 0)
     people = (Person("a", 0.95, 0.9), Person("b", 0.9, 0.7), perfect)
-    found = Hitl(None, scenes=120, people=people).run(tmp_path, Steps())
+    found = Hitl(scenes=120, people=people).run(tmp_path, Steps())
     rows = {row[0]: row for row in found.tables[2].rows}
     for person in people:
         _, _, accepted, rejected = rows[person.name]
@@ -85,8 +86,8 @@ def test_reviewers_of_known_errors_are_measured_as_they_are(tmp_path: Path) -> N
     assert isinstance(after, Score)
     assert after.low > before.high
     assert found.simulated
-    assert Hitl(None, scenes=120, people=(perfect,)).run(tmp_path, Steps()).numbers["precision after"].value == 1  # type: ignore[union-attr]
-    none = Hitl(None, scenes=120, people=(blind,)).run(tmp_path, Steps())
+    assert Hitl(scenes=120, people=(perfect,)).run(tmp_path, Steps()).numbers["precision after"].value == 1  # type: ignore[union-attr]
+    none = Hitl(scenes=120, people=(blind,)).run(tmp_path, Steps())
     assert none.numbers["share kept"].value == 1  # type: ignore[union-attr]
     assert math.isnan(none.numbers["severity shift, kept against removed"].value)  # type: ignore[union-attr]
 
@@ -115,7 +116,7 @@ def test_a_reviewed_run_is_read_with_each_reviewer_s_verdicts_and_gold(scenes: P
             append(db, Answer(f"t{at}", item.key, "ada", verdict, {}, "", 1.0))
     store.close()
     export(run, "majority")
-    found = Hitl(run, verdicts_of).run(tmp_path / "out", Steps())
+    found = Hitl(lambda: read_run(run, verdicts_of), "run").run(tmp_path / "out", Steps())
     assert found.numbers["precision after"].value == 1  # type: ignore[union-attr]
     assert found.numbers["precision before"].value == pytest.approx(0.5)  # type: ignore[union-attr]
     (reviewer,) = found.tables[-1].rows
@@ -131,3 +132,45 @@ def test_a_run_without_verdicts_is_one_sentence(scenes: Path, tmp_path: Path) ->
     (run / "reviewed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(InputError, match="no picture has a verdict"):
         read_run(run)
+
+
+def test_a_release_and_its_dataset_tell_what_verification_did(release: Path, official: Path, tmp_path: Path) -> None:
+    """The authors' files have no verdicts: each picture has one candidate that is not among its annotations. The dataset built
+    from them says the same."""
+    truth = json.loads((release / "AnomReason_After_HITL.json").read_text(encoding="utf-8"))
+    before, after = read_release(release), read_dataset(str(official))
+    assert {name: len(listed) for name, listed in before.pictures.items()} == {
+        name: len(listed) + 1 for name, listed in truth.items()
+    }
+    assert {name: sum(one.kept for one in listed) for name, listed in before.pictures.items()} == {
+        name: len(listed) for name, listed in truth.items()
+    }
+    assert after.pictures == before.pictures
+    assert before.notes == [
+        f"{len(truth)} pictures have no verdicts: a candidate counts as kept if the annotations hold its very texts."
+    ]
+    found = Hitl(lambda: before, "the release").run(tmp_path, Steps())
+    assert found.numbers["removed per picture"].value == 1  # type: ignore[union-attr]
+    assert not found.simulated
+
+
+def test_verdicts_in_a_dataset_are_taken_as_they_are(scenes: Path, tmp_path: Path) -> None:
+    """A reviewed run, built into a dataset, gives what the run itself gives."""
+    from dataset_builder.building.build import build
+
+    run = write_run(tmp_path / "run", scenes)
+    rows = [json.loads(line) for line in (run / "annotations.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        for at, one in enumerate(row["anomalies"]):
+            one["verdict"] = "reject" if at or "_odd" not in row["image_id"] else "accept"
+    (run / "reviewed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    build(run, tmp_path / "dataset", recipe=None, images=scenes / "images")
+    there, here = read_dataset(str(tmp_path / "dataset")).pictures, read_run(run).pictures
+    assert {name: [one.verdict for one in listed] for name, listed in there.items() if listed} == {
+        name: [one.verdict for one in listed] for name, listed in here.items() if listed
+    }
+
+
+def test_data_without_candidates_are_one_sentence(dataset: Path) -> None:
+    with pytest.raises(InputError, match="candidates"):
+        read_dataset(str(dataset))
