@@ -67,6 +67,13 @@ def score(
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of chance and of the paired tests.")] = 0,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub id of the benchmark that the ground truth is from; .eval_results then has the scores for its leaderboards.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[
         str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
     ] = None,
@@ -93,6 +100,7 @@ def score(
     handed.require("score", "metric")
     from .errors import OptionError
     from .evaluation import score_files, write_results
+    from .hub_results import check_benchmark
     from .tables import FORMATS, formatted
 
     if not files or len(files) < 2:
@@ -109,6 +117,8 @@ def score(
         raise OptionError(f"--format {form!r}: is unknown; choose one of {', '.join(FORMATS)}")
     if images is not None and not images.is_dir():
         raise OptionError(f"--images {images}: is not a folder; name the folder that holds the pictures")
+    if dataset is not None:
+        check_benchmark(dataset)
     handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
     board = score_files(
         files[:-1],
@@ -134,7 +144,7 @@ def score(
     else:
         typer.echo(formatted(board, form))
     with handed.owned.added(out, "score", overwrite=overwrite) as work:
-        names = [path.name for path in write_results(board, work, images)]
+        names = [path.relative_to(work) for path in write_results(board, work, images, dataset)]
     for name in names:
         typer.echo(out / name, err=form is not None)
 
