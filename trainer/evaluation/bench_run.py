@@ -100,7 +100,8 @@ class Standing:
 class Result:
     """A benchmark: `explained` scores what is said of the pictures, `judged` the verdicts as well, where there are any.
 
-    `unfinished` maps the predictors that are not scored to the reason.
+    `unfinished` maps the predictors that are not scored to the reason; `answers` has the texts of the others' answers, by
+    predictor and picture, where they are known.
     """
 
     bench: Bench
@@ -108,6 +109,7 @@ class Result:
     judged: Leaderboard | None
     standings: dict[str, Standing]
     unfinished: dict[str, str]
+    answers: dict[str, dict[str, str]]
 
 
 def run(bench: Bench, out: Path, predict: Predictor) -> Result:
@@ -124,6 +126,7 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     said: dict[str, dict[str, Picture]] = {}
     standings: dict[str, Standing] = {}
     unfinished: dict[str, str] = {}
+    answers: dict[str, dict[str, str]] = {}
     left = bench.budget
     # Files first: what is wrong in one is told before a model is asked anything.
     for name, contestant in sorted(bench.models.items(), key=lambda one: one[1].predictions is None):
@@ -148,6 +151,7 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
             for one in read
         }
         standings[name] = _standing(read, outcome)
+        answers[name] = {one.image_id: one.raw for one in read if one.raw is not None}
     if not said:
         raise InputError("; ".join(f"{name}: {reason}" for name, reason in unfinished.items()))
     options = Options(empty="skip", bootstrap=bench.bootstrap, seed=bench.seed)
@@ -158,7 +162,7 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         judged = None
         if both and judging:
             judged = score_pictures(judging, truth, similarity, options, "deepfake", with_baselines=True)
-    return Result(bench, explained, judged, standings, unfinished)
+    return Result(bench, explained, judged, standings, unfinished, answers)
 
 
 def _truth(bench: Bench, path: Path) -> dict[str, Picture]:
