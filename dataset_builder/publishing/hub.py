@@ -95,8 +95,7 @@ def repository_files(path: Path, leave_out: Sequence[str] = ()) -> list[str]:
     for file in sorted(path.rglob("*")):
         parts = file.relative_to(path).parts
         # What a user or another command left beside it, hidden, is not part of it; but there the Hub looks for scores.
-        hidden = parts[1:] if parts[0] == EVAL_RESULTS else parts
-        if any(part.startswith(".") or part == "__pycache__" for part in hidden):
+        if any((part.startswith(".") and part != EVAL_RESULTS) or part == "__pycache__" for part in parts):
             continue
         if any(fnmatch(part, pattern) for part in parts for pattern in leave_out):
             continue
