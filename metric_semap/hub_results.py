@@ -50,7 +50,8 @@ def hub_results(benchmark: str, *measured: Mapping[str, Any]) -> str:
         for task in TASKS
         if (found := Estimate.named(task, numbers)) is not None
     ]
-    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=10_000)
+    content = eval_result_entries_to_yaml(entries)
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10_000))
 
 
 def _notes(found: Estimate, numbers: Mapping[str, Any]) -> str:

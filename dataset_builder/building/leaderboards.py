@@ -46,4 +46,4 @@ def eval_yaml(source: Source, tables: Iterable[Table]) -> str | None:
         "calibrated against chance, CSemF1 and CSemAP only where the verdict, real or generated, is right. 0 to 1.",
         "tasks": tasks,
     }
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
