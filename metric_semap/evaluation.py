@@ -17,6 +17,7 @@ from .clusters import clusters_of, read_clusters
 from .embedding_cache import embedding_cache
 from .encoder import resolve_encoder
 from .errors import OptionError, RecordError, shorten
+from .hub_results import FOLDER, hub_results
 from .judgement import pair_rows
 from .measurement import Options, measure
 from .pairs import comparisons
@@ -203,29 +204,41 @@ def _evaluate(
 
 
 def write_results(
-    board: Leaderboard, directory: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+    board: Leaderboard,
+    directory: str | os.PathLike[str],
+    images: str | os.PathLike[str] | None = None,
+    benchmark: str | None = None,
 ) -> list[Path]:
     """Write `metrics.json`, `matched_results.json` (of the best; `matched_results_NAME.json` of the others) and
     `report.html`, with the pictures of the folder `images` if it is given; after a judge was asked, `judged_pairs.jsonl` too.
+
+    Args:
+        benchmark (`str`, *optional*): the id on the Hub of the dataset whose truth was scored against. `metrics.json` then names
+            it, and `.eval_results/NAME.yaml` has each predictor's scores as the Hub's leaderboards take them.
 
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    contents = {"metrics.json": json.dumps(metrics(board), indent=2, ensure_ascii=False, allow_nan=False)}
+    measured = metrics(board) if benchmark is None else {"dataset": benchmark, **metrics(board)}
+    contents = {"metrics.json": json.dumps(measured, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
     for k, evaluation in enumerate(board.evaluations):
         name = "matched_results.json" if k == 0 else f"matched_results_{_file_name(evaluation.name)}.json"
-        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
+        contents[name] = json.dumps(matched_results(evaluation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if benchmark is not None:
+            place = f"{FOLDER}/{_file_name(evaluation.name)}.yaml"
+            contents[place] = hub_results(benchmark, measured["results"][evaluation.name])
     if board.judgement is not None:
         rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in pair_rows(board.judgement))
-        contents["judged_pairs.jsonl"] = "\n".join(rows)
-    contents["report.html"] = render_report(board, None if images is None else Path(images))
+        contents["judged_pairs.jsonl"] = "".join(f"{row}\n" for row in rows)
+    contents["report.html"] = render_report(board, None if images is None else Path(images)) + "\n"
     written = []
     for name, text in contents.items():
         target = directory / name
-        partial = target.with_name(f".{name}.{os.getpid()}")
-        partial.write_text(text + "\n", encoding="utf-8")
+        target.parent.mkdir(exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
         written.append(partial.replace(target))
     return written
 

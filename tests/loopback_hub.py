@@ -4,8 +4,10 @@
     env … anomreason publish anomreason --repo-id me/anomreason   # with these variables
 
 In a test: `with LoopbackHub() as hub: …`. Files are kept in memory. Datasets, models and Spaces alike; one branch, `main`. Large
-files go the way of LFS, as they do there without Xet. Faults can be planted: `refuse` (the next requests get a status), `seconds`
-(each upload takes so long), `spoil` (an uploaded file is stored with its last byte changed).
+files go the way of LFS, as they do there without Xet. A commit is refused whose `eval.yaml` (of a dataset) or
+`.eval_results/*.yaml` (of a model) is not as the Hub's documentation specifies it; leaderboards are made of the latter. Faults can
+be planted: `refuse` (the next requests get a status), `seconds` (each upload takes so long), `spoil` (an uploaded file is stored
+with its last byte changed).
 """
 
 import base64
@@ -272,6 +274,9 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, ValueError, binascii.Error) as error:
             self._json({"error": f"bad commit: {error!r}"}, HTTPStatus.BAD_REQUEST)
             return
+        if wrong := _unfit(_KINDS[names.get("kind") or "models"], files):
+            self._json({"error": wrong}, HTTPStatus.BAD_REQUEST)
+            return
         if self.hub.spoil:
             for path in [path for path in files if path.endswith(self.hub.spoil)]:
                 files[path] = files[path][:-1] + bytes([files[path][-1] ^ 1])
@@ -287,7 +292,24 @@ class _Handler(BaseHTTPRequestHandler):
         if repository is not None:
             siblings = [{"rfilename": path} for path in sorted(repository.files)]
             known = {"id": names["id"], "sha": repository.sha, "private": repository.private, "siblings": siblings}
+            known["evalResults"] = [{"filename": path, "data": entry} for path, entry in _scores(repository)]
             self._json(known | {"tags": [], "downloads": 0, "likes": 0, "lastModified": _DATE, "cardData": None})
+
+    def leaderboard(self, names: dict[str, str], query: dict[str, list[str]], body: bytes) -> None:
+        """The scores of all models here under the first task of a dataset's `eval.yaml`, best first."""
+        repository = self._repository(names)
+        if repository is None:
+            return
+        task = yaml.safe_load(repository.files["eval.yaml"])["tasks"][0]["id"]
+        found = [
+            {"modelId": model, "value": entry["value"], "filename": path, "notes": entry.get("notes")}
+            for (kind, model), one in self.hub.repositories.items()
+            for path, entry in _scores(one)
+            if kind == "model" and entry["dataset"] == {"id": names["id"], "task_id": task}
+        ]
+        ranked = enumerate(sorted(found, key=lambda one: -one["value"]), 1)
+        author = {"type": "org", "name": "loopback", "fullname": "Loopback", "avatarUrl": ""}
+        self._json([one | {"rank": rank, "verified": False, "author": author} for rank, one in ranked])
 
     def tree(self, names: dict[str, str], query: dict[str, list[str]], body: bytes) -> None:
         repository = self._repository(names)
@@ -347,6 +369,36 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"type": "user", "name": "loopback", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
 
 
+def _scores(repository: Repository) -> list[tuple[str, dict[str, Any]]]:
+    """The entries of a model's `.eval_results/*.yaml`, each with its file."""
+    paths = sorted(path for path in repository.files if re.fullmatch(r"\.eval_results/[^/]+\.yaml", path))
+    return [(path, entry) for path in paths for entry in yaml.safe_load(repository.files[path])]
+
+
+def _unfit(kind: str, files: dict[str, bytes]) -> str | None:
+    """What is wrong with the files by which the Hub makes leaderboards (https://huggingface.co/docs/hub/eval-results)."""
+    try:
+        if kind == "dataset" and "eval.yaml" in files:
+            content = yaml.safe_load(files["eval.yaml"])
+            assert content.keys() <= {"name", "description", "evaluation_framework", "tasks"}, sorted(content)
+            assert all(isinstance(content[key], str) for key in content if key != "tasks"), "a text is none"
+            ids = [task["id"] for task in content["tasks"]]
+            assert len(set(ids)) == len(ids) > 0, f"tasks {ids}"
+            for task in content["tasks"]:
+                assert task.keys() <= {"id", "config", "split"}, sorted(task)
+        if kind == "model":
+            for path in [path for path in files if path.startswith(".eval_results/")]:
+                for entry in yaml.safe_load(files[path]):
+                    assert entry.keys() <= {"dataset", "value", "verifyToken", "date", "source", "notes"}, sorted(entry)
+                    assert "/" in entry["dataset"]["id"], entry["dataset"]
+                    assert entry["dataset"].keys() <= {"id", "task_id", "revision"}, entry["dataset"]
+                    assert isinstance(entry["value"], (int, float)), entry["value"]
+                    assert isinstance(entry["dataset"]["task_id"], str), entry["dataset"]
+    except (AssertionError, AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
+        return f"evaluation files: {error!r}"
+    return None
+
+
 def _folder(path: str) -> dict[str, Any]:
     return {"type": "directory", "path": path, "size": 0, "oid": hashlib.sha1(path.encode()).hexdigest()}
 
@@ -360,6 +412,7 @@ _ROUTES: list[tuple[tuple[str, ...], str, Any]] = [
     (("POST",), _API + r"/commit/[^/]+", _Handler.commit),
     (("POST",), _API + r"/paths-info/[^/]+", _Handler.paths),
     (("GET",), _API + r"/tree/[^/]+(?:/(?P<path>.*))?", _Handler.tree),
+    (("GET",), _API + r"/leaderboard", _Handler.leaderboard),
     (("GET",), _API + r"(?:/revision/[^/]+)?", _Handler.info),
     (("POST",), r"/(?:(?P<kind>datasets|spaces)/)?(?P<id>[^/]+/[^/]+)\.git/info/lfs/objects/batch", _Handler.batch),
     (("PUT",), r"/objects/(?P<oid>[0-9a-f]{64})", _Handler.store),

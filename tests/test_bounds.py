@@ -38,12 +38,15 @@ EXTRAS_OF = {
     "trainer/evaluation/audit_page.py": ["metric"],
     "trainer/evaluation/audit_plan.py": ["metric"],
     "trainer/evaluation/audit_result.py": ["metric"],
+    "trainer/evaluation/harness": ["metric"],
     "trainer/evaluation/intensity.py": ["metric"],
     "benchmarks": ["test"],
     "docs": ["test"],
     "tests": ["test"],
 }
-NOT_DECLARED = {"spaces"}  # on the Hub's ZeroGPU machines, which bring it; nowhere else is it of use
+# The first is on the Hub's ZeroGPU machines, which bring it; nowhere else is it of use. The second loads us, in an environment of
+# its own: it needs versions that do not go together with all of our extras.
+NOT_DECLARED = {"spaces", "inspect_ai"}
 
 
 def extras_of(file: Path) -> list[str]:

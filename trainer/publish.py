@@ -11,8 +11,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from dataset_builder.errors import InputError
-from dataset_builder.publishing.hub import Published, check_repo_id, is_repo_id, push, repository_files
-from trainer.adapter_card import METRICS, check_card, write_card
+from dataset_builder.publishing.hub import EVAL_RESULTS, Published, check_repo_id, is_repo_id, push, repository_files
+from trainer.adapter_card import METRICS, RESULTS, check_card, write_card
 from trainer.checkpoints import name_base
 from trainer.examined import FOLDER
 from trainer.known import FILE
@@ -20,16 +20,18 @@ from trainer.loading import base_of, first_line, resolve
 
 __all__ = ["ADAPTER_FILES", "BASE_FILES", "assemble", "publish_adapter"]
 
-ADAPTER_FILES = ("adapter_*", "assets/*", METRICS, FILE)
+ADAPTER_FILES = ("adapter_*", "assets/*", METRICS, RESULTS, FILE)
 """What goes from an adapter's repository if the adapter lacks it."""
 
 BASE_FILES = ("*.safetensors", FILE)
 """The same of a base model."""
 
 # What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, pictures of the dataset, the run's state.
+# Scores for leaderboards are written anew from the metrics.
 _OF_TRAINING = (
     "checkpoint-*",
     "runs",
+    EVAL_RESULTS,
     FOLDER,
     "trainer_state.json",
     "all_results.json",

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def check_data_arguments(script: DataArguments, training: Any, model: ModelConfi
         raise InputError(f"num_train_epochs: {training.num_train_epochs} trains nothing; give a number above 0")
     if script.dataset_streaming and training.max_steps <= 0:
         raise InputError("max_steps: is not set, and a stream has no length; say how many steps to train")
+    if "trackio" in training.report_to and find_spec("trackio") is None:
+        raise UnavailableError("report_to: trackio needs a package that is not installed; run pip install trackio")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dataset_builder import owned
 from dataset_builder.building.card import Built, write_card
 from dataset_builder.building.croissant import croissant
 from dataset_builder.building.layout import Layout, old_shards, write_rows
+from dataset_builder.building.leaderboards import EVAL_YAML, eval_yaml
 from dataset_builder.building.sft import Recipe
 from dataset_builder.building.shards import picture_digest
 from dataset_builder.errors import InputError
@@ -133,6 +134,8 @@ def build(
             built = replace(read, rows=rows, findings=warnings)
             metadata = json.dumps(croissant(work, built, tables), indent=1, ensure_ascii=False)
             (work / "croissant.json").write_text(metadata + "\n", encoding="utf-8")
+            if (benchmark := eval_yaml(built, tables)) is not None:
+                (work / EVAL_YAML).write_text(benchmark, encoding="utf-8")
             write_card(work, Built(built, tables, broken))
     return Result({table.config: table.splits for table in tables}, broken)
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from dataset_builder.errors import InputError, OutputError, UnavailableError, shorten
 
 __all__ = [
+    "EVAL_RESULTS",
     "Difference",
     "Kind",
     "Published",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 Kind = Literal["dataset", "model", "space"]
+
+EVAL_RESULTS = ".eval_results"
+"""The folder of a model's repository from which the Hub's leaderboards have its scores."""
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
@@ -90,8 +94,8 @@ def repository_files(path: Path, leave_out: Sequence[str] = ()) -> list[str]:
     files = []
     for file in sorted(path.rglob("*")):
         parts = file.relative_to(path).parts
-        # What a user or another command left beside it, hidden, is not part of it.
-        if any(part.startswith(".") or part == "__pycache__" for part in parts):
+        # What a user or another command left beside it, hidden, is not part of it; but there the Hub looks for scores.
+        if any((part.startswith(".") and part != EVAL_RESULTS) or part == "__pycache__" for part in parts):
             continue
         if any(fnmatch(part, pattern) for part in parts for pattern in leave_out):
             continue

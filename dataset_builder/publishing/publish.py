@@ -7,13 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from dataset_builder.building.leaderboards import EVAL_YAML
 from dataset_builder.building.read_back import is_dataset
 from dataset_builder.errors import InputError
 from dataset_builder.publishing.hub import Published, push, repository_files
 
 __all__ = ["DATASET_FILES", "is_space", "publish", "publish_space"]
 
-DATASET_FILES = ("data/*", "candidates/*", "sft/*", "assets/*", "skipped.jsonl", "validation.json")
+DATASET_FILES = ("data/*", "candidates/*", "sft/*", "assets/*", EVAL_YAML, "skipped.jsonl", "validation.json")
 """What goes from a dataset's repository if the build lacks it: shards of an earlier one would otherwise stay and be loaded."""
 
 

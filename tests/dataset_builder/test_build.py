@@ -7,6 +7,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+import yaml
 from huggingface_hub import DatasetCard
 
 from dataset_builder.builder import AnomReason
@@ -15,6 +16,7 @@ from dataset_builder.errors import OutputError
 from dataset_builder.files.hashing import content_hash
 from dataset_builder.scenes import read_scenes, write_scenes
 from dataset_builder.sources.opening import split_of
+from metric_semap import hub_results
 from tests.processes import run_python
 
 _LOAD = """
@@ -121,3 +123,18 @@ def test_a_directory_that_is_no_dataset_is_not_replaced(scenes: Path, tmp_path: 
     with pytest.raises(OutputError, match="`anomreason build` did not make it"):
         build(scenes, tmp_path)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_the_repository_is_a_benchmark_with_a_leaderboard_for_each_headline(
+    official: Path, release: Path, tmp_path: Path
+) -> None:
+    """Tasks name the scores that the metric reports, and configurations and splits that are there; without a test split, none."""
+    content = yaml.safe_load((official / "eval.yaml").read_text(encoding="utf-8"))
+    assert set(content) == {"name", "description", "tasks"}
+    assert {task["id"] for task in content["tasks"]} == set(hub_results.TASKS)
+    card = DatasetCard.load(official / "README.md").data.to_dict()
+    splits = {config["config_name"]: [file["split"] for file in config["data_files"]] for config in card["configs"]}
+    assert all(task["split"] in splits[task["config"]] for task in content["tasks"])
+    built = tmp_path / "train"
+    build(release, built, split="train", recipe=None, limit=4)
+    assert not (built / "eval.yaml").exists()

@@ -54,9 +54,13 @@ def test_a_file_name_cannot_command_the_terminal(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_scored_is_refused_before_an_encoder_is_loaded(tmp_path: Path) -> None:
-    """One file is not enough; thresholds are numbers."""
+    """One file is not enough; thresholds are numbers; a benchmark of the Hub has a name of two parts."""
     with pytest.raises(OptionError, match="one file given"):
         score(FILES / "good.jsonl")
     with pytest.raises(OptionError, match="--thresholds 'high'"):
         score(FILES / "good.jsonl", FILES / "truth.jsonl", "--thresholds", "high", "--out", tmp_path / "none")
+    with pytest.raises(
+        OptionError, match="--dataset 'anomreason': is not the id of a dataset on the Hub; write ORG/NAME"
+    ):
+        score(FILES / "good.jsonl", FILES / "truth.jsonl", "--dataset", "anomreason", "--out", tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from huggingface_hub import parse_eval_result_entries
 from PIL import Image
 from typer.testing import CliRunner
 
 import anomreason
 from metric_semap.errors import OptionError, RecordError
 from metric_semap.evaluation import score_pictures, write_results
+from metric_semap.hub_results import hub_results
 from metric_semap.measurement import Options
 from metric_semap.records import read_records
 from metric_semap.results import Leaderboard
@@ -130,6 +133,39 @@ def test_the_report_lists_pictures_and_shows_those_at_hand(board: Leaderboard, t
     assert page.count('<img src="data:image/jpeg;base64,') == 2  # in the table and beside its matches
     assert page.count("<tr><td>–</td><td>") + 1 == len(board.evaluations[0].images)
     assert all(f"<td>{image}</td>" in without for image in board.evaluations[0].images)
+
+
+def test_scores_on_a_benchmark_are_written_for_its_leaderboards(board: Leaderboard, tmp_path: Path) -> None:
+    """A file for each predictor as the Hub reads it: the headline scores that are defined, each with its signature."""
+    write_results(board, tmp_path, benchmark="org/anomreason")
+    assert json.loads((tmp_path / "metrics.json").read_text())["dataset"] == "org/anomreason"
+    files = sorted((tmp_path / ".eval_results").iterdir())
+    assert [file.name for file in files] == ["good.yaml", "po_or___.yaml"]
+    entries = parse_eval_result_entries(yaml.safe_load(files[0].read_text()))
+    scores = board.evaluations[0].scores
+    assert {entry.task_id: entry.value for entry in entries} == {
+        "SemF1_Full": pytest.approx(scores.full.semf1.value, abs=1e-6),
+        "SemAP_Full": pytest.approx(scores.full.semap.value, abs=1e-6),
+    }
+    assert {entry.dataset_id for entry in entries} == {"org/anomreason"}
+    assert all(entry.notes == scores.signature for entry in entries)
+
+
+def test_an_interval_stands_in_the_notes() -> None:
+    """Beside the signature of the measurement it belongs to; what is undefined is not reported."""
+    plain = {
+        "SemF1_Full": 0.5,
+        "SemF1_Full_low": 0.4,
+        "SemF1_Full_high": 0.6,
+        "SemF1C_Full": None,
+        "signature": "semap:a",
+    }
+    judged = {"accuracy": 1.0, "signature": "semap:b"}
+    entries = parse_eval_result_entries(yaml.safe_load(hub_results("org/anomreason", plain, judged)))
+    assert [(entry.task_id, entry.value, entry.notes) for entry in entries] == [
+        ("SemF1_Full", 0.5, "95 % interval 0.4000 to 0.6000; semap:a"),
+        ("accuracy", 1.0, "semap:b"),
+    ]
 
 
 def test_a_plot_without_anything_to_show_is_not_drawn() -> None:

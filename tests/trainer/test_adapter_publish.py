@@ -12,7 +12,7 @@ import pytest
 
 from dataset_builder.errors import InputError
 from tests.adapters import make_adapter
-from tests.loopback_hub import LoopbackHub
+from tests.loopback_hub import LoopbackHub, Repository
 from trainer.publish import publish_adapter
 
 COMMAND = Path(sys.executable).with_name("anomreason")
@@ -34,7 +34,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 _LOADED = """
 import sys, torch
-from huggingface_hub import ModelCard
+from huggingface_hub import HfApi, ModelCard
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText, AutoProcessor
 base = AutoModelForImageTextToText.from_pretrained("org/mine-base", dtype=torch.float32)
@@ -42,16 +42,25 @@ model = PeftModel.from_pretrained(base, "org/mine")
 AutoProcessor.from_pretrained("org/mine")
 ModelCard.load("org/mine").validate()
 assert model.peft_config["default"].base_model_name_or_path == "org/mine-base"
+(result,) = HfApi().model_info("org/mine", expand=["evalResults"]).eval_results
+assert (result.dataset_id, result.task_id, result.value) == ("org/anomreason", "SemF1_Full", 0.4)
+(entry,) = HfApi().get_dataset_leaderboard("org/anomreason")
+assert (entry.rank, entry.model_id, entry.filename) == (1, "org/mine", ".eval_results/anomreason.yaml")
+assert entry.notes == result.notes == "95 % interval 0.3000 to 0.5000; semap:2.0|n:40"
 print(sum(p.abs().sum().item() > 0 for n, p in model.named_parameters() if "lora_B" in n))
 """
 
 
 def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, tmp_path: Path) -> None:
-    """Base and adapter arrive whole, the adapter names the base's id, plain PEFT loads both, the card validates, `examine` runs."""
+    """Base and adapter arrive whole, the adapter names the base's id, plain PEFT loads both, the card validates, `examine` runs,
+    and the score is on the leaderboard of its benchmark."""
     before = (adapter / "adapter_config.json").read_bytes()
-    scores = {"configuration": "default", "results": {"preds": {"SemAP_Full": 0.5, "signature": "s"}}}
+    numbers = {"SemF1_Full": 0.4, "SemF1_Full_low": 0.3, "SemF1_Full_high": 0.5, "signature": "semap:2.0|n:40"}
+    scores = {"dataset": "org/anomreason", "configuration": "default", "results": {"preds": numbers}}
     (tmp_path / "metrics.json").write_text(json.dumps(scores))
     with LoopbackHub() as hub:
+        hub.repositories["dataset", "org/anomreason"] = Repository(private=False)
+        hub.repositories["dataset", "org/anomreason"].files["eval.yaml"] = b"tasks: [{id: SemF1_Full}]"
         environment = hub.environment | {"HF_HOME": str(tmp_path / "home")}
         command = [
             COMMAND,
@@ -76,7 +85,7 @@ def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, 
         } <= files.keys()
         assert not [name for name in files if "checkpoint" in name or name.endswith((".pt", ".bin"))]
         assert "model.safetensors" in hub.repositories["model", "org/mine-base"].files
-        assert b"SemAP_Full" in files["README.md"]
+        assert b"SemF1_Full" in files["README.md"]
         assert b"base_model: org/mine-base" in files["README.md"]
         loaded = run(sys.executable, "-c", _LOADED, **environment)
         assert loaded.returncode == 0, loaded.stderr

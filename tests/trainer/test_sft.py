@@ -170,6 +170,23 @@ def test_settings_that_train_nothing_or_everything_are_refused(
     assert not (tmp_path / "out" / "adapter_config.json").exists()
 
 
+def test_trackio_is_named_where_it_is_missing(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a logging choice that no extra brings; the package is named before anything is loaded."""
+    monkeypatch.setattr("trainer.running.find_spec", lambda name: None)
+    options = [
+        "--config",
+        "tiny",
+        "--dataset_name",
+        str(dataset),
+        "--output_dir",
+        str(tmp_path),
+        "--report_to",
+        "trackio",
+    ]
+    with pytest.raises(UnavailableError, match=r"report_to: trackio needs a package .*; run pip install trackio"):
+        sft.main(options)
+
+
 def test_a_recipe_s_unknown_key_is_named(tmp_path: Path) -> None:
     """A misspelt key is told instead of being passed over."""
     recipe = tmp_path / "recipe.yaml"

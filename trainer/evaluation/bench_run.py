@@ -100,7 +100,8 @@ class Standing:
 class Result:
     """A benchmark: `explained` scores what is said of the pictures, `judged` the verdicts as well, where there are any.
 
-    `unfinished` maps the predictors that are not scored to the reason.
+    `unfinished` maps the predictors that are not scored to the reason; `answers` has the texts of the others' answers, by
+    predictor and picture, where they are known.
     """
 
     bench: Bench
@@ -108,6 +109,7 @@ class Result:
     judged: Leaderboard | None
     standings: dict[str, Standing]
     unfinished: dict[str, str]
+    answers: dict[str, dict[str, str]]
 
 
 def run(bench: Bench, out: Path, predict: Predictor) -> Result:
@@ -132,7 +134,8 @@ def run(bench: Bench, out: Path, predict: Predictor) -> Result:
         judged = None
         if both and judging:
             judged = score_pictures(judging, truth, similarity, options, "deepfake", with_baselines=True)
-    return Result(bench, explained, judged, standings, answers.unfinished)
+    raw = {name: {row.image_id: row.raw for row in rows if row.raw is not None} for name, rows in answers.rows.items()}
+    return Result(bench, explained, judged, standings, answers.unfinished, raw)
 
 
 class Answered(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from dataset_builder import owned
+from dataset_builder import atomic, owned
 from dataset_builder.contestants import Outcome
 from dataset_builder.extras import require
 from dataset_builder.options import AsJson, Overwrite
@@ -35,6 +35,15 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
         "benchmark"
     ),
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            "--every-eval-ever",
+            metavar="ORGANIZATION",
+            help="Also write records of the Every Eval Ever schema, which name this organization as the evaluator.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -44,6 +53,7 @@ def benchmark(
     from metric_semap.errors import SemapError
     from trainer.evaluation.bench import read_bench
     from trainer.evaluation.bench_run import Job, local, run
+    from trainer.evaluation.every_eval_ever import every_eval_ever
     from trainer.evaluation.leaderboard import LEADERBOARD, write_leaderboard
     from trainer.evaluation.readiness import bench_checks
     from trainer.readiness import ROOM
@@ -79,7 +89,11 @@ def benchmark(
 
     result = run(checked, out, predict)
     with owned.added(out, "benchmark", overwrite=overwrite) as work:
-        names = [path.name for path in write_leaderboard(result, work)]
+        written = write_leaderboard(result, work)
+        if organization is not None:
+            records = every_eval_ever(result, organization)
+            written += [atomic.write(work / "every_eval_ever" / name, text) for name, text in records.items()]
+        names = [path.relative_to(work) for path in written]
     if as_json:
         typer.echo((out / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
     for name in names:

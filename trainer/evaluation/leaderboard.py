@@ -1,4 +1,7 @@
-"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published stands in a table of its own."""
+"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published stands in a table of its own.
+
+Where the dataset is one of the Hub, `.eval_results/NAME.yaml` has each model's scores as the Hub's leaderboards take them.
+"""
 
 import json
 import math
@@ -7,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic
+from dataset_builder.publishing.hub import is_repo_id
 from dataset_builder.templates import environment
+from metric_semap.hub_results import FOLDER, hub_results
 from metric_semap.report import number
 from metric_semap.results import Comparison, Evaluation, Leaderboard
-from metric_semap.scores import Estimate
+from metric_semap.scores import Estimate, flat
 from trainer.evaluation.bench import Bench
 from trainer.evaluation.bench_run import Result, Standing
+from trainer.evaluation.names import file_name
 from trainer.evaluation.published import ANOMREASON, DEEPFAKE
 from trainer.evaluation.recall import recall_by_kind
 
@@ -170,8 +176,20 @@ def _seen(row: dict[str, Any]) -> str:
     return seen + missing + (f"; {row['note']}" if row["note"] else "")
 
 
+def _for_the_hub(result: Result) -> dict[str, str]:
+    """The files of each model for the leaderboards of the Hub, by their paths; none for a dataset that is not there."""
+    dataset = result.bench.dataset
+    if not is_repo_id(dataset) or Path(dataset).exists():
+        return {}
+    measured: dict[str, list[dict[str, Any]]] = {}
+    for board in (result.explained, result.judged):
+        for one in board.evaluations if board else ():
+            measured.setdefault(one.name, []).append(flat(one.scores))
+    return {f"{FOLDER}/{file_name(name)}.yaml": hub_results(dataset, *found) for name, found in measured.items()}
+
+
 def write_leaderboard(result: Result, out: Path) -> list[Path]:
-    """Write the three files into `out`; each appears whole or not at all."""
+    """Write the files into `out`; each appears whole or not at all."""
     content = as_json(result)
     templates = environment(Path(__file__).parent)
     templates.filters["number"] = number
@@ -196,4 +214,5 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
             atomic.write(out / f"leaderboard.{form}", templates.get_template(f"leaderboard.{form}.jinja").render(shown))
             for form in ("md", "html")
         ),
+        *(atomic.write(out / name, text) for name, text in _for_the_hub(result).items()),
     ]
