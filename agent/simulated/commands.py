@@ -21,6 +21,12 @@ def simulate_vlm(
         float, typer.Option(min=0.0, max=1.0, help="Probability that verification catches a false finding.")
     ] = 0.8,
     doubt: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it drops what is there.")] = 0.0,
+    misgroup: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How often a finding is not put with those that say the same.")
+    ] = 0.0,
+    bias: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of its inventions that are always of the same kind.")
+    ] = 0.0,
     stubborn: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of errors that every look repeats.")] = 0.0,
     malformed: Rate = 0.0,
     truncated: Rate = 0.0,
