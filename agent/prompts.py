@@ -79,7 +79,6 @@ LOOKS: tuple[str, ...] = (
     "Check how the things in this picture stand to each other: support and contact, size and perspective, overlap, light, "
     "shadow and reflection.",
     "Someone says that a camera took this picture. Which details prove them wrong, if any do?",
-    "Compare what you see here with how such a place looks in life, from the background to the foreground.",
     "A careful proof-reader of pictures lists the mistakes of this one. What is on the list?",
     "Look at this picture's small things first, then at the large ones, then at light and shadow. What is impossible?",
 )

@@ -3,6 +3,9 @@
 Two simulated models answer. `agent.simulated` errs at the rates of a regime; the plans grew up with it. The observer of
 `tests/agent/other_observer.py` was written from the protocol and the scenes' truth alone, with errors of another structure.
 
+Models answer in this process, which is several times as fast as over HTTP and gives the same annotations, calls and tokens
+(`tests/agent/test_quality.py` holds that).
+
 Nothing is measured on what a plan was tuned on: the parameters of `agent/plans/vote.py`, the regimes below and the observer were
 committed first, as `PARAMETERS`, and every seed is drawn from that commit's name (`seeds`). `git diff PARAMETERS -- agent/plans`
 shows what has changed since.
@@ -14,32 +17,38 @@ are one cluster.
 
 import functools
 import hashlib
+import json
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import httpx
 import numpy as np
 from PIL import Image
 
-from agent.plans import Annotation, Settings
-from agent.run import Endpoint, annotate
-from agent.simulated import serve
+from agent import loops
+from agent.asking import Asker, Question, Services
+from agent.journal import Attempt
+from agent.pictures import SentPicture
+from agent.plans import PLANS, Annotation, Settings
+from agent.simulated.answers import answer_stage, answer_task, task_of
+from agent.simulated.pictures import Pictures
+from agent.simulated.rates import Dice, Rates
+from agent.simulated.world import Scene
 from dataset_builder.scenes import SceneRow, family_of, pair, read_scenes, write_scenes
 from dataset_builder.schema import Candidate
-from metric_semap.statistics import PairedTest, Sums, compare, interval
-from tests.agent.other_observer import Character, serve_observer
+from metric_semap.statistics import Sums, compare, interval
+from tests.agent.other_observer import Character, Observer
 from tests.agent.other_words import meant
 
-__all__ = ["OTHER", "PLANS", "REGIMES", "Outcome", "Regime", "measure", "quality", "seeds"]
+__all__ = ["COMPARED", "OTHER", "REGIMES", "Outcome", "Regime", "annotated", "measure", "model_of", "quality", "seeds"]
 
 PARAMETERS = "0000000000000000000000000000000000000000"
 """The commit of everything that was chosen before it was measured."""
 
-PLANS = ("paper", "efficient", "vote", "direct")
-POOL = 16
+COMPARED = ("paper", "efficient", "vote", "direct")
 
 
 class Regime(NamedTuple):
@@ -163,7 +172,7 @@ def _table(name: str, regime: Regime) -> bool:
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
     vote, efficient = outcomes["vote"], outcomes["efficient"]
-    test: PairedTest = compare(vote.f1, efficient.f1, 2_000, 0)
+    test = compare(vote.f1, efficient.f1, 2_000, 0)
     print(
         f"\nvote - efficient: F1 {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p {test.p:.4f}", flush=True
     )
@@ -175,49 +184,112 @@ def _with_interval(sums: Sums) -> str:
     return f"{sums.value:.3f}" + (f" [{found.low:.3f}, {found.high:.3f}]" if found else "")
 
 
-def measure(regime: Regime, seed: int, plans: Iterable[str] = PLANS) -> Iterator[tuple[str, Outcome]]:
+def measure(regime: Regime, seed: int, plans: Iterable[str] = COMPARED) -> Iterator[tuple[str, Outcome]]:
     """Run plans over one directory of scenes, and what came of each."""
     with tempfile.TemporaryDirectory() as place:
         scenes = write_scenes(Path(place) / "scenes", regime.pictures, seed=seed)
-        images = _enlarged(scenes / "images", Path(place) / "images", regime.side)
-        rows = {row.image_id: row for row in read_scenes(scenes)}
+        model = model_of(regime, scenes, seed)
+        rows = read_scenes(scenes)
+        pictures = [_sent(scenes / "images" / row.image_id, regime.side) for row in rows]
         for plan in plans:
-            out = Path(place) / plan
-            settings = Settings(plan=plan)  # type: ignore[arg-type]
-            with _served(regime.model, scenes, seed) as url:
-                summary = annotate(str(images), out, Endpoint("simulated", url, POOL), settings)
-                if not isinstance(regime.model, Character):
-                    _check_ledger(url, summary)
-            lines = (out / "annotations.jsonl").read_text().splitlines()
-            annotations = [Annotation.model_validate_json(line) for line in lines]
-            read = _read_by_words if isinstance(regime.model, Character) else _read_by_family
-            judged = [_judge(rows[one.image_id], one, read) for one in annotations]
-            yield plan, Outcome(judged, summary["calls"], summary["prompt_tokens"] + summary["completion_tokens"])
+            annotations, calls, tokens = loops.run(annotated(pictures, model, plan))
+            read = _read_by_family if isinstance(regime.model, dict) else _read_by_words
+            judged = [_judge(row, annotation, read) for row, annotation in zip(rows, annotations, strict=True)]
+            yield plan, Outcome(judged, calls, tokens)
 
 
-def _enlarged(images: Path, place: Path, side: int) -> Path:
+async def annotated(pictures: Iterable[SentPicture], model: "Model", plan: str) -> tuple[list[Annotation], int, int]:
+    """What a plan makes of pictures, its calls and its tokens."""
+    annotations, calls, tokens = [], 0, 0
+    for picture in pictures:
+        asker = InProcess(picture, model)
+        annotations.append(await PLANS[plan](asker, Settings(plan=plan)))  # type: ignore[arg-type]
+        calls, tokens = calls + asker.asked, tokens + asker.tokens
+    return annotations, calls, tokens
+
+
+Model = Callable[[dict[str, Any]], tuple[str, int, int]]
+"""What answers a request: the text, and the tokens of the request and of the answer."""
+
+
+def model_of(regime: Regime, scenes: Path, seed: int) -> Model:
+    """The model of a regime over a scenes directory."""
+    if isinstance(regime.model, Character):
+        return Observer(scenes, regime.model, seed).complete
+    return Simulated(scenes, Rates(**regime.model, seed=seed))  # type: ignore[arg-type]
+
+
+class Simulated:
+    """The simulated model's answers and tokens without its server, which is the larger part of the time."""
+
+    def __init__(self, scenes: Path, rates: Rates) -> None:
+        self._rates, self._pictures = rates, Pictures(scenes)
+        rows = {row.image_id: row for row in self._pictures.rows}
+        self._scenes = {
+            name: Scene(row, rows.get(row.twin_id or ""), self._pictures.size(name)) for name, row in rows.items()
+        }
+
+    def __call__(self, body: dict[str, Any]) -> tuple[str, int, int]:
+        content = next(message["content"] for message in body["messages"] if message["role"] == "user")
+        seen = [self._pictures.see(part["image_url"]["url"]) for part in content if part["type"] == "image_url"]
+        text, row, sample = content[-1]["text"], seen[0].row, body.get("seed", 0)
+        assert row is not None
+        picture = (self._rates.seed, row.image_id)
+        dice = Dice(*picture, text, sample, picture=picture, stubborn=self._rates.stubborn)
+        scene, task = self._scenes[row.image_id], task_of(text)
+        if task:
+            answer = answer_task(task, scene, seen[0][1:], self._rates, dice)
+        else:
+            stage: Any = text.partition("\n")[0].removeprefix("Task: ")
+            given = json.loads(text.rpartition("```json\n")[2].removesuffix("\n```"))
+            answer = json.dumps(answer_stage(stage, given, scene, self._rates, dice), ensure_ascii=False)
+        written = sum(len(_text(message)) for message in body["messages"])
+        patches = sum(math.ceil(one.width / 28) * math.ceil(one.height / 28) for one in seen)
+        return answer, math.ceil(written / 4) + patches, math.ceil(len(answer) / 4)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+class InProcess(Asker):
+    """Asks a model in this process: without connection, journal and second attempts, which would change no answer here."""
+
+    def __init__(self, picture: SentPicture, model: Model) -> None:
+        chat: Any = SimpleNamespace(model="simulated")
+        super().__init__(picture, Services(chat, None, None))  # type: ignore[arg-type]
+        self._model, self.tokens = model, 0
+
+    async def put(self, question: Question) -> list[Attempt]:
+        self.asked += 1
+        text, prompt, written = self._model({"messages": question.messages, **question.parameters})
+        self.tokens += prompt + written
+        problem = question.read(text)
+        assert problem is None, f"{question.stage}: {problem}"
+        attempt = Attempt(
+            "",
+            "",
+            question.stage,
+            question.object,
+            question.sample,
+            "",
+            text,
+            None,
+            False,
+            "stop",
+            prompt,
+            written,
+            0.0,
+        )
+        return [attempt]
+
+
+def _sent(path: Path, side: int) -> SentPicture:
     if side == 168:
-        return images
-    place.mkdir()
-    for path in images.iterdir():  # the simulated model knows its scenes at any size
-        Image.open(path).resize((side, side), Image.Resampling.LANCZOS).save(place / path.name)
-    return place
-
-
-def _served(model: dict[str, float] | Character, scenes: Path, seed: int) -> AbstractContextManager[str]:
-    return _observer(scenes, model, seed) if isinstance(model, Character) else serve(scenes, seed=seed, **model)
-
-
-@contextmanager
-def _observer(scenes: Path, character: Character, seed: int) -> Iterator[str]:
-    with serve_observer(scenes, character, seed) as endpoint:
-        yield endpoint.base_url
-
-
-def _check_ledger(url: str, summary: dict[str, Any]) -> None:
-    served = httpx.get(url.replace("/v1", "/stats")).json()
-    for name in ("prompt_tokens", "completion_tokens"):
-        assert served[name] == summary[name], f"the ledger is wrong: {name} {summary[name]}, billed {served[name]}"
+        return SentPicture.read(path)
+    with Image.open(path) as picture:  # the simulated model knows its scenes at any size
+        return SentPicture.read(picture.resize((side, side), Image.Resampling.LANCZOS), path.name)
 
 
 Read = Callable[[SceneRow, Candidate], tuple[str, str] | None]

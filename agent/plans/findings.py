@@ -32,14 +32,17 @@ class Known:
 
 
 async def integrate(
-    asker: Asker, found: list[Evidence], may_be_one: Callable[[Evidence, Evidence], bool]
+    asker: Asker, found: list[Evidence], may_be_one: Callable[[Evidence, Evidence], bool], sample: int = 0
 ) -> list[Evidence]:
-    """Findings that are one anomaly become one, by one call; nothing is asked where no two could be."""
+    """Findings that are one anomaly become one, by one call; nothing is asked where no two could be.
+
+    `sample` is the number of the call: the same findings compared once more are a new question.
+    """
     doubtful = [one for one in found if any(one is not other and may_be_one(one, other) for other in found)]
     if not doubtful:
         return found
     given = [{key: value for key, value in one.asked().items() if key != "reasoning"} for one in doubtful]
-    groups = await asker.ask("integrate", {"findings": given})
+    groups = await asker.ask("integrate", {"findings": given}, sample=sample)
     by_id = {evidence.id: evidence for evidence in doubtful}
     merged: set[str] = set()
     for group in groups or []:

@@ -57,7 +57,7 @@ async def vote(asker: Asker, settings: Settings) -> Annotation:
         return conclude(asker, settings, []).model_copy(update={"status": "failed"})
     agreed = [evidence for evidence in found if len(evidence.named) >= AGREE]
     # A finding that was left apart from its like is told twice unless what is kept is compared once more.
-    agreed = await integrate(asker, agreed, _may_be_one)
+    agreed = await integrate(asker, agreed, _may_be_one, sample=ROUNDS)
     boxes = {evidence.object: common_box(evidence.boxes) for evidence in reversed(agreed)}
     await verify(
         asker, "relations_verify", agreed, boxes, settings.samples, lambda evidence: _decided(evidence, settings)
@@ -85,7 +85,7 @@ async def _looks(asker: Asker, settings: Settings) -> _Looks:
             for item in items or []:
                 _add(known, item, number)
         if last == ROUND * ROUNDS or all(_could_reach(evidence, known.found, wanted) for evidence in known.found):
-            known.found = await integrate(asker, known.found, _of_other_looks)
+            known.found = await integrate(asker, known.found, _of_other_looks, sample=last // ROUND - 1)
             if all(len(evidence.named) >= wanted for evidence in known.found):
                 break
     return _Looks(known.found, last, answered)

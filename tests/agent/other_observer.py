@@ -29,7 +29,7 @@ from dataset_builder.scenes import SceneRow, pair, read_scenes
 from tests.agent.other_words import CLAIMS, REMARKS, Meant, meant, name_of, named, thing_of, told
 from tests.scripted_endpoint import Asked, Endpoint, Said, completion, serve_scripted
 
-__all__ = ["Character", "View", "answer", "serve_observer"]
+__all__ = ["Character", "Observer", "View", "answer", "serve_observer"]
 
 
 class Character(NamedTuple):
@@ -264,30 +264,49 @@ def _share(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
+class Observer:
+    """The model with its memory of what it has seen.
+
+    Args:
+        scenes (`Path`): a scenes directory.
+        character (`Character`): what kind of model it is.
+        seed (`int`): of all its draws.
+    """
+
+    def __init__(self, scenes: Path, character: Character, seed: int) -> None:
+        self._character, self._seed = character, seed
+        self._rows = {_pixels(Image.open(scenes / "images" / row.image_id)): row for row in read_scenes(scenes)}
+        self._views: dict[str, View] = {}
+        self._seen: dict[str, SceneRow] = {}
+
+    def complete(self, body: dict[str, Any]) -> tuple[str, int, int]:
+        """What it says to a request, and the tokens of the request and of the answer."""
+        content = next(message["content"] for message in body["messages"] if message["role"] == "user")
+        urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+        if urls[0] not in self._seen:
+            picture = Image.open(io.BytesIO(base64.b64decode(urls[0].partition(",")[2])))
+            self._seen[urls[0]] = self._rows[_pixels(picture)]
+        row = self._seen[urls[0]]
+        if row.image_id not in self._views:
+            self._views[row.image_id] = View(row, self._character, self._seed)
+        view = self._views[row.image_id]
+        request = wanted(body)
+        dice = random.Random(f"{self._seed} {row.image_id} {body.get('seed')} {request.text}")
+        text = json.dumps(answer(request, view, self._character, dice))
+        written = len(json.dumps(body["messages"], ensure_ascii=False)) - sum(map(len, urls))
+        written += len(json.dumps(body.get("response_format") or ""))
+        return text, round(written / 3.6) + 85 * len(urls), round(len(text) / 3.6)
+
+
 @contextmanager
 def serve_observer(scenes: Path, character: Character | None = None, seed: int = 0) -> Iterator[Endpoint]:
     """Serve this model on loopback, over a scenes directory."""
-    character = character or Character()
-    rows = {_pixels(Image.open(scenes / "images" / row.image_id)): row for row in read_scenes(scenes)}
-    views: dict[str, View] = {}
+    observer = Observer(scenes, character or Character(), seed)
 
     def reply(asked: Asked, number: int) -> Said:
-        content = next(message["content"] for message in asked.body["messages"] if message["role"] == "user")
-        urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-        row = rows[_pixels(Image.open(io.BytesIO(base64.b64decode(urls[0].partition(",")[2]))))]
-        view = views.setdefault(row.image_id, View(row, character, seed))
-        request = wanted(asked.body)
-        dice = random.Random(f"{seed} {row.image_id} {asked.body.get('seed')} {request.text}")
-        text = json.dumps(answer(request, view, character, dice))
+        text, prompt, written = observer.complete(asked.body)
         said = completion(text)
-        written = len(json.dumps(asked.body["messages"], ensure_ascii=False)) - sum(map(len, urls))
-        written += len(json.dumps(asked.body.get("response_format") or ""))
-        prompt = round(written / 3.6) + 85 * len(urls)
-        said.body["usage"] = {
-            "prompt_tokens": prompt,
-            "completion_tokens": round(len(text) / 3.6),
-            "total_tokens": prompt + round(len(text) / 3.6),
-        }
+        said.body["usage"] = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
         return said
 
     with serve_scripted(reply) as endpoint:

@@ -95,7 +95,7 @@ def test_a_silent_picture_costs_one_round(tmp_path: Path) -> None:
 
 def test_looks_are_worded_differently_and_know_nothing_of_each_other(tmp_path: Path) -> None:
     """Each sample has a wording of its own and no input; there are wordings for all looks."""
-    assert len(set(LOOKS)) >= ROUND * ROUNDS
+    assert len(set(LOOKS)) == ROUND * ROUNDS
     texts = []
 
     def script(request: Asked, number: int) -> Said:
@@ -161,12 +161,12 @@ def test_a_finding_that_was_left_apart_is_not_told_twice(tmp_path: Path) -> None
 
     def forgetful(stage: str, sample: int, given: dict[str, Any]) -> Any:
         compared[stage] += 1
-        if stage == "integrate" and compared[stage] == 1:
+        if stage == "integrate" and compared[stage] <= 2:
             return {"groups": [{"ids": [finding["id"]]} for finding in given["findings"]]}
         return said(stage, sample, given)
 
     annotation, _ = voted(tmp_path, forgetful)
-    assert compared["integrate"] == 2
+    assert compared["integrate"] == 3
     assert [anomaly.support for anomaly in annotation.anomalies] == [5]
 
 
