@@ -45,7 +45,7 @@ from tests.agent.other_words import meant
 
 __all__ = ["COMPARED", "OTHER", "REGIMES", "Outcome", "Regime", "annotated", "measure", "model_of", "quality", "seeds"]
 
-PARAMETERS = "0000000000000000000000000000000000000000"
+PARAMETERS = "6df0cf05eee901d073d0a9eb8bab714abe4730dd"
 """The commit of everything that was chosen before it was measured."""
 
 COMPARED = ("paper", "efficient", "vote", "direct")
