@@ -39,7 +39,7 @@ def annotate(
     plan: Annotated[
         str,
         typer.Option(
-            help="efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
+            help="efficient, vote, paper or direct; caption: why real photographs are credible, instead of anomalies."
         ),
     ] = "efficient",
     stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",

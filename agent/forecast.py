@@ -20,6 +20,8 @@ from agent.pictures import CROP_SIDE
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
+from agent.plans.vote import ROUND, ROUNDS
+from agent.plans.vote import calls as vote_calls
 from agent.prompts import Stance, messages
 from agent.simulated import MODEL
 from agent.simulated.world import contents
@@ -69,6 +71,11 @@ class _Held(NamedTuple):
     objects: int
     findings: int
     longer: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether looks are taken to agree at once: those of the simulated model, not those of real ones."""
+        return self.longer == 1
 
 
 def forecast(
@@ -151,13 +158,15 @@ def _of_picture(settings: Settings, model: str, held: _Held, width: int, height:
         return {"calls": 1, "prompt": picture + len(PROMPTS["anomalies"]) // CHARACTERS, "completion": answer}
     if settings.plan == "paper":
         stages = paper_calls(settings, held.objects)
+    elif settings.plan == "vote":
+        stages = vote_calls(held.findings, settled=held.settled)
     else:
         stages = efficient_calls(settings, held.objects, held.findings)
     prompt = completion = 0
     for stage, count in stages.items():
         given, told = _items(stage, settings, held)
         view = 0
-        if stage == "relations_verify" and settings.plan == "efficient" and max(width, height) >= CLOSE:
+        if stage == "relations_verify" and settings.plan != "paper" and max(width, height) >= CLOSE:
             view = picture_tokens(model, CROP_SIDE // 2, CROP_SIDE // 2) * min(held.findings, held.objects)
         prompt += count * (picture + view + _text_tokens(stage, settings.stance, schemas=held.longer > 1) + given)
         completion += count * (LIST_TOKENS + told)
@@ -182,11 +191,15 @@ def _items(stage: Stage, settings: Settings, held: _Held) -> tuple[int, int]:
     if stage in ("attributes_verify", "relations_verify"):
         number = each / 2 if one else findings
         return round(number * item[Finding]), round(number * item[Verdict])
-    if stage == "scan":
+    if stage in ("scan", "look"):
         return 0, round(findings * item[AnomalyItem])
     if stage == "format":
         number = 2 * settings.samples * findings if one else findings
         return round(number * item[Finding]), round(findings * item[AnomalyItem])
+    if stage == "integrate" and settings.plan == "vote":
+        # Three of five findings come in words of their own, and are shown without their reasoning.
+        shown = 0.6 * findings * (ROUND if held.settled else ROUND * ROUNDS)
+        return round(shown * item[Finding] * 2 / 3), 8
     number = each if stage == "summary_object" else findings
     return round(number * item[Finding]), round(
         number * item[LIST_OF[ANSWERS[stage]][1]]

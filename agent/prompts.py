@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from agent.stages import Stage
 
-__all__ = ["STANCES", "WORDINGS", "Stance", "messages", "repair_messages"]
+__all__ = ["LOOKS", "STANCES", "WORDINGS", "Stance", "messages", "repair_messages"]
 
 Stance = Literal["neutral", "assume-generated"]
 
@@ -73,6 +73,17 @@ WORDINGS: tuple[str, ...] = (
 )
 """The differently worded questions of the discovery drafts."""
 
+LOOKS: tuple[str, ...] = (
+    "What in this picture cannot be so in the real world?",
+    "Go through this picture thing by thing, and through every person part by part: form, number of parts, material, use.",
+    "Check how the things in this picture stand to each other: support and contact, size and perspective, overlap, light, "
+    "shadow and reflection.",
+    "Someone says that a camera took this picture. Which details prove them wrong, if any do?",
+    "A careful proof-reader of pictures lists the mistakes of this one. What is on the list?",
+    "Look at this picture's small things first, then at the large ones, then at light and shadow. What is impossible?",
+)
+"""The differently worded questions of the looks of the plan `vote`."""
+
 _ASK: dict[Stage, str] = {
     "discovery_draft": _OBJECTS,
     "discovery_merge": (
@@ -110,6 +121,7 @@ _ASK: dict[Stage, str] = {
         "finding's id stands in exactly one group, and those that are the same anomaly stand together."
     ),
     "scan": f"Examine the whole picture and list each of its anomalies; sources is an empty list. {_ANOMALIES}",
+    "look": f"List each anomaly of the whole picture; sources is an empty list. {_ANOMALIES}",
     "format": (
         "Write the final list of anomalies of this picture from the findings of the input. Findings that are the same "
         "anomaly become one; where they contradict each other the picture decides; what cannot be seen is left out. "
@@ -128,9 +140,11 @@ def messages(
         stance (`str`): `neutral` or `assume-generated`.
         pictures (sequence of `str`): URLs: the whole picture, then crops.
         given (mapping, *optional*): the input; empty fields are left out.
-        wording (`int`, defaults to 0): which of `WORDINGS` a draft is asked in; taken modulo their number.
+        wording (`int`, defaults to 0): which of its wordings a stage is asked in that has several; taken modulo their number.
     """
-    ask = f"{WORDINGS[wording % len(WORDINGS)]} {_ASK[stage]}" if stage == "discovery_draft" else _ASK[stage]
+    ask = _ASK[stage]
+    if wordings := {"discovery_draft": WORDINGS, "look": LOOKS}.get(stage):
+        ask = f"{wordings[wording % len(wordings)]} {ask}"
     fields = {key: value for key, value in (given or {}).items() if value}
     block = json.dumps(fields, ensure_ascii=False, indent=None)
     if "crops" in fields:

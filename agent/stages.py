@@ -28,6 +28,7 @@ The contract with any server, and so with the simulated one:
 | `summary_image` | AnomalyIntegrator | `findings` of all objects | `Findings` |
 | `integrate` | AnomalyIntegrator | `findings` | `Groups`: the ids that are one and the same anomaly |
 | `scan` | AnomalyIntegrator | – | `Anomalies`, with empty `sources` |
+| `look` | the plan `vote` | – | `Anomalies`, with empty `sources`: each sample is asked in another wording |
 | `format` | AnomalyFormatter | `findings` | `Anomalies`; `sources` are ids of findings |
 
 The schemas hold in OpenAI's strict mode and in vLLM: every property is required, none else is allowed, what is optional
@@ -71,6 +72,7 @@ Stage = Literal[
     "summary_image",
     "integrate",
     "scan",
+    "look",
     "format",
 ]
 
@@ -213,6 +215,7 @@ ANSWERS: dict[Stage, type[BaseModel]] = {
     "summary_image": Findings,
     "integrate": Groups,
     "scan": Anomalies,
+    "look": Anomalies,
     "format": Anomalies,
 }
 """The answer of each stage: an object with one list."""

@@ -2,9 +2,7 @@
 
 (Started as a module: a script of this name would hide the package `agent`.)
 
-quality   the plans on the same scenes at the same error rates, over several seeds: recall, precision, false alarms on clean
-          pictures, calls, tokens; also where half of the errors are repeated by every look, and on pictures enlarged from
-          168 pixels a side to 1,008, which cost more than the text around them
+quality   the plans in regimes of errors, with intervals (`benchmarks/agent_quality.py`); `quality present shared` for some
 client    calls a second through client and journal, against the bare AsyncInferenceClient in the same process and the same
           minute; and against what the server can answer when its latency is the limit
 wall      20 pictures at 0.4 s an answer and 64 calls at once, against the same calls made as the official agent makes them:
@@ -24,7 +22,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 from huggingface_hub import AsyncInferenceClient
 from PIL import Image
 
@@ -34,41 +31,15 @@ from agent.client import Chat
 from agent.connection import connect
 from agent.journal import Journal, open_for_reading
 from agent.pictures import SentPicture
-from agent.plans import Annotation, Settings
+from agent.plans import Settings
 from agent.prompts import messages
 from agent.run import Endpoint, annotate
+from benchmarks.agent_quality import quality
 from dataset_builder.contestants import Limits
-from dataset_builder.scenes import SceneRow, family_of, read_scenes, write_scenes
+from dataset_builder.scenes import write_scenes
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "catch": 0.8, "doubt": 0.05}
 POOL = 32
-
-
-class Quality(NamedTuple):
-    """What a plan found of the truth: an anomaly counts as found once, by its family and its object."""
-
-    truths: int
-    found: int
-    reported: int
-    alarms: int  # clean pictures with anything reported
-    clean: int
-
-    def __add__(self, other: "Quality") -> "Quality":  # type: ignore[override]
-        return Quality(*(one + another for one, another in zip(self, other, strict=True)))
-
-
-class Case(NamedTuple):
-    """Under what the plans are compared: `seeds` directories of `pictures` scenes each, half of them clean."""
-
-    side: int
-    stubborn: float
-    seeds: int
-    pictures: int
-
-
-CASES = (Case(168, 0.0, 4, 100), Case(168, 0.5, 2, 100), Case(1008, 0.0, 1, 40))
-SUPPORT = {"paper": (1, 2), "efficient": (1, 4), "direct": (1,)}
-"""What `--min-support` is set to: nothing left out, and a stricter choice."""
 
 
 @contextlib.contextmanager
@@ -84,77 +55,6 @@ def server(scenes: Path, **rates: float) -> Iterator[str]:
             yield found[0]
         finally:
             process.terminate()
-
-
-def judge(rows: list[SceneRow], annotations: list[Annotation]) -> Quality:
-    """Compare a run with the truth."""
-    answers = {annotation.image_id: annotation.anomalies for annotation in annotations}
-    truths = found = reported = alarms = 0
-    for row in rows:
-        true = {(one.family, one.object) for one in row.anomalies}
-        told = answers[row.image_id]
-        said = {
-            (one.family, one.object)
-            for one in row.anomalies
-            if any(family_of(told_one.name) == one.family and one.object in told_one.phenomenon for told_one in told)
-        }
-        truths, found, reported = truths + len(true), found + len(said), reported + len(told)
-        alarms += bool(told) and not true
-    return Quality(truths, found, reported, alarms, sum(not row.anomalies for row in rows))
-
-
-def quality() -> None:
-    """The table of plans."""
-    print(f"error rates {RATES}")
-    for case in CASES:
-        outcomes: Outcomes = {}
-        for seed in range(case.seeds):
-            with tempfile.TemporaryDirectory() as place:
-                compare(case, seed, Path(place), outcomes)
-        print(
-            f"\n{case.seeds * case.pictures} pictures of {case.side} × {case.side}, half of them clean; "
-            f"{case.stubborn:.0%} of errors repeated by every look"
-        )
-        print(f"{'plan':<11}{'support':>8}{'recall':>8}{'precision':>11}{'false alarms':>14}", end="")
-        print(f"{'calls':>8}{'tokens':>12}{'share':>7}")
-        base = outcomes["paper", 1][2]
-        for (plan, support), (q, calls, tokens) in outcomes.items():
-            print(
-                f"{plan:<11}{f'≥ {support}':>8}{q.found / q.truths:>8.3f}{q.found / max(q.reported, 1):>11.3f}"
-                f"{f'{q.alarms} of {q.clean}':>14}{calls:>8,}{tokens:>12,}{tokens / base:>7.2f}",
-                flush=True,
-            )
-
-
-Outcomes = dict[tuple[str, int], tuple[Quality, int, int]]
-"""Plan and least support → what was found, calls and tokens."""
-
-
-def compare(case: Case, seed: int, place: Path, outcomes: Outcomes) -> None:
-    """Run all plans over one directory of scenes and add up what came of it."""
-    scenes = write_scenes(place / "scenes", case.pictures, seed=seed)
-    images = scenes / "images"
-    if case.side != 168:
-        images = place / "images"
-        images.mkdir()
-        for path in (scenes / "images").iterdir():  # the server knows them at any size
-            Image.open(path).resize((case.side, case.side), Image.Resampling.LANCZOS).save(images / path.name)
-    rows = read_scenes(scenes)
-    for plan, support in ((plan, support) for plan, supports in SUPPORT.items() for support in supports):
-        out = place / f"{plan}{support}"
-        with server(scenes, **RATES, stubborn=case.stubborn, seed=seed) as url:
-            settings = Settings(plan=plan, min_support=support)  # type: ignore[arg-type]
-            summary = annotate(str(images), out, Endpoint("simulated", url, POOL), settings)
-            served = httpx.get(url.replace("/v1", "/stats")).json()
-        tokens = served["prompt_tokens"] + served["completion_tokens"]
-        assert tokens == summary["prompt_tokens"] + summary["completion_tokens"], "the ledger is wrong"
-        lines = (out / "annotations.jsonl").read_text().splitlines()
-        q = judge(rows, [Annotation.model_validate_json(line) for line in lines])
-        if (plan, support) in outcomes:
-            before = outcomes[plan, support]
-            outcomes[plan, support] = (before[0] + q, before[1] + served["calls"], before[2] + tokens)
-        else:
-            outcomes[plan, support] = (q, served["calls"], tokens)
 
 
 class Speed(NamedTuple):
@@ -311,5 +211,8 @@ async def _serial(url: str, run: Path, scenes: Path) -> tuple[float, int]:
 PARTS = {"quality": quality, "client": client, "wall": wall}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
-        PARTS[part]()
+    if sys.argv[1:2] == ["quality"]:
+        quality(sys.argv[2:])
+    else:
+        for part in sys.argv[1:] or PARTS:
+            PARTS[part]()

@@ -27,15 +27,15 @@ class Contestant(Strict):
     """One predictor: a local model (`model`, `adapter`), an endpoint (`base_url` or `plan`, with `model`), or `predictions`.
 
     Attributes:
-        plan (`str`, *optional*): `direct`, one call a picture, which is what an endpoint gets unless told otherwise; `efficient`
-            and `paper` are the agent's.
+        plan (`str`, *optional*): `direct`, one call a picture, which is what an endpoint gets unless told otherwise; `efficient`,
+            `vote` and `paper` are the agent's.
         rpm, tpm (`int`, *optional*): an endpoint's quota in calls and tokens per minute, where it is known.
     """
 
     model: str | None = None
     adapter: str | None = None
     base_url: str | None = None
-    plan: Literal["direct", "efficient", "paper"] | None = None
+    plan: Literal["direct", "efficient", "vote", "paper"] | None = None
     rpm: Annotated[int, Field(gt=0)] | None = None
     tpm: Annotated[int, Field(gt=0)] | None = None
     predictions: Path | None = None

@@ -22,7 +22,7 @@ UNANSWERED = "Some questions about this picture got no answer. What is known sta
 
 _STEPS = {
     "List what is in the picture": ("discovery_draft", "discovery_merge"),
-    "Look closely at each thing, and at all of them together": ("attributes_broad", "relations_broad", "scan"),
+    "Look closely at each thing, and at all of them together": ("attributes_broad", "relations_broad", "scan", "look"),
     "Check what looked wrong": ("attributes_verify", "relations_verify"),
     "Write down what holds": ("summary_object", "summary_image", "integrate", "format"),
 }

@@ -11,24 +11,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.asking import Asker, Failure
 from agent.boxes import Unit
 from agent.pictures import SentPicture
-from agent.prompts import STANCES, WORDINGS, Stance
+from agent.prompts import LOOKS, STANCES, WORDINGS, Stance
 from agent.stages import AnomalyItem, Finding
 from dataset_builder.predictions import Status
 from dataset_builder.schema import Candidate
 
 __all__ = ["Annotation", "Evidence", "PlanName", "Settings", "candidate", "conclude"]
 
-PlanName = Literal["efficient", "paper", "direct"]
+PlanName = Literal["efficient", "vote", "paper", "direct"]
 
 
 class Settings(BaseModel):
     """How pictures are annotated.
 
     Attributes:
-        plan (`str`): `efficient`, `paper` or `direct`.
+        plan (`str`): `efficient`, `vote`, `paper` or `direct`.
         stance (`str`): `neutral`, or `assume-generated` as in the paper.
         drafts (`int`): T, the drafts of the list of objects.
-        samples (`int`): S, the samples of what is sampled: verification in `efficient`, summaries in `paper`.
+        samples (`int`): S, the samples of what is sampled: verification in `efficient` and `vote`, summaries in `paper`.
         max_objects (`int`, *optional*): only the first objects are examined.
         min_support (`int`): anomalies that fewer samples named or confirmed are left out.
         boxes (`str`, *optional*): how the model gives boxes, `pixels`, `permille` or `fraction`, if not as its family is known to.
@@ -50,7 +50,7 @@ class Settings(BaseModel):
 
         asks = {stage: prompts.messages(stage, self.stance, ["picture"]) for stage in stages.ANSWERS}
         schemas = {stage: stages.schema(stage) for stage in stages.ANSWERS}
-        content = [VERSION, self.model_dump(), model, asks, schemas, WORDINGS, STANCES]
+        content = [VERSION, self.model_dump(), model, asks, schemas, WORDINGS, LOOKS, STANCES]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -92,7 +92,8 @@ class Evidence:
         stage (`str`): the stage that first named it.
         named (`set[str]`): the samples that named it, `<stage>#<sample>`.
         confirmed (`int`), judged (`int`): verification samples that said it holds, and all of them.
-        severities (`list[int]`): what the confirming samples gave.
+        severities (`list[int]`): what the confirming samples gave, in the plan `vote` those that named it too.
+        boxes (`list`): where the samples that named it saw it, in the plan `vote`.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Evidence:
     confirmed: int = 0
     judged: int = 0
     severities: list[int] = field(default_factory=list)
+    boxes: list[list[int]] = field(default_factory=list)
 
     @classmethod
     def of(cls, id: str, finding: Finding, stage: str, sample: str) -> "Evidence":

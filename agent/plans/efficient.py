@@ -13,12 +13,14 @@
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from agent.asking import Asker, together
 from agent.plans.annotation import Annotation, Evidence, Settings, candidate, conclude
-from agent.plans.objects import Seen, called, content_words, merge, same_text
+from agent.plans.findings import Known, integrate
+from agent.plans.objects import Seen, called, content_words, merge
+from agent.plans.verification import FINDINGS, verify
 from agent.stages import AnomalyItem, Finding, Stage
 from dataset_builder.schema import Candidate
 
@@ -28,10 +30,6 @@ GROUP = 4
 """Objects examined in one call."""
 SCANS = 2
 """Examinations of the whole picture."""
-FINDINGS = 5
-"""Findings verified in one call."""
-CROPS = 4
-"""Close views in one call."""
 ENOUGH = 3
 """Votes by which a finding is kept: one less where it is verified by one sample alone, more where more support is asked for."""
 
@@ -57,7 +55,7 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
     if not listed:
         return conclude(asker, settings, []).model_copy(update={"status": "failed"})
     objects = merge(listed, settings.max_objects)
-    known = _Known()
+    known = Known()
     for seen in objects:
         for draft, oddity in seen.oddities:
             suspicion = Finding(object=seen.name, name=f"Odd {seen.name}", phenomenon=oddity, reasoning=oddity)
@@ -69,10 +67,14 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
         for stage, sample, finding in findings:
             # A scan calls objects as it likes, and other stages do not always keep to the names they were given.
             known.add(finding.model_copy(update={"object": called(finding.object, objects)}), stage, sample)
-    found = await _integrate(asker, known.found)
+    found = await integrate(asker, known.found, _alike)
     if not found:
         return conclude(asker, settings, [])
-    await _verify(asker, settings, found, objects)
+    # Findings about relations need a view of more than one object, and others do not suffer from it: they go together.
+    relational = any(evidence.stage == "relations_broad" for evidence in found)
+    stage: Stage = "relations_verify" if relational else "attributes_verify"
+    boxes = {seen.name: seen.box for seen in objects}
+    await verify(asker, stage, found, boxes, settings.samples, lambda evidence: _decided(evidence, settings))
     held = [evidence for evidence in found if _holds(evidence, settings)]
     if not held:
         return conclude(asker, settings, [])
@@ -80,23 +82,7 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
     if items is not None:
         told = {id for item in items for id in item.sources}
         held = [evidence for evidence in held if evidence.id in told or evidence.confirmed == evidence.judged]
-    return conclude(asker, settings, _candidates(asker, settings, items or [], held, objects))
-
-
-class _Known:
-    """The findings of a picture; the same thing found again is support for the first."""
-
-    def __init__(self) -> None:
-        self.found: list[Evidence] = []
-
-    def add(self, finding: Finding, stage: Stage, sample: int) -> None:
-        for evidence in self.found:
-            if evidence.object == finding.object and same_text(evidence.phenomenon, finding.phenomenon):
-                evidence.named.add(f"{stage}#{sample}")
-                if evidence.reasoning == evidence.phenomenon:  # a suspicion, now with its reason
-                    evidence.name, evidence.reasoning = finding.name, finding.reasoning
-                return
-        self.found.append(Evidence.of(str(len(self.found) + 1), finding, stage, f"{stage}#{sample}"))
+    return conclude(asker, settings, _candidates(asker, settings, items or [], held, boxes))
 
 
 _Found = list[tuple[Stage, int, Finding]]
@@ -139,77 +125,19 @@ def _decided(evidence: Evidence, settings: Settings) -> bool:
     return _holds(evidence, settings) or _balance(evidence) + left < _needed(settings)
 
 
-async def _verify(asker: Asker, settings: Settings, found: list[Evidence], objects: Sequence[Seen]) -> None:
-    # Findings about relations need a view of more than one object, and others do not suffer from it: they go together.
-    relational = any(evidence.stage == "relations_broad" for evidence in found)
-    stage: Stage = "relations_verify" if relational else "attributes_verify"
-    chunks = [found[start : start + FINDINGS] for start in range(0, len(found), FINDINGS)]
-    await together(*(_vote(asker, settings, stage, chunk, objects) for chunk in chunks))
-
-
-async def _vote(asker: Asker, settings: Settings, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen]) -> None:
-    for sample in range(settings.samples):
-        undecided = [evidence for evidence in chunk if not _decided(evidence, settings)]
-        if not undecided:
-            return
-        await _judge(asker, stage, undecided, objects, sample)
-
-
-async def _judge(asker: Asker, stage: Stage, chunk: list[Evidence], objects: Sequence[Seen], sample: int) -> None:
-    views = _views(asker, chunk, objects)
-    given = {"findings": [evidence.asked() for evidence in chunk], "crops": list(views)}
-    about = ", ".join(dict.fromkeys(evidence.object for evidence in chunk))
-    verdicts = await asker.ask(stage, given, about=about, sample=sample, crops=list(views.values()))
-    by_id = {evidence.id: evidence for evidence in chunk}
-    for verdict in verdicts or []:
-        evidence = by_id[verdict.id]
-        evidence.judged += 1
-        if verdict.holds:
-            evidence.confirmed += 1
-            evidence.severities.append(verdict.severity)
-
-
-def _views(asker: Asker, chunk: Iterable[Evidence], objects: Sequence[Seen]) -> dict[str, str]:
-    boxes = {seen.name: seen.box for seen in objects}
-    views: dict[str, str] = {}
-    for evidence in chunk:
-        box = boxes.get(evidence.object)
-        if box is None or evidence.object in views or len(views) == CROPS:
-            continue
-        if view := asker.picture.crop(box):
-            views[evidence.object] = view
-    return views
-
-
 def _alike(one: Evidence, other: Evidence) -> bool:
     """Whether two findings concern one object and what they say of it has a word in common."""
     ours, theirs = (content_words(evidence.phenomenon) - content_words(evidence.object) for evidence in (one, other))
     return one.object == other.object and bool(ours & theirs)
 
 
-async def _integrate(asker: Asker, found: list[Evidence]) -> list[Evidence]:
-    """Findings that are one anomaly become one; asked only where two could be."""
-    doubtful = [one for one in found if any(one is not other and _alike(one, other) for other in found)]
-    if not doubtful:
-        return found
-    groups = await asker.ask("integrate", {"findings": [evidence.asked() for evidence in doubtful]})
-    by_id = {evidence.id: evidence for evidence in doubtful}
-    merged: set[str] = set()
-    for group in groups or []:
-        ids = [id for id in dict.fromkeys(group.ids) if id in by_id and id not in merged]
-        if len(ids) < 2:
-            continue
-        first, *rest = sorted((by_id[id] for id in ids), key=lambda evidence: (-len(evidence.named), int(evidence.id)))
-        for evidence in rest:
-            first.named |= evidence.named
-            merged.add(evidence.id)
-    return [evidence for evidence in found if evidence.id not in merged]
-
-
 def _candidates(
-    asker: Asker, settings: Settings, items: list[AnomalyItem], held: list[Evidence], objects: Sequence[Seen]
+    asker: Asker,
+    settings: Settings,
+    items: list[AnomalyItem],
+    held: list[Evidence],
+    boxes: dict[str, list[int] | None],
 ) -> list[Candidate]:
-    boxes = {seen.name: seen.box for seen in objects}
     words: dict[str, AnomalyItem] = {}
     for item in items:
         for id in item.sources:

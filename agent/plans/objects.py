@@ -8,7 +8,7 @@ from agent.pictures import common_box
 from agent.stages import ObjectItem
 from dataset_builder.boxes import iou
 
-__all__ = ["Seen", "called", "content_words", "merge", "same_text"]
+__all__ = ["Seen", "called", "content_words", "merge", "plain", "same_text"]
 
 _ARTICLES = re.compile(r"^(?:a|an|the|one|another)\s+", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -71,12 +71,12 @@ def merge(drafts: Sequence[tuple[int, Sequence[ObjectItem]]], limit: int | None)
 
 def _known(item: ObjectItem, number: int, found: list[Seen]) -> Seen | None:
     free = [seen for seen in found if number not in seen.drafts]
-    plain = _plain(item.name)
+    name = plain(item.name)
     for seen in free:
-        if _plain(seen.name) == plain:
+        if plain(seen.name) == name:
             return seen
     for seen in free:
-        head = plain.split()[-1:] == _plain(seen.name).split()[-1:]
+        head = name.split()[-1:] == plain(seen.name).split()[-1:]
         if head and item.bbox is not None and seen.boxes and iou(item.bbox, seen.boxes[0]) > 0.5:
             return seen
     return None
@@ -88,23 +88,24 @@ def called(name: str, objects: Sequence[Seen]) -> str:
     >>> called("The mug", [Seen("red mug", "A mug."), Seen("table", "A table.")])
     'red mug'
     """
-    words = frozenset(_plain(name).split())
+    words = frozenset(plain(name).split())
     for seen in objects:
-        if _plain(seen.name) == _plain(name):
+        if plain(seen.name) == plain(name):
             return seen.name
-    meant = [seen.name for seen in objects if words and words <= frozenset(_plain(seen.name).split())]
-    meant = meant or [seen.name for seen in objects if words >= frozenset(_plain(seen.name).split())]
+    meant = [seen.name for seen in objects if words and words <= frozenset(plain(seen.name).split())]
+    meant = meant or [seen.name for seen in objects if words >= frozenset(plain(seen.name).split())]
     return meant[0] if len(meant) == 1 else name
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without its article, in lower case."""
     return _ARTICLES.sub("", " ".join(name.casefold().split()))
 
 
 def _unique(name: str, found: list[Seen]) -> str:
-    taken = {_plain(seen.name) for seen in found}
+    taken = {plain(seen.name) for seen in found}
     tried, number = name, 1
-    while _plain(tried) in taken:
+    while plain(tried) in taken:
         number += 1
         tried = f"{name} ({number})"
     return tried

@@ -57,7 +57,7 @@ def _draft(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
             for family in scene.of(name)
             if dice.happens((1 - rates.miss) / 2, "notices", name, family)
         ]
-        noticed = noticed or invent([name], scene, families, rates.hallucinate / 2, dice)
+        noticed = noticed or invent([name], scene, families, rates, dice, often=0.5)
         objects.append(
             {
                 "name": name,
@@ -100,7 +100,7 @@ def _broad(families: tuple[str, ...]) -> Callable[[Given, Scene, Rates, Dice], V
             for family in scene.of(name)
             if family in families and not dice.happens(miss, "misses", name, family)
         ]
-        found += invent(names, scene, families, rates.hallucinate, dice)
+        found += invent(names, scene, families, rates, dice)
         return {"findings": [tell(fact, dice) for fact in dict.fromkeys(found) if fact not in known]}
 
     return look
@@ -128,12 +128,7 @@ def _summary(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
 
 
 def _integrate(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
-    groups: dict[object, list[str]] = {}
-    for finding in _dicts(given.get("findings")):
-        fact, at = read_fact(finding), str(finding.get("id", ""))
-        mistaken = groups and dice.happens(rates.doubt, "mistakes", fact or at)
-        groups.setdefault(next(iter(groups)) if mistaken else fact or at, []).append(at)
-    return {"groups": [{"ids": ids} for ids in groups.values()]}
+    return {"groups": [{"ids": ids} for _, _, ids in _sorted_out(given, rates, dice)]}
 
 
 def _scan(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Value:
@@ -161,6 +156,7 @@ _ANSWERS: dict[Stage, Callable[[Given, Scene, Rates, Dice], Value]] = {
     "summary_image": _summary,
     "integrate": _integrate,
     "scan": _scan,
+    "look": _scan,
     "format": _format,
 }
 
@@ -168,17 +164,26 @@ _ANSWERS: dict[Stage, Callable[[Given, Scene, Rates, Dice], Value]] = {
 def _seen_at_large(scene: Scene, rates: Rates, dice: Dice) -> list[Fact]:
     """What one look at the whole picture finds."""
     found = [fact for fact in scene.facts if not dice.happens(min(1.0, 2 * rates.miss), "misses", *fact)]
-    found += invent(scene.objects, scene, ATTRIBUTES + RELATIONS, rates.hallucinate, dice)
+    found += invent(scene.objects, scene, ATTRIBUTES + RELATIONS, rates, dice)
     return list(dict.fromkeys(found))
 
 
 def _summed(given: Given, scene: Scene, rates: Rates, dice: Dice) -> Iterable[tuple[Fact | None, Value, list[str]]]:
-    """The findings given, one a fact: fact, first finding of it, the ids of all."""
+    """The findings given, as far as they are kept, one a fact: fact, first finding of it, the ids of all."""
+    sums = _sorted_out(given, rates, dice)
+    return [one for one in sums if _kept(one[0], scene, rates.catch / 2, rates.doubt / 2, dice, one[0] or one[2][0])]
+
+
+def _sorted_out(given: Given, rates: Rates, dice: Dice) -> list[tuple[Fact | None, Value, list[str]]]:
+    """The findings given, those that are taken for the same together: fact, first finding of it, the ids of all."""
     sums: dict[object, tuple[Fact | None, Value, list[str]]] = {}
     for finding in _dicts(given.get("findings")):
         fact, at = read_fact(finding), str(finding.get("id", ""))
-        sums.setdefault(fact or at, (fact, finding, []))[2].append(at)
-    return [one for key, one in sums.items() if _kept(one[0], scene, rates.catch / 2, rates.doubt / 2, dice, key)]
+        key: object = fact or at
+        if dice.happens(rates.misgroup, "misgroups", at, fact):
+            key = ("apart", at) if dice("apart", at) < 0.5 else next(iter(sums), key)
+        sums.setdefault(key, (fact, finding, []))[2].append(at)
+    return list(sums.values())
 
 
 def _kept(fact: Fact | None, scene: Scene, catch: float, doubt: float, dice: Dice, of: object) -> bool:

@@ -24,6 +24,12 @@ def simulate_vlm(
     misjudge: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability that the judge of two texts errs.")
     ] = 0.0,
+    misgroup: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How often a finding is not put with those that say the same.")
+    ] = 0.0,
+    bias: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of its inventions that are always of the same kind.")
+    ] = 0.0,
     stubborn: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of errors that every look repeats.")] = 0.0,
     malformed: Rate = 0.0,
     truncated: Rate = 0.0,

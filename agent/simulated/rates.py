@@ -34,7 +34,10 @@ class Rates:
             findings at once (1 + 1/k) / 2 times as often.
         doubt (`float`): how often such a look drops a finding that is there, or takes it for another; summaries doubt half as
             often.
+        misgroup (`float`): how often a finding in a list is not put with those that say the same: half of the time it stays by
+            itself, else it is put with the first of the list.
         misjudge (`float`): how often the judge of two texts errs, about the anomaly and about the reason.
+        bias (`float`): the share of inventions that are of the model's favourite kind, the same one in all looks.
         stubborn (`float`): the share of these errors that every look at the same thing repeats, whatever is asked; the others
             are independent. The rates themselves stay as they are.
         malformed, truncated, refused, hostile (`float`): see `ANSWER_FAULTS`.
@@ -52,6 +55,8 @@ class Rates:
     catch: float = 0.8
     doubt: float = 0.0
     misjudge: float = 0.0
+    misgroup: float = 0.0
+    bias: float = 0.0
     stubborn: float = 0.0
     malformed: float = 0.0
     truncated: float = 0.0
@@ -67,7 +72,18 @@ class Rates:
     schemas: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("miss", "hallucinate", "catch", "doubt", "misjudge", "stubborn", *SERVER_FAULTS, *ANSWER_FAULTS):
+        for name in (
+            "miss",
+            "hallucinate",
+            "catch",
+            "doubt",
+            "misjudge",
+            "misgroup",
+            "bias",
+            "stubborn",
+            *SERVER_FAULTS,
+            *ANSWER_FAULTS,
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} {getattr(self, name)}: is no rate; give a number from 0 to 1")
         for name in ("retry_after", "latency", "slots"):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from agent.simulated.rates import Dice
+from agent.simulated.rates import Dice, Rates
 from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, SceneRow, family_of, pair, read_scenes
 from dataset_builder.scenes.world import COLOURS, KINDS
 from dataset_builder.schema import Box
@@ -113,11 +113,23 @@ def tell(fact: Fact, dice: Dice) -> dict[str, str]:
     }
 
 
-def invent(objects: Iterable[str], scene: Scene, families: tuple[str, ...], rate: float, dice: Dice) -> list[Fact]:
-    """What a look at these objects finds that is not there."""
+FAVOURITES = ("floating", "wrong_colour")
+"""What a biased model sees where nothing is, a relation or an attribute, whichever it looks for first."""
+
+
+def invent(
+    objects: Iterable[str], scene: Scene, families: tuple[str, ...], rates: Rates, dice: Dice, often: float = 1.0
+) -> list[Fact]:
+    """What a look at these objects finds that is not there; `often` is how often, of the usual rate."""
     found = []
     for name in objects:
         at, free = dice.error("invents", name), [family for family in families if family not in scene.of(name)]
-        if at < rate:  # what is invented follows from the same draw, or it would be another thing each time
-            found.append(Fact(name, free[int(at / rate * len(free))]))
+        if at < (rate := rates.hallucinate * often):
+            # What is invented follows from the same draw, or it would be another thing each time.
+            which = at / rate
+            if which < rates.bias:
+                family = next((family for family in FAVOURITES if family in free), free[0])
+            else:
+                family = free[int((which - rates.bias) / (1 - rates.bias) * len(free))]
+            found.append(Fact(name, family))
     return found

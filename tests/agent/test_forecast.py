@@ -23,7 +23,7 @@ def billed(scenes: Path, out: Path, settings: Settings) -> dict[str, Any]:
     return served
 
 
-@pytest.mark.parametrize("plan", ["paper", "efficient", "direct"])
+@pytest.mark.parametrize("plan", ["paper", "efficient", "vote", "direct"])
 def test_a_forecast_is_what_the_server_bills(scenes: Path, tmp_path: Path, plan: Any) -> None:
     """For scenes, calls and tokens are within 20 % of what is billed, for `paper` and `direct` the calls exactly."""
     settings = Settings(plan=plan)
@@ -31,7 +31,7 @@ def test_a_forecast_is_what_the_server_bills(scenes: Path, tmp_path: Path, plan:
     expected = forecast(pictures, settings, model="simulated", limit=10, price=PRICE, concurrency=4, latency=3.0)
     served = billed(scenes, tmp_path / "run", settings)
     assert expected.pictures == 10
-    assert expected.calls == pytest.approx(served["calls"], rel=0.2 if plan == "efficient" else 0)
+    assert expected.calls == pytest.approx(served["calls"], rel=0.2 if plan in ("efficient", "vote") else 0)
     assert expected.prompt_tokens == pytest.approx(served["prompt_tokens"], rel=0.2)
     assert expected.completion_tokens == pytest.approx(served["completion_tokens"], rel=0.2)
     assert expected.usd == pytest.approx((2.5 * expected.prompt_tokens + 10 * expected.completion_tokens) / 1e6)

@@ -203,7 +203,7 @@ def test_the_page_reads_boxes_as_a_model_s_family_gives_them(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("plan", ["paper", "direct"])
+@pytest.mark.parametrize("plan", ["paper", "vote", "direct"])
 @pytest.mark.parametrize("one", BEHAVIOURS.values(), ids=BEHAVIOURS)
 def test_a_behaviour_ends_every_plan_as_it_must(
     one: Behaviour, plan: str, painted: dict[str, Painted], tmp_path: Path
@@ -232,7 +232,7 @@ def test_behaviours_combine(seed: int, painted: dict[str, Painted], tmp_path: Pa
     behaviours = drawn(seed)
     pictures = painted[next((one.pictures for one in behaviours if one.pictures != "small"), "small")]
     lost = frozenset[int]().union(*(one.lost for one in behaviours))
-    plan = random.Random(seed).choice(["efficient", "paper", "direct"])
+    plan = random.Random(seed).choice(["efficient", "vote", "paper", "direct"])
     with serve_other(behaviours, seed=seed, minute=60 / CLOCK) as books, faster(CLOCK):
         assert annotated(pictures, tmp_path / "run", books, plan) == Ended(pictures.without(lost), None), behaviours
         books.well = True

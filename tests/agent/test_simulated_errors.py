@@ -1,12 +1,14 @@
 """How the simulated model errs: at the rates that were set, more where it looks at more, and again where it is stubborn."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.simulated.answers import answer_stage
 from agent.simulated.rates import Dice, Rates
-from agent.simulated.world import Scene
+from agent.simulated.world import RELATIONS, Fact, Scene, invent, tell
 from dataset_builder.scenes import read_scenes
 
 LOOKS = 2000
@@ -64,3 +66,37 @@ def test_stubborn_errors_come_again_at_the_same_rate(stubborn: float) -> None:
     both = sum(one and other for one, other in pictures) / LOOKS
     assert first == pytest.approx(0.3, abs=0.04)
     assert both == pytest.approx(stubborn * 0.3 + (1 - stubborn) * 0.3**2, abs=0.04)
+
+
+@pytest.mark.parametrize("stage", ["integrate", "format"])
+def test_lists_are_grouped_wrongly_at_the_rate(scenes: Path, stage: Any) -> None:
+    """Of two findings that say the same, the second stays apart half as often as `misgroup` says, and joins the first of the list
+    as often; without the rate all are grouped as they should be."""
+    scene = scene_of(scenes)
+    facts = [Fact(name, "floating") for name in list(scene.objects)[:2]]
+    told = [tell(fact, Dice(fact)) for fact in (*facts, facts[1])]
+    given = {"findings": [{"id": str(number)} | finding for number, finding in enumerate(told)]}
+    apart = thrown = 0
+    for sample in range(LOOKS):
+        answer = answer_stage(stage, given, scene, Rates(catch=0.0, misgroup=0.4), Dice(stage, sample))
+        groups = [one["ids"] if stage == "integrate" else one["sources"] for one in next(iter(answer.values()))]
+        assert sorted(id for ids in groups for id in ids) == ["0", "1", "2"]
+        of_last = next(ids for ids in groups if "2" in ids)
+        apart, thrown = apart + (of_last == ["2"]), thrown + ("0" in of_last)
+    assert (apart / LOOKS, thrown / LOOKS) == pytest.approx((0.2 + 0.6 * 0.4, 0.2), abs=0.05)
+    perfect = answer_stage("integrate", given, scene, Rates(), Dice("perfect"))
+    assert perfect == {"groups": [{"ids": ["0"]}, {"ids": ["1", "2"]}]}
+
+
+def test_a_biased_model_invents_the_same_again(scenes: Path) -> None:
+    """At the same rate of inventions, their most frequent kind has the share of `bias` and its part of the rest."""
+    scene = scene_of(scenes)
+    for bias in (0.0, 0.6):
+        kinds: Counter[str] = Counter()
+        for sample in range(LOOKS):
+            for fact in invent(
+                scene.objects, scene, RELATIONS, Rates(hallucinate=0.3, bias=bias), Dice("bias", sample)
+            ):
+                kinds[fact.family] += 1
+        assert kinds.total() / LOOKS / len(scene.objects) == pytest.approx(0.3, abs=0.02)
+        assert kinds["floating"] / kinds.total() == pytest.approx(bias + (1 - bias) / len(RELATIONS), abs=0.06)
