@@ -1,7 +1,8 @@
 """What one call costs: set aside before each attempt, and journalled after it, whether an answer came or not."""
 
 from agent.budget import Budget
-from agent.journal import Attempt, Journal
+from agent.journal import Journal
+from agent.journal_rows import Attempt
 from agent.replies import Reply
 
 __all__ = ["Bill"]

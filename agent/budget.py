@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.journal import Totals
+from agent.journal_rows import Totals
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError
 from dataset_builder.files.regular import read_regular

@@ -53,8 +53,10 @@ def simulate_vlm(
     import uvicorn
 
     from agent.simulated.dialects import Spoken
+    from agent.simulated.questions import MODEL
     from agent.simulated.rates import Rates
-    from agent.simulated.server import MODEL, SimulatedVLM, configure, listen
+    from agent.simulated.server import SimulatedVLM
+    from agent.simulated.serving import configure, listen
 
     model = SimulatedVLM(scenes, Rates(**rates), Spoken(dialect or (), seed, clock, quota))
     with listen(port) as taken:
