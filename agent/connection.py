@@ -24,6 +24,10 @@ ROUTER = "https://router.huggingface.co/v1"
 MAX_BODY = 8 * 2**20
 """Bytes of a reply that are read, decompressed; the rest is left to whoever sent it."""
 
+KEPT = 3.0
+"""Seconds that a connection is kept without use: less than the five after which uvicorn, and so vLLM, closes it. A request that
+meets a connection being closed is lost, and may have been billed."""
+
 KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "ANOMREASON_API_KEY")
 
 
@@ -94,7 +98,7 @@ class Server:
     def _open(self) -> httpx2.AsyncClient:
         if self._session is None:
             # Redirects are not followed: the key would go to whoever was named. How long to wait is the caller's to say.
-            limits = httpx2.Limits(max_keepalive_connections=256, max_connections=None)
+            limits = httpx2.Limits(max_keepalive_connections=256, max_connections=None, keepalive_expiry=KEPT)
             self._session = httpx2.AsyncClient(verify=_trusted(), timeout=None, limits=limits, follow_redirects=False)
         return self._session
 
