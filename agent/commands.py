@@ -65,7 +65,12 @@ def annotate(
         int,
         typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
     ] = 0,
-    engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="local; batch: files of requests, answered within a day at half the price; or ray: over a cluster (extra ray)."
+        ),
+    ] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
     from agent.budget import read_prices
@@ -85,10 +90,12 @@ def annotate(
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
     if captions and (engine != "local" or canaries):
         raise InputError("--plan caption: goes without --engine and --canaries; leave them out")
-    if engine == "ray" and canaries:
-        raise InputError("--engine ray does not ask canaries; use --engine local for them")
-    if engine not in ("local", "ray"):
-        raise InputError(f"--engine {engine}: is not known; choose local or ray")
+    if engine not in ("local", "batch", "ray"):
+        raise InputError(f"--engine {engine}: is not known; choose local, batch or ray")
+    if engine != "local" and canaries:
+        raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
+    if engine == "batch" and (rpm or tpm):
+        raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
     if dry_run:
         price = read_prices(prices).get(model) if prices else None
         _print_forecast(source, settings, model, limit, price, concurrency)
@@ -122,6 +129,7 @@ def annotate(
                     limits=limits,
                     price=price,
                     canaries=canaries,
+                    batches=engine == "batch",
                     show=show,
                 )
     _print_summary(out, summary)

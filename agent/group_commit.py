@@ -25,7 +25,7 @@ class GroupCommit:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db, self._path = db, path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._pending: list[tuple[Write, asyncio.Future[None] | None]] = []
+        self._pending: list[tuple[tuple[Write, ...], asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._broken: str | None = None
 
@@ -34,8 +34,8 @@ class GroupCommit:
         if self._broken is not None:
             raise OutputError(self._broken)
 
-    async def write(self, query: str, values: tuple[Any, ...], *, wait: bool) -> None:
-        """Write; with `wait`, it is on the disk when this returns.
+    async def write(self, *writes: Write, wait: bool) -> None:
+        """Write all of it or nothing; with `wait`, it is on the disk when this returns.
 
         Raises:
             OutputError: if it cannot be, e.g. because the disk is full.
@@ -43,7 +43,7 @@ class GroupCommit:
         self.check()
         loop = asyncio.get_running_loop()
         written = loop.create_future() if wait else None
-        self._pending.append(((query, values), written))
+        self._pending.append((writes, written))
         if self._flushing is None or self._flushing.done():
             self._flushing = loop.create_task(self._flush())
         if written is not None:
@@ -68,7 +68,7 @@ class GroupCommit:
         while self._pending:
             group, self._pending = self._pending, []
             try:
-                await loop.run_in_executor(self._thread, self._commit, [write for write, _ in group])
+                await loop.run_in_executor(self._thread, self._commit, [one for writes, _ in group for one in writes])
             except Exception as error:  # whatever it is, nobody may wait for ever
                 self._broken = f"{self._path}: cannot be written ({error}); make room there and run again"
             for _, written in group:

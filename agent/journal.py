@@ -19,13 +19,15 @@ from weakref import WeakValueDictionary
 from agent import journal_migrations as migrations
 from agent.group_commit import GroupCommit
 from agent.journal_files import open_to_write
-from agent.journal_rows import FIELDS, Attempt, Totals, attempts_at, totals
+from agent.journal_rows import FIELDS, Attempt, Totals, attempt_of, attempts_at, totals
 from agent.salvage import Salvaged
 from dataset_builder.errors import OutputError
 
 __all__ = ["Journal"]
 
-_INSERT = f"INSERT INTO calls ({FIELDS}, created) VALUES ({', '.join('?' * (len(Attempt._fields) + 1))})"
+_MARKS = ", ".join("?" * (len(Attempt._fields) + 1))
+_INSERT = f"INSERT INTO calls ({FIELDS}, created) VALUES ({_MARKS})"
+_SETTLE = f"UPDATE calls SET ({FIELDS}, created) = ({_MARKS}) WHERE key = ? AND pending != ''"
 
 
 class Journal:
@@ -38,6 +40,9 @@ class Journal:
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
         InputError: if the file is no journal, or was written by a newer version.
+
+    Attributes:
+        waiting (`dict[str, Attempt]`): the attempts that wait in a batch, by their calls' keys, once they were taken up.
     """
 
     def __init__(self, directory: Path, patience: float = 0.0) -> None:
@@ -45,6 +50,7 @@ class Journal:
         self.path = directory / "journal.sqlite"
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._held = ExitStack()
+        self.waiting: dict[str, Attempt] = {}
 
     async def __aenter__(self) -> Self:
         self._opened = self._held.enter_context(open_to_write(self.directory, self.patience))
@@ -88,12 +94,54 @@ class Journal:
         Raises:
             OutputError: if it cannot be, e.g. because the disk is full.
         """
-        await self._commits.write(_INSERT, (*attempt, time.time()), wait=True)
+        waits = self.waiting.pop(attempt.key, None)
+        if waits is None:
+            await self._commits.write((_INSERT, (*attempt, time.time())), wait=True)
+        else:  # in the place of what the batch's request may have cost
+            row = attempt._replace(batch=waits.batch)
+            await self._commits.write((_SETTLE, (*row, time.time(), row.key)), wait=True)
 
     async def finish(self, image_id: str, settings: str, stamp: str, status: str, row: str) -> None:
         """Keep a finished picture's row. Not waited for: it follows from the calls, which are on the disk."""
         query = "INSERT OR REPLACE INTO results (image_id, settings, stamp, status, row) VALUES (?, ?, ?, ?, ?)"
-        await self._commits.write(query, (image_id, settings, stamp, status, row), wait=False)
+        await self._commits.write((query, (image_id, settings, stamp, status, row)), wait=False)
+
+    async def hand_in(self, batch: str, attempts: Sequence[Attempt]) -> None:
+        """Commit that requests are about to go with a batch; each counts with what it may cost until it is recorded."""
+        rows = [attempt._replace(batch=batch) for attempt in attempts]
+        inserts = [(_INSERT, (*row, time.time())) for row in rows]
+        await self._commits.write(("INSERT INTO batches (name) VALUES (?)", (batch,)), *inserts, wait=True)
+        self.waiting |= {row.key: row for row in rows}
+
+    async def know(self, batch: str, *, file_id: str = "", batch_id: str = "") -> None:
+        """Commit by which names the server knows a batch, as far as it has told."""
+        query = "UPDATE batches SET file_id = ?, batch_id = ? WHERE name = ?"
+        await self._commits.write((query, (file_id, batch_id, batch)), wait=True)
+
+    async def take_back(self, attempts: Sequence[Attempt]) -> None:
+        """Forget requests that no server worked on: nothing was charged for them."""
+        query = "DELETE FROM calls WHERE key = ? AND pending != ''"
+        await self._commits.write(*((query, (attempt.key,)) for attempt in attempts), wait=True)
+        for attempt in attempts:
+            self.waiting.pop(attempt.key, None)
+
+    def take_up(self) -> list[tuple[str, str, str]]:
+        """The batches with requests that are not settled: their names here, their files' and their own at the server.
+
+        From here on an attempt that is recorded takes the place of its request.
+        """
+        query = f"SELECT {FIELDS} FROM calls WHERE pending != '' AND batch IN (SELECT name FROM batches)"
+        self.waiting = {one.key: one for one in map(attempt_of, self._opened.reader.execute(query))}
+        batches = self._opened.reader.execute("SELECT name, file_id, batch_id FROM batches").fetchall()
+        unsettled = {attempt.batch for attempt in self.waiting.values()}
+        return [batch for batch in batches if batch[0] in unsettled]
+
+    def settled(self, key: str) -> int:
+        """How many attempts at a call are settled."""
+        found: int = self._opened.reader.execute(
+            "SELECT count(*) FROM calls WHERE key = ? AND pending = ''", (key,)
+        ).fetchone()[0]
+        return found
 
     async def settle(self) -> None:
         """Wait until all that was written is on the disk."""

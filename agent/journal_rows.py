@@ -2,20 +2,24 @@
 
 `calls` has a row per attempt: `problem` is null where the answer could be read, `gave_up` marks the attempt after which the call
 was given up, `lost` one that brought no answer at all; `billed` says whether it may have been charged for, `estimated` whether
-its tokens are ours because the server did not say. `results` has a row per finished picture under the settings that it was
-finished with.
+its tokens are ours because the server did not say. `batch` names the batch that it went with, and `pending` its request as long
+as that is not settled: such a row is lost, with all that it may cost. `results` has a row per finished picture under the settings
+that it was finished with.
 """
 
 import sqlite3
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["FIELDS", "SUMS", "Attempt", "Totals", "attempts_at", "totals"]
+__all__ = ["FIELDS", "SUMS", "Attempt", "Totals", "attempt_of", "attempts_at", "totals"]
 
 
 class Priced(Protocol):
     """What tokens cost; see `agent.budget.Price`."""
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float: ...
+
+    @property
+    def batch(self) -> float: ...
 
 
 class Attempt(NamedTuple):
@@ -43,6 +47,8 @@ class Attempt(NamedTuple):
     fingerprint: str = ""
     note: str = ""
     round: str = ""
+    batch: str = ""
+    pending: str = ""
 
 
 class Totals(NamedTuple):
@@ -52,6 +58,8 @@ class Totals(NamedTuple):
         calls (`int`): such attempts; `failed` of them gave no answer that could be used, `lost` none at all.
         prompt_tokens, completion_tokens, cached_tokens (`int`): theirs; `cached_tokens` are part of `prompt_tokens`.
         estimated (`int`): attempts whose tokens the server did not say.
+        pending (`int`): attempts that wait in a batch, counted with all they may cost.
+        batch_prompt_tokens, batch_completion_tokens, batch_cached_tokens (`int`): the part of the tokens that went with batches.
     """
 
     calls: int = 0
@@ -61,6 +69,10 @@ class Totals(NamedTuple):
     failed: int = 0
     lost: int = 0
     estimated: int = 0
+    pending: int = 0
+    batch_prompt_tokens: int = 0
+    batch_completion_tokens: int = 0
+    batch_cached_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -68,7 +80,11 @@ class Totals(NamedTuple):
 
     def cost(self, price: Priced | None) -> float | None:
         """US dollars, at a price that may have been given long after the calls; `None` without one."""
-        return None if price is None else price.of(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+        if price is None:
+            return None
+        batched = price.of(self.batch_prompt_tokens, self.batch_completion_tokens, self.batch_cached_tokens)
+        everything = price.of(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+        return everything - (1 - price.batch) * batched
 
 
 FIELDS = ", ".join(Attempt._fields)
@@ -79,7 +95,7 @@ _FLAGS = ("gave_up", "estimated", "billed", "lost")
 def attempts_at(db: sqlite3.Connection, key: str) -> list[Attempt]:
     """What was answered to a call so far, since it was last given up: at most one readable answer, and that the last."""
     query = f"SELECT {FIELDS} FROM calls WHERE key = ? AND (NOT lost OR gave_up) ORDER BY id"
-    found = [_attempt(row) for row in db.execute(query, (key,))]
+    found = [attempt_of(row) for row in db.execute(query, (key,))]
     answered = [attempt for attempt in found if attempt.problem is None]
     if answered:
         return answered[:1]
@@ -87,13 +103,16 @@ def attempts_at(db: sqlite3.Connection, key: str) -> list[Attempt]:
     return found[last + 1 :]
 
 
-def _attempt(row: tuple[Any, ...]) -> Attempt:
+def attempt_of(row: tuple[Any, ...]) -> Attempt:
+    """The attempt in a row of `FIELDS`."""
     fields = dict(zip(Attempt._fields, row, strict=True))
     return Attempt(**fields | {name: bool(fields[name]) for name in _FLAGS})
 
 
 SUMS = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cached_tokens), 0),
-    coalesce(sum(problem IS NOT NULL), 0), coalesce(sum(lost), 0), coalesce(sum(estimated), 0)"""
+    coalesce(sum(problem IS NOT NULL AND pending = ''), 0), coalesce(sum(lost AND pending = ''), 0), coalesce(sum(estimated), 0),
+    coalesce(sum(pending != ''), 0), coalesce(sum((batch != '') * prompt_tokens), 0),
+    coalesce(sum((batch != '') * completion_tokens), 0), coalesce(sum((batch != '') * cached_tokens), 0)"""
 """The fields of `Totals`, of the calls that a query chooses."""
 
 

@@ -132,6 +132,7 @@ def _summary(
         "calls_without_usable_answer": totals.failed,
         "calls_lost": totals.lost,
         "calls_with_estimated_tokens": totals.estimated,
+        "calls_waiting_in_batches": totals.pending,
         "prompt_tokens": totals.prompt_tokens,
         "cached_tokens": totals.cached_tokens,
         "completion_tokens": totals.completion_tokens,

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from agent import loops
 from agent.asking import Services
+from agent.batches import PICTURES, through_batches
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.canaries import Drift, ask_again, chosen
 from agent.client import Chat
 from agent.connection import connect
+from agent.forecast import forecast
 from agent.journal import Journal
 from agent.outputs import begin, check_is_ours, price_of, write_outputs
 from agent.plans import Settings
@@ -27,6 +29,9 @@ from dataset_builder.files.strict_json import read_rows
 __all__ = ["INTERRUPTED", "Endpoint", "annotate"]
 
 INTERRUPTED = "interrupted; run again to go on"
+
+LOOKED_AT = 200
+"""Pictures by which it is judged what one will cost."""
 
 Show = Callable[[Progress, Budget, int | None], None]
 
@@ -75,6 +80,7 @@ def annotate(
     limits: Limits = UNLIMITED,
     price: Price | None = None,
     canaries: int = 0,
+    batches: bool = False,
     show: Show = lambda progress, budget, total: None,
 ) -> dict[str, Any]:
     """Annotate a source into a run directory, or go on with one.
@@ -88,6 +94,7 @@ def annotate(
         limits (`Limits`, *optional*): what the run may cost in all, earlier times included.
         price (`Price`, *optional*): of the model's tokens.
         canaries (`int`): so many finished pictures of the run are asked again first; see `agent.canaries`.
+        batches (`bool`): ask through batches, at half the price and within a day; see `agent.batches`.
         show (callable, *optional*): called with progress, budget and the number of pictures, a few times a second.
 
     Returns:
@@ -99,7 +106,7 @@ def annotate(
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
-    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, canaries, show))
+    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, canaries, batches, show))
 
 
 async def _annotate(
@@ -111,13 +118,14 @@ async def _annotate(
     limits: Limits,
     price: Price | None,
     canaries: int,
+    batches: bool,
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
     chat = endpoint.chat()
     async with Journal(out) as journal:
         price = price or price_of(out)
-        budget = Budget(limits, price, journal.totals())
+        budget = Budget(limits, price, journal.totals(), batches=batches)
         begin(
             out,
             settings,
@@ -127,6 +135,8 @@ async def _annotate(
             base_url=endpoint.base_url,
             price=price,
         )
+        if batches:
+            chat = through_batches(chat, journal)
         services = Services(chat, journal, budget)
         fingerprint = settings.fingerprint(endpoint.model)
         order: list[str] = []
@@ -138,7 +148,15 @@ async def _annotate(
             if canaries:
                 pictures = iter(listed := list(pictures))
                 drift = await ask_again(chosen(listed, journal, fingerprint, canaries), services, settings)
-            await annotate_all(pictures, services, settings, window=endpoint.concurrency, progress=progress)
+            await annotate_all(
+                pictures,
+                services,
+                settings,
+                window=PICTURES if batches else endpoint.concurrency,
+                progress=progress,
+                # A batch takes hours: nobody waits for the first picture to learn what one costs.
+                expected=_expected(source, settings, endpoint.model, price) if batches and budget.limited else None,
+            )
         except BudgetReached:  # while canaries were asked
             progress.stopped = True
         except (AnomReasonError, asyncio.CancelledError) as error:
@@ -154,6 +172,14 @@ async def _annotate(
             progress.stopped = stopped
         show(progress, budget, opened.total)
         return await _conclude(out, journal, settings, endpoint.model, progress, budget, drift, ended)
+
+
+def _expected(source: str, settings: Settings, model: str, price: Price | None) -> tuple[float, float, float]:
+    """Calls, tokens and dollars that a picture is expected to take in batches."""
+    whole = forecast(source, settings, model=model, limit=LOOKED_AT, price=price, concurrency=1)
+    pictures = max(whole.pictures, 1)
+    usd = (whole.usd or 0.0) * (1.0 if price is None else price.batch)
+    return whole.calls / pictures, (whole.prompt_tokens + whole.completion_tokens) / pictures, usd / pictures
 
 
 def _noted(pictures: Iterable[Listed], order: list[str]) -> Iterator[Listed]:

@@ -65,6 +65,7 @@ async def annotate_all(
     *,
     window: int,
     progress: Progress,
+    expected: Sequence[float] | None = None,
     show: Callable[[], None] = lambda: None,
 ) -> None:
     """Annotate pictures into the journal's `results`.
@@ -75,6 +76,8 @@ async def annotate_all(
         settings (`Settings`): how.
         window (`int`): pictures under way at once.
         progress (`Progress`): kept up to date.
+        expected (sequence of `float`, *optional*): calls, tokens and dollars that a picture is thought to take, until one is
+            finished.
         show (callable, *optional*): called whenever a picture is finished.
 
     Raises:
@@ -82,7 +85,7 @@ async def annotate_all(
         OutputError: if the journal cannot be written.
     """
     fingerprint = settings.fingerprint(services.chat.model)
-    means = _Means(services.budget)
+    means = _Means(services.budget, expected)
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(item: Listed, mark: str, rank: int) -> None:
@@ -129,21 +132,27 @@ async def annotate_all(
 class _Means:
     """Whether a budget suffices for one more picture beside those under way, by what a picture has cost so far.
 
-    So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other.
+    So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other, unless
+    it is known what they are expected to cost.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, expected: Sequence[float] | None) -> None:
+        self.budget, self.expected = budget, expected
         self.finished = 0
         self._before = (budget.calls, budget.tokens, budget.usd)
 
     def leave_room(self, under_way: int) -> bool:
         if not self.budget.limited:
             return True
-        if not self.finished:
+        if self.finished:
+            spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
+            each: Sequence[float] = [
+                (now - before) / self.finished for now, before in zip(spent, self._before, strict=True)
+            ]
+        elif self.expected is not None:
+            each = self.expected
+        else:
             return False
-        spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
-        each = [(now - before) / self.finished for now, before in zip(spent, self._before, strict=True)]
         return self.budget.has_room(*(one * (under_way + 1) for one in each))
 
 

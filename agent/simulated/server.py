@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from agent.simulated import faults
 from agent.simulated.answers import answer_stage, answer_task, task_of
+from agent.simulated.batches import Batches, BatchRules
 from agent.simulated.dialects import Request as Told
 from agent.simulated.dialects import Spoken
 from agent.simulated.pictures import Pictures
@@ -41,9 +42,12 @@ class SimulatedVLM:
         scenes (`Path`): a scenes directory.
         rates (`Rates`): how often what goes wrong.
         spoken (`Spoken`, *optional*): the dialects it speaks.
+        batches (`BatchRules`, *optional*): how it works on batches.
     """
 
-    def __init__(self, scenes: Path, rates: Rates, spoken: Spoken | None = None) -> None:
+    def __init__(
+        self, scenes: Path, rates: Rates, spoken: Spoken | None = None, batches: BatchRules | None = None
+    ) -> None:
         self.rates = rates
         self._spoken = spoken or Spoken()
         self._pictures = Pictures(scenes)
@@ -54,11 +58,13 @@ class SimulatedVLM:
         self._served: Counter[str] = Counter()
         self._by: dict[str, Counter[str]] = {"stages": Counter(), "faults": Counter(), "finish_reasons": Counter()}
         self._busy = self._most_busy = 0
+        self._batches = Batches(self._completions, batches or BatchRules(), rates.seed)
         routes = [
             Route("/v1/chat/completions", self._completions, methods=["POST"]),
             Route("/v1/models", self._models),
             Route("/health", self._health),
             Route("/stats", self._stats),
+            *self._batches.routes,
         ]
         self.app = Starlette(routes=routes)
 
@@ -69,6 +75,7 @@ class SimulatedVLM:
             {name: self._served[name] for name in counted}
             | {name: dict(sorted(counter.items())) for name, counter in self._by.items()}
             | {"dialects": dict(sorted(self._spoken.shown.items())), "most_at_once": self._most_busy}
+            | self._batches.stats()
         )
 
     async def _models(self, _: Request) -> Response:

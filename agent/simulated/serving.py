@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from agent.simulated.batches import BatchRules
 from agent.simulated.dialects import Spoken
 from agent.simulated.rates import Rates
 from agent.simulated.server import SimulatedVLM
@@ -25,6 +26,7 @@ def serve(
     dialects: Sequence[str] = (),
     clock: float = 1.0,
     quota: int = 60,
+    batches: BatchRules | None = None,
     **rates: float | bool,
 ) -> Iterator[str]:
     """Serve the simulated model from a thread while the block runs.
@@ -35,6 +37,7 @@ def serve(
         dialects (sequence of `str`, *optional*): see `agent.simulated.dialects`.
         clock (`float`, defaults to 1): how many times faster than the wall's clock the dialects' quotas run.
         quota (`int`, defaults to 60): requests per minute of those quotas.
+        batches (`BatchRules`, *optional*): how files of requests are worked on.
         rates: see `agent.simulated.Rates`.
 
     Yields:
@@ -45,7 +48,7 @@ def serve(
         UnavailableError: if the port is taken.
     """
     known = Rates.named(**rates)
-    model = SimulatedVLM(Path(scenes), known, Spoken(dialects, known.seed, clock, quota))
+    model = SimulatedVLM(Path(scenes), known, Spoken(dialects, known.seed, clock, quota), batches)
     taken = listen(port)
     server = uvicorn.Server(configure(model))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, name="simulated VLM", daemon=True)
