@@ -15,6 +15,7 @@ from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.canaries import Drift, ask_again, chosen
 from agent.client import Chat
 from agent.connection import connect
+from agent.fleet import Fleet
 from agent.forecast import forecast
 from agent.journal import Journal
 from agent.outputs import begin, check_is_ours, price_of, write_outputs
@@ -42,9 +43,10 @@ class Endpoint(NamedTuple):
     Attributes:
         model (`str`): its name there.
         base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.connection.connect`.
-        concurrency (`int`): calls in flight.
+        concurrency (`int`): calls in flight, at each server.
         timeout (`float`): seconds for one attempt.
         rpm, tpm (`int`, *optional*): the quota in calls and tokens per minute, where it is known.
+        others (`tuple[str, ...]`): addresses of more servers that have the same model.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Endpoint(NamedTuple):
     timeout: float = 300.0
     rpm: int | None = None
     tpm: int | None = None
+    others: tuple[str, ...] = ()
 
     def chat(self) -> Chat:
         """A new connection to it, to be closed with `chat.server.close()`.
@@ -68,6 +71,10 @@ class Endpoint(NamedTuple):
             rpm=self.rpm,
             tpm=self.tpm,
         )
+
+    def chats(self) -> list[Chat]:
+        """New connections to it and to all others."""
+        return [self.chat(), *(self._replace(base_url=url).chat() for url in self.others)]
 
 
 def annotate(
@@ -122,7 +129,7 @@ async def _annotate(
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
-    chat = endpoint.chat()
+    chats = endpoint.chats()
     async with Journal(out) as journal:
         price = price or price_of(out)
         budget = Budget(limits, price, journal.totals(), batches=batches)
@@ -133,11 +140,12 @@ async def _annotate(
             source=source,
             images=opened.images,
             base_url=endpoint.base_url,
+            others=endpoint.others,
             price=price,
         )
         if batches:
-            chat = through_batches(chat, journal)
-        services = Services(chat, journal, budget)
+            chats = [through_batches(chat, journal) for chat in chats]
+        services, fleet = Services(chats[0], journal, budget), Fleet(chats)
         fingerprint = settings.fingerprint(endpoint.model)
         order: list[str] = []
         pictures = _noted(opened.pictures, order)
@@ -152,9 +160,10 @@ async def _annotate(
                 pictures,
                 services,
                 settings,
-                window=PICTURES if batches else endpoint.concurrency,
+                window=PICTURES if batches else endpoint.concurrency * len(chats),
                 progress=progress,
                 # A batch takes hours: nobody waits for the first picture to learn what one costs.
+                fleet=fleet,
                 expected=_expected(source, settings, endpoint.model, price) if batches and budget.limited else None,
             )
         except BudgetReached:  # while canaries were asked
@@ -163,7 +172,7 @@ async def _annotate(
             ended = error
         finally:
             ticking.cancel()
-            await chat.server.close()
+            await asyncio.gather(*(chat.server.close() for chat in chats))
         if len(progress.order) < len(order) or ended is not None:
             with suppress(OutputError):  # told where it matters: where the results are written
                 await journal.settle()
@@ -171,7 +180,7 @@ async def _annotate(
             stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
             progress.stopped = stopped
         show(progress, budget, opened.total)
-        return await _conclude(out, journal, settings, endpoint.model, progress, budget, drift, ended)
+        return await _conclude(out, journal, settings, endpoint.model, progress, budget, fleet, drift, ended)
 
 
 def _expected(source: str, settings: Settings, model: str, price: Price | None) -> tuple[float, float, float]:
@@ -206,6 +215,7 @@ async def _conclude(
     model: str,
     progress: Progress,
     budget: Budget,
+    fleet: Fleet,
     drift: Drift | None,
     ended: BaseException | None,
 ) -> dict[str, Any]:
@@ -218,7 +228,7 @@ async def _conclude(
         with suppress(OutputError) if ended else nullcontext():
             await journal.settle()
         before = _written(out)
-        summary = write_outputs(out, journal, settings, model, progress, budget, stopped, drift)
+        summary = write_outputs(out, journal, settings, model, progress, budget, stopped, drift, fleet)
         if not (out / "report.html").is_file() or _written(out) != before:
             write_report(out)
     except AnomReasonError as error:

@@ -14,11 +14,12 @@ from typing import Self
 
 from agent.asking import Asker, Services
 from agent.budget import Budget, BudgetReached
+from agent.fleet import Fleet
 from agent.journal import Journal
 from agent.pictures import SentPicture, stamp
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import PictureError, UnavailableError
 
 __all__ = ["Progress", "annotate_all"]
 
@@ -66,6 +67,7 @@ async def annotate_all(
     window: int,
     progress: Progress,
     expected: Sequence[float] | None = None,
+    fleet: Fleet | None = None,
     show: Callable[[], None] = lambda: None,
 ) -> None:
     """Annotate pictures into the journal's `results`.
@@ -78,6 +80,7 @@ async def annotate_all(
         progress (`Progress`): kept up to date.
         expected (sequence of `float`, *optional*): calls, tokens and dollars that a picture is thought to take, until one is
             finished.
+        fleet (`Fleet`, *optional*): the servers, if there are others beside the one of `services`.
         show (callable, *optional*): called whenever a picture is finished.
 
     Raises:
@@ -86,11 +89,12 @@ async def annotate_all(
     """
     fingerprint = settings.fingerprint(services.chat.model)
     means = _Means(services.budget, expected)
+    servers = fleet or Fleet([services.chat])
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(item: Listed, mark: str, rank: int) -> None:
         try:
-            annotation = await _annotate(item, services, settings, rank)
+            annotation = await _annotate(item, services, servers, settings, rank)
         except BudgetReached:
             progress.stopped = True
             progress.unfinished.append(item.image_id)
@@ -172,9 +176,15 @@ async def _ahead(listed: Iterable[Listed], count: int) -> AsyncIterator[tuple[Li
             yield item
 
 
-async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:
+async def _annotate(item: Listed, services: Services, servers: Fleet, settings: Settings, rank: int) -> Annotation:
     try:
         picture = await asyncio.to_thread(SentPicture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
-    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank, settings.boxes), settings)
+    while True:
+        try:
+            async with servers.one() as chat:
+                asker = Asker(picture, services._replace(chat=chat), settings.stance, rank, settings.boxes)
+                return await PLANS[settings.plan](asker, settings)
+        except UnavailableError:
+            servers.check()  # what was answered is in the journal: the next server is asked for the rest
