@@ -31,6 +31,12 @@ class Price(BaseModel):
         fresh = prompt_tokens - cached_tokens
         return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
+    @property
+    def batched(self) -> "Price":
+        """What requests in a batch cost."""
+        cached = None if self.cached is None else self.cached * self.batch
+        return Price(input=self.input * self.batch, output=self.output * self.batch, cached=cached)
+
 
 def read_prices(path: Path) -> dict[str, Price]:
     """A price table, YAML or JSON: model → `{"input": …, "output": …}` in US dollars per million tokens.
@@ -77,7 +83,7 @@ class Budget:
             raise InputError("--budget-usd: the model's price is not known; give a table with --prices")
         self.limits, self.price = limits, price
         self.calls, self.tokens, self.usd = spent.calls, spent.tokens, spent.cost(price) or 0.0
-        self._share = price.batch if price is not None and batches else 1.0
+        self._each = price.batched if price is not None and batches else price
         self._aside = (0, 0, 0.0)
         self._changed = asyncio.Event()
         self.reached = False
@@ -148,9 +154,7 @@ class Budget:
         }
 
     def _cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
-        if self.price is None:
-            return 0.0
-        return self._share * self.price.of(prompt_tokens, completion_tokens, cached_tokens)
+        return 0.0 if self._each is None else self._each.of(prompt_tokens, completion_tokens, cached_tokens)
 
     def _put_aside(self, attempts: int, each: tuple[int, float]) -> None:
         calls, tokens, usd = self._aside

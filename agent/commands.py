@@ -109,7 +109,9 @@ def annotate(
         )
     if dry_run:
         price = read_prices(prices).get(model) if prices else None
-        _print_forecast(source, settings, model, limit, price, concurrency)
+        _print_forecast(
+            source, settings, model, limit, price.batched if price and engine == "batch" else price, concurrency
+        )
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
     look(

@@ -130,7 +130,11 @@ class Journal:
 
         From here on an attempt that is recorded takes the place of its request.
         """
-        query = f"SELECT {FIELDS} FROM calls WHERE pending != '' AND batch IN (SELECT name FROM batches)"
+        # A batch that was not saved of a damaged journal is not known any more; what it may cost stays.
+        self._opened.writer.execute(
+            "UPDATE calls SET pending = '' WHERE pending != '' AND batch NOT IN (SELECT name FROM batches)"
+        )
+        query = f"SELECT {FIELDS} FROM calls WHERE pending != ''"
         self.waiting = {one.key: one for one in map(attempt_of, self._opened.reader.execute(query))}
         batches = self._opened.reader.execute("SELECT name, file_id, batch_id FROM batches").fetchall()
         unsettled = {attempt.batch for attempt in self.waiting.values()}

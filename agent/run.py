@@ -185,10 +185,11 @@ async def _annotate(
 
 def _expected(source: str, settings: Settings, model: str, price: Price | None) -> tuple[float, float, float]:
     """Calls, tokens and dollars that a picture is expected to take in batches."""
-    whole = forecast(source, settings, model=model, limit=LOOKED_AT, price=price, concurrency=1)
-    pictures = max(whole.pictures, 1)
-    usd = (whole.usd or 0.0) * (1.0 if price is None else price.batch)
-    return whole.calls / pictures, (whole.prompt_tokens + whole.completion_tokens) / pictures, usd / pictures
+    batched = None if price is None else price.batched
+    whole = forecast(source, settings, model=model, limit=LOOKED_AT, price=batched, concurrency=1)
+    sums = (whole.calls, whole.prompt_tokens + whole.completion_tokens, whole.usd or 0.0)
+    calls, tokens, usd = (one / max(whole.pictures, 1) for one in sums)
+    return calls, tokens, usd
 
 
 def _noted(pictures: Iterable[Listed], order: list[str]) -> Iterator[Listed]:

@@ -23,7 +23,7 @@ from agent.connection import Came, Server
 from agent.journal import Journal
 from agent.journal_rows import Attempt
 from agent.pace import Unpaced
-from dataset_builder.errors import AnomReasonError, UnavailableError, shorten
+from dataset_builder.errors import UnavailableError, shorten
 
 __all__ = ["PICTURES", "BatchServer", "through_batches"]
 
@@ -108,7 +108,7 @@ class BatchServer(Server):
         async def watched() -> None:
             try:
                 await work
-            except (AnomReasonError, Exception) as error:  # whatever it is, nobody may wait for ever
+            except Exception as error:  # whatever it is, nobody may wait for ever
                 self._fail(error)
 
         task = asyncio.create_task(watched())

@@ -13,6 +13,7 @@ from agent.budget import Price
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import BatchRules, serve
+from dataset_builder.contestants import Limits
 from tests.agent.crashing import DIED, annotate_until
 from tests.annotating import outputs, stats, summary
 from tests.clocks import faster
@@ -45,7 +46,7 @@ def test_a_batch_run_is_the_online_run_at_half_the_price(scenes: Path, tmp_path:
     assert told["calls"] == served["answers"] == summary(tmp_path / "online")["calls"]
     assert (told["prompt_tokens"], told["completion_tokens"]) == (served["prompt_tokens"], served["completion_tokens"])
     assert (served["batch_requests"] > served["answers"]) == bool(expires)
-    assert served["batches"] < served["answers"] / 3
+    assert served["batches"] < served["answers"] / 2
     assert told["calls_waiting_in_batches"] == 0
     full = price.of(told["prompt_tokens"], told["completion_tokens"])
     assert told["usd"] == pytest.approx(full / 2, abs=1e-6)
@@ -131,6 +132,24 @@ def test_a_stopped_run_goes_on_with_its_batches(scenes: Path, tmp_path: Path, pl
         )
     with serve(scenes, **RATES) as base_url:
         online(scenes, tmp_path / "online", base_url, plan)
+    assert outputs(tmp_path / "run") == outputs(tmp_path / "online")
+
+
+@pytest.mark.parametrize("option", ["calls", "usd"])
+def test_a_budget_holds_in_batches(scenes: Path, tmp_path: Path, option: str) -> None:
+    """As many pictures are begun as are expected to fit; the limit is not passed, and with more the run ends as if undisturbed."""
+    price = Price(input=2.5, output=10)
+    limit = {"calls": 40, "usd": 0.04}[option]
+    with serve(scenes, **RATES) as base_url:
+        limits = Limits(**{option: limit})
+        stopped = run(scenes, tmp_path / "run", base_url, limit=10, limits=limits, price=price)
+        assert stopped["stopped_by_budget"]
+        assert 0 < stopped["anomalies"] + stopped["none"] < 10
+        assert stopped[option] <= limit
+        assert stopped["calls"] == stats(base_url)["answers"]
+        told = run(scenes, tmp_path / "run", base_url, limit=10, price=price)
+        assert told["calls"] == stats(base_url)["answers"]
+        online(scenes, tmp_path / "online", base_url, limit=10)
     assert outputs(tmp_path / "run") == outputs(tmp_path / "online")
 
 
