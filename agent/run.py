@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import loops
-from agent.asking import Services
+from agent.asking import LONG, Services
 from agent.batches import PICTURES, through_batches
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.canaries import Drift, ask_again, chosen
@@ -21,7 +21,7 @@ from agent.journal import Journal
 from agent.outputs import begin, check_is_ours, price_of, write_outputs
 from agent.plans import Settings
 from agent.report import write_report
-from agent.runner import Progress, annotate_all
+from agent.runner import Expected, Progress, annotate_all
 from agent.sources import Listed, Source, open_source
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import AnomReasonError, OutputError, UnavailableError
@@ -183,13 +183,17 @@ async def _annotate(
         return await _conclude(out, journal, settings, endpoint.model, progress, budget, fleet, drift, ended)
 
 
-def _expected(source: str, settings: Settings, model: str, price: Price | None) -> tuple[float, float, float]:
-    """Calls, tokens and dollars that a picture is expected to take in batches."""
+def _expected(source: str, settings: Settings, model: str, price: Price | None) -> Expected:
+    """What a picture is expected to take in batches."""
     batched = None if price is None else price.batched
     whole = forecast(source, settings, model=model, limit=LOOKED_AT, price=batched, concurrency=1)
-    sums = (whole.calls, whole.prompt_tokens + whole.completion_tokens, whole.usd or 0.0)
-    calls, tokens, usd = (one / max(whole.pictures, 1) for one in sums)
-    return calls, tokens, usd
+    pictures, prompt = max(whole.pictures, 1), whole.prompt_tokens / max(whole.calls, 1)
+    tokens = whole.prompt_tokens + whole.completion_tokens
+    longest = max(LONG.values())
+    usd = 0.0 if batched is None else batched.of(round(prompt), longest)
+    return Expected(
+        (whole.calls / pictures, tokens / pictures, (whole.usd or 0.0) / pictures), (1.0, prompt + longest, usd)
+    )
 
 
 def _noted(pictures: Iterable[Listed], order: list[str]) -> Iterator[Listed]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Self
+from typing import NamedTuple, Self
 
 from agent.asking import Asker, Services
 from agent.budget import Budget, BudgetReached
@@ -21,7 +21,14 @@ from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
 from dataset_builder.errors import PictureError, UnavailableError
 
-__all__ = ["Progress", "annotate_all"]
+__all__ = ["Expected", "Progress", "annotate_all"]
+
+
+class Expected(NamedTuple):
+    """What a picture is thought to take, in calls, tokens and dollars; and what one call may take at most."""
+
+    picture: tuple[float, float, float]
+    call: tuple[float, float, float]
 
 
 @dataclass
@@ -66,7 +73,7 @@ async def annotate_all(
     *,
     window: int,
     progress: Progress,
-    expected: Sequence[float] | None = None,
+    expected: Expected | None = None,
     fleet: Fleet | None = None,
     show: Callable[[], None] = lambda: None,
 ) -> None:
@@ -78,8 +85,7 @@ async def annotate_all(
         settings (`Settings`): how.
         window (`int`): pictures under way at once.
         progress (`Progress`): kept up to date.
-        expected (sequence of `float`, *optional*): calls, tokens and dollars that a picture is thought to take, until one is
-            finished.
+        expected (`Expected`, *optional*): what a picture is thought to take, until one is finished.
         fleet (`Fleet`, *optional*): the servers, if there are others beside the one of `services`.
         show (callable, *optional*): called whenever a picture is finished.
 
@@ -140,8 +146,9 @@ class _Means:
     it is known what they are expected to cost.
     """
 
-    def __init__(self, budget: Budget, expected: Sequence[float] | None) -> None:
+    def __init__(self, budget: Budget, expected: Expected | None) -> None:
         self.budget, self.expected = budget, expected
+        self.spare = (0.0, 0.0, 0.0) if expected is None else expected.call
         self.finished = 0
         self._before = (budget.calls, budget.tokens, budget.usd)
 
@@ -150,14 +157,15 @@ class _Means:
             return True
         if self.finished:
             spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
-            each: Sequence[float] = [
-                (now - before) / self.finished for now, before in zip(spent, self._before, strict=True)
-            ]
+            each = [(now - before) / self.finished for now, before in zip(spent, self._before, strict=True)]
         elif self.expected is not None:
-            each = self.expected
+            each = list(self.expected.picture)
         else:
             return False
-        return self.budget.has_room(*(one * (under_way + 1) for one in each))
+        # The last call of the last picture needs room for the longest answer.
+        return self.budget.has_room(
+            *(one * (under_way + 1) + spare for one, spare in zip(each, self.spare, strict=True))
+        )
 
 
 async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
