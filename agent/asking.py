@@ -21,7 +21,8 @@ from agent.bill import Bill
 from agent.boxes import DROPPED, Frame, Unit, boxes_of
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
-from agent.journal import Attempt, Journal
+from agent.journal import Journal
+from agent.journal_rows import Attempt
 from agent.picture_tokens import picture_tokens
 from agent.pictures import CROP_SIDE, SentPicture
 from agent.prompts import Stance, messages, repair_messages

@@ -1,7 +1,8 @@
 """What one call costs: set aside before each attempt, and journalled after it, whether an answer came or not."""
 
 from agent.budget import Budget
-from agent.journal import Attempt, Journal
+from agent.journal import Journal
+from agent.journal_rows import Attempt
 from agent.replies import Reply
 
 __all__ = ["Bill"]
@@ -20,16 +21,32 @@ class Bill:
         self._aside: tuple[int, float] | None = None
         self._limit = 0
 
-    async def begin(self, max_tokens: int) -> None:
-        """Set aside what an answer of so many tokens may cost. Raises `BudgetReached` if too little is left."""
+    async def begin(self, max_tokens: int) -> Attempt:
+        """Set aside what an answer of so many tokens may cost; the attempt's row if nothing comes of it.
+
+        Raises:
+            BudgetReached: if too little is left.
+        """
         self._limit = max_tokens
-        self._aside = await self.budget.reserve(self.prompt_tokens, max_tokens)
+        waits = self.journal.waiting.get(self.blank.key)
+        if waits is not None:  # it was made already, so there is room for it
+            self._aside = self.budget.take_up(waits.prompt_tokens, waits.completion_tokens)
+        else:
+            self._aside = await self.budget.reserve(self.prompt_tokens, max_tokens)
+        return self._lost("waits in a batch", billed=True)
 
     async def lost(self, reason: str, *, billed: bool) -> None:
         """The attempt brought no answer; `billed`: the server may have charged for it."""
+        row = self._lost(reason, billed=billed)
+        try:
+            await self.journal.record(row)
+        finally:
+            self._settle(row.prompt_tokens, row.completion_tokens, attempts=int(billed))
+
+    def _lost(self, reason: str, *, billed: bool) -> Attempt:
         # Nobody knows what was charged for an answer that never came: at most all of it.
         used = (self.prompt_tokens, self._limit) if billed else (0, 0)
-        row = self.blank._replace(
+        return self.blank._replace(
             problem=reason,
             prompt_tokens=used[0],
             completion_tokens=used[1],
@@ -38,10 +55,6 @@ class Bill:
             lost=True,
             request="",
         )
-        try:
-            await self.journal.record(row)
-        finally:
-            self._settle(*used, attempts=int(billed))
 
     async def gave_up(self, reason: str) -> Attempt:
         """The call is given up: what its attempts may have cost is journalled already."""

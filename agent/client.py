@@ -10,12 +10,14 @@ Servers differ in what they take: a refused call is said otherwise where that ma
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2
 
+from agent.accounts import Account, Free
 from agent.connection import Came, Server
-from agent.pace import Pace, Turn
+from agent.journal_rows import Attempt
+from agent.pace import Pace, Pacing, Turn
 from agent.refusals import Refusal, judge
 from agent.replies import MAX_ANSWER, NotAnAnswer, Reply, Strange, read_reply, said
 from agent.slots import Slots
@@ -23,7 +25,7 @@ from agent.waits import asked_to_wait
 from agent.wording import Call, Way, Wording
 from dataset_builder.errors import UnavailableError, shorten
 
-__all__ = ["Account", "CallFailed", "Chat", "Reply"]
+__all__ = ["CallFailed", "Chat", "Reply"]
 
 ATTEMPTS = 6
 FIRST_WAIT = 0.25
@@ -42,24 +44,6 @@ class CallFailed(Exception):
     """One call got no answer; the run goes on without it."""
 
 
-class Account(Protocol):
-    """Who pays for a call: told of every attempt before and after."""
-
-    async def begin(self, max_tokens: int) -> None:
-        """An attempt that may use up to `max_tokens` for its answer is about to be made; may raise to keep it from being made."""
-        ...
-
-    async def lost(self, reason: str, *, billed: bool) -> None:
-        """It brought no answer; `billed`: the server may have charged for it all the same."""
-        ...
-
-
-class _Free:
-    async def begin(self, max_tokens: int) -> None: ...
-
-    async def lost(self, reason: str, *, billed: bool) -> None: ...
-
-
 class Chat:
     """A model behind a server, with room for `concurrency` calls at once.
 
@@ -67,7 +51,8 @@ class Chat:
         server (`Server`): see `agent.connection.connect`.
         model (`str`): the model's name at that server.
         concurrency (`int`, defaults to 16): calls in flight, of all pictures together.
-        timeout (`float`, defaults to 300): seconds for one attempt.
+        timeout (`float`, *optional*, defaults to 300): seconds for one attempt.
+        pace (`Pace`, *optional*): when calls begin; by default one that finds out what the server takes.
         rpm, tpm (`int`, *optional*): the quota, calls and tokens per minute, if it is known.
     """
 
@@ -77,13 +62,14 @@ class Chat:
         model: str,
         *,
         concurrency: int = 16,
-        timeout: float = 300.0,
+        timeout: float | None = 300.0,
+        pace: Pacing | None = None,
         rpm: int | None = None,
         tpm: int | None = None,
     ) -> None:
         self.server, self.model, self.timeout = server, model, timeout
         self.slots = Slots(concurrency)
-        self.pace = Pace(concurrency, rpm, tpm)
+        self.pace = pace or Pace(concurrency, rpm, tpm)
         self._wording = Wording(model)
         self._answered = self._reached = False
         self._strange = 0
@@ -111,7 +97,7 @@ class Chat:
             CallFailed: if this call got none.
             UnavailableError: if no call would, with the server's reason.
         """
-        account = account or _Free()
+        account = account or Free()
         call, failures = Call(max_tokens), 0
         while True:
             way, call = self._wording.way, self._wording.within(call, prompt_tokens)
@@ -176,13 +162,14 @@ class Chat:
         async with self.pace.turn(prompt_tokens + call.limit) as turn:
             if self._stopped is not None:
                 raise UnavailableError(self._stopped)
-            await account.begin(call.limit)
+            attempt = await account.begin(call.limit)
             started = time.monotonic()
             try:
-                came = await self._came(body)
+                came = await self._came(body, attempt)
             except BaseException:
-                # Whoever waited was stopped, and nobody knows what the server does with the request.
-                await asyncio.shield(account.lost("stopped while the server had it", billed=True))
+                if not self.server.keeps:
+                    # Whoever waited was stopped, and nobody knows what the server does with the request.
+                    await asyncio.shield(account.lost("stopped while the server had it", billed=True))
                 raise
             self._reached = self._reached or isinstance(came, Came)
             outcome = came if isinstance(came, Refusal) else self._read(came, time.monotonic() - started, prompt_tokens)
@@ -202,10 +189,10 @@ class Chat:
                 raise self._stop(f"{_refuses(outcome)}; {outcome.fix}")
             return outcome
 
-    async def _came(self, body: Mapping[str, Any]) -> Came | Refusal:
+    async def _came(self, body: Mapping[str, Any], attempt: Attempt | None) -> Came | Refusal:
         try:
             async with asyncio.timeout(self.timeout):
-                return await self.server.complete(body)
+                return await self.server.complete(body, attempt)
         except TimeoutError:
             return Refusal("passing", f"nothing within {self.timeout:g} s", billed=True)
         except httpx2.HTTPError as error:

@@ -31,7 +31,11 @@ def annotate(
     ),
     model: Annotated[str | None, typer.Option(help="The model's name at its server.")] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible server; the key comes from OPENAI_API_KEY or HF_TOKEN.")
+        list[str] | None,
+        typer.Option(
+            help="An OpenAI-compatible server; the key comes from OPENAI_API_KEY or HF_TOKEN. Repeat it for several servers that "
+            "have the same model."
+        ),
     ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="No model: the simulated one, over a scenes directory as source.")
@@ -48,7 +52,9 @@ def annotate(
     max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
     min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named or confirmed.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight, of all pictures together.")] = 16,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Calls in flight at each server, of all pictures together.")
+    ] = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
     rpm: Rpm = None,
     tpm: Tpm = None,
@@ -65,12 +71,17 @@ def annotate(
         int,
         typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
     ] = 0,
-    engine: Annotated[str, typer.Option(help="local, or ray: over a cluster (extra ray).")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="local; batch: files of requests, answered within a day at half the price; or ray: over a cluster (extra ray)."
+        ),
+    ] = "local",
 ) -> None:
     """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
     from agent.budget import read_prices
     from agent.outputs import check_is_ours
-    from agent.reach import ROOM, check_endpoint
+    from agent.reach import ROOM, check_reachable
     from agent.run import Endpoint
     from agent.run import annotate as run
     from agent.sources import open_source
@@ -85,25 +96,34 @@ def annotate(
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
     if captions and (engine != "local" or canaries):
         raise InputError("--plan caption: goes without --engine and --canaries; leave them out")
-    if engine == "ray" and canaries:
-        raise InputError("--engine ray does not ask canaries; use --engine local for them")
-    if engine not in ("local", "ray"):
-        raise InputError(f"--engine {engine}: is not known; choose local or ray")
+    if engine not in ("local", "batch", "ray"):
+        raise InputError(f"--engine {engine}: is not known; choose local, batch or ray")
+    if engine != "local" and canaries:
+        raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
+    if engine == "batch" and (rpm or tpm):
+        raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
+    first, *others = base_url or [None]
+    if others and (captions or engine != "local"):
+        raise InputError(
+            "--base-url: several servers are for --engine local and plans other than caption; give one of them"
+        )
     if dry_run:
         price = read_prices(prices).get(model) if prices else None
-        _print_forecast(source, settings, model, limit, price, concurrency)
+        _print_forecast(
+            source, settings, model, limit, price.batched if price and engine == "batch" else price, concurrency
+        )
         return
     limits = Limits(budget_usd, budget_tokens, budget_calls)
     look(
         lambda: check_is_ours(out),
         lambda: check_room(out, ROOM),
-        *(() if simulate else (partial(check_endpoint, model, base_url),)),
+        *(() if simulate else (partial(check_reachable, model, base_url or [None]),)),
         lambda: open_source(source, out, limit),
         lambda: prices and read_prices(prices),
     )
     price = read_prices(prices).get(model) if prices else None
-    with _server(source, simulate, base_url) as url:
-        endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm)
+    with _server(source, simulate, first) as url:
+        endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm, tuple(others))
         if captions:
             _captions(source, out, endpoint, limit, limits, price)
             return
@@ -122,6 +142,7 @@ def annotate(
                     limits=limits,
                     price=price,
                     canaries=canaries,
+                    batches=engine == "batch",
                     show=show,
                 )
     _print_summary(out, summary)
@@ -221,6 +242,8 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
     )
     if summary["simulated"]:
         typer.echo("simulated: these answers come from the scenes' known truth, not from a model")
+    for url, reason in summary["servers_left_out"].items():
+        typer.echo(f"{printable(url)}: left out: {printable(reason)}", err=True)
     for told in filter(None, (summary["salvaged"], summary["canaries"] and summary["canaries"]["told"])):
         typer.echo(printable(told), err=True)
     if summary["unfinished"]:

@@ -10,19 +10,25 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx2
 
+from agent.journal_rows import Attempt
 from dataset_builder.errors import UnavailableError, shorten
 
-__all__ = ["MAX_BODY", "OPENAI", "Came", "Server", "api_key", "connect"]
+__all__ = ["MAX_BODY", "OPENAI", "Came", "Server", "api_key", "connect", "read_whole"]
 
 OPENAI = "https://api.openai.com/v1"
 ROUTER = "https://router.huggingface.co/v1"
 MAX_BODY = 8 * 2**20
 """Bytes of a reply that are read, decompressed; the rest is left to whoever sent it."""
+
+KEPT = 3.0
+"""Seconds that a connection is kept without use: less than the five after which uvicorn, and so vLLM, closes it. A request that
+meets a connection being closed is lost, and may have been billed."""
 
 KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "ANOMREASON_API_KEY")
 
@@ -52,18 +58,33 @@ class Server:
     Args:
         url (`str`): its address, up to `/v1`; parameters such as `?api-version=…` go with every request.
         key (`str`, *optional*): sent as a bearer token; it appears in no message.
+
+    Attributes:
+        keeps (`bool`): whether a request that nobody waits for any more is kept, to be taken up later.
     """
 
+    keeps = False
+
     def __init__(self, url: str, key: str | None) -> None:
-        parts = urlsplit(url)
-        self.url = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions", fragment=""))
-        self._key = key
+        self.base, self.key = url, key
+        self.url = self.at("chat/completions")
         self._session: httpx2.AsyncClient | None = None
 
-    async def complete(self, body: Mapping[str, Any]) -> Came:
-        """What comes back for a request. Raises `httpx2.TransportError` if nothing does, or not all of it."""
+    def at(self, path: str, **query: str) -> str:
+        """The address of something below `/v1`, with the parameters that go with every request."""
+        parts = urlsplit(self.base)
+        parameters = "&".join(filter(None, (parts.query, urlencode(query))))
+        return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}", query=parameters, fragment=""))
+
+    async def complete(self, body: Mapping[str, Any], attempt: Attempt | None = None) -> Came:
+        """What comes back for a request. Raises `httpx2.TransportError` if nothing does, or not all of it.
+
+        Args:
+            body (mapping): the request.
+            attempt (`Attempt`, *optional*): its row in the journal if nothing comes of it.
+        """
         async with self._open().stream("POST", self.url, content=_encoded(body), headers=self._headers()) as response:
-            return await _came(response)
+            return await read_whole(response)
 
     @asynccontextmanager
     async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]] | Came]:
@@ -77,11 +98,26 @@ class Server:
             if response.status_code == 200 and "event-stream" in response.headers.get("content-type", ""):
                 yield _chunks(response.aiter_lines())
             else:
-                yield await _came(response)
+                yield await read_whole(response)
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, path: str, query: Mapping[str, str] = MappingProxyType({}), **content: Any
+    ) -> AsyncIterator[httpx2.Response]:
+        """The reply to a request for something else below `/v1`, as it comes in.
+
+        Args:
+            method, path (`str`): what is asked for.
+            query (mapping): parameters of the address.
+            content: of the request, as httpx takes it.
+        """
+        address, headers = self.at(path, **query), self._authorization()
+        async with self._open().stream(method, address, headers=headers, **content) as response:
+            yield response
 
     def without_keys(self, text: str) -> str:
         """A text that came back without a key: some servers quote what they were sent."""
-        named = {name: os.environ.get(name, "").strip() for name in KEYS} | {"key": self._key or ""}
+        named = {name: os.environ.get(name, "").strip() for name in KEYS} | {"key": self.key or ""}
         for name, key in named.items():
             if len(key) >= 8:  # a shorter one is a placeholder such as EMPTY
                 text = text.replace(key, f"[{name}]")
@@ -94,13 +130,16 @@ class Server:
     def _open(self) -> httpx2.AsyncClient:
         if self._session is None:
             # Redirects are not followed: the key would go to whoever was named. How long to wait is the caller's to say.
-            limits = httpx2.Limits(max_keepalive_connections=256, max_connections=None)
+            limits = httpx2.Limits(max_keepalive_connections=256, max_connections=None, keepalive_expiry=KEPT)
             self._session = httpx2.AsyncClient(verify=_trusted(), timeout=None, limits=limits, follow_redirects=False)
         return self._session
 
     def _headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json", **self._authorization()}
+
+    def _authorization(self) -> dict[str, str]:
         # A word in place of no key: servers that want none take any.
-        return {"Content-Type": "application/json", "Authorization": f"Bearer {self._key or 'none'}"}
+        return {"Authorization": f"Bearer {self.key or 'none'}"}
 
 
 @functools.cache
@@ -113,7 +152,8 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body).encode()
 
 
-async def _came(response: httpx2.Response) -> Came:
+async def read_whole(response: httpx2.Response) -> Came:
+    """A reply as it came."""
     read = bytearray()
     async for piece in response.aiter_bytes():
         read += piece

@@ -17,7 +17,8 @@ from agent import loops
 from agent.asking import Asker, Services, together
 from agent.boxes import DROPPED, boxes_of
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
-from agent.journal import Journal, Totals
+from agent.journal import Journal
+from agent.journal_rows import Totals
 from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.plans.direct import best, question

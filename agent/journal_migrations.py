@@ -30,7 +30,17 @@ def _m002_every_attempt(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE calls DROP COLUMN cost")  # follows from the tokens and whatever price is known now
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first, _m002_every_attempt]
+def _m003_batches(db: sqlite3.Connection) -> None:
+    # `batch` names the batch that a call went with, `pending` the request of it that has not been settled yet.
+    for name in ("batch", "pending"):
+        db.execute(f"ALTER TABLE calls ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX calls_pending ON calls (pending) WHERE pending != ''")
+    db.execute(
+        """CREATE TABLE batches (name TEXT PRIMARY KEY, file_id TEXT NOT NULL DEFAULT '', batch_id TEXT NOT NULL DEFAULT '')"""
+    )
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_m001_first, _m002_every_attempt, _m003_batches]
 """Appended to, never changed: a journal knows how many of them it has seen."""
 
 

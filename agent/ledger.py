@@ -4,7 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.journal import SUMS, Totals, journal_lock, open_for_reading
+from agent.journal_files import journal_lock, open_for_reading
+from agent.journal_rows import SUMS, Totals
 from agent.outputs import price_of
 from agent.plans import Settings
 from dataset_builder.errors import InputError, OutputError

@@ -5,12 +5,13 @@ same answers leave the same bytes. All are written row by row under another name
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.budget import Budget, Price
 from agent.canaries import Drift
+from agent.fleet import Fleet
 from agent.journal import Journal
 from agent.plans import Annotation, Settings
 from agent.runner import Progress
@@ -37,6 +38,7 @@ def begin(
     source: str,
     images: Path | None,
     base_url: str | None,
+    others: Sequence[str] = (),
     price: Price | None = None,
 ) -> None:
     """Say in `run.json` what a directory is a run of. Raises `OutputError` if it cannot be written.
@@ -48,6 +50,7 @@ def begin(
         "version": 1,
         "model": model,
         "server": base_url,
+        "other_servers": list(others),
         "simulated": model == "simulated",
         **settings.model_dump(),
         "source": source,
@@ -74,12 +77,14 @@ def write_outputs(
     budget: Budget,
     stopped: str | None = None,
     drift: Drift | None = None,
+    fleet: Fleet | None = None,
 ) -> dict[str, Any]:
     """Write the results of the pictures that are finished, in the source's order, however the run ended.
 
     Args:
         stopped (`str`, *optional*): why it ended early, if it did.
         drift (`Drift`, *optional*): what asking canaries came to.
+        fleet (`Fleet`, *optional*): the servers that were asked.
 
     Returns:
         The content of `summary.json`.
@@ -97,6 +102,9 @@ def write_outputs(
     if stopped is None and progress.stopped:
         stopped = "the budget is used up; run again with more"
     summary = _summary(journal, settings, model, progress, budget, stopped)
+    summary["pictures_by_server"], summary["servers_left_out"] = (
+        (fleet.pictures, fleet.left_out) if fleet is not None and len(fleet.pictures) > 1 else ({}, {})
+    )
     summary["canaries"] = None if drift is None else drift._asdict()
     atomic.write(run / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
@@ -132,6 +140,7 @@ def _summary(
         "calls_without_usable_answer": totals.failed,
         "calls_lost": totals.lost,
         "calls_with_estimated_tokens": totals.estimated,
+        "calls_waiting_in_batches": totals.pending,
         "prompt_tokens": totals.prompt_tokens,
         "cached_tokens": totals.cached_tokens,
         "completion_tokens": totals.completion_tokens,

@@ -17,10 +17,10 @@ Times are the event loop's, so a loop with a faster clock waits less.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import NamedTuple, Protocol
 
-__all__ = ["Pace", "Turn"]
+__all__ = ["Pace", "Pacing", "Turn", "Unpaced"]
 
 MINUTE = 60.0
 FIRST_PROBE, PROBE_GROWS, LAST_PROBE = 1.0, 4, 30.0
@@ -48,6 +48,29 @@ class Turn(NamedTuple):
 
     events: int
     began: float
+
+
+class Pacing(Protocol):
+    """Says when calls begin, and is told what became of them; see `Pace`."""
+
+    def turn(self, tokens: int = 0) -> AbstractAsyncContextManager[Turn]: ...
+    def accepted(self, turn: Turn) -> None: ...
+    def refused(self, turn: Turn, wait: float | None) -> None: ...
+    def hold(self, seconds: float) -> None: ...
+    def open(self) -> None: ...
+
+
+class Unpaced:
+    """Lets every call begin at once: a server that answers another day has its own pace."""
+
+    @asynccontextmanager
+    async def turn(self, tokens: int = 0) -> AsyncIterator[Turn]:
+        yield Turn(0, _now())
+
+    def accepted(self, turn: Turn) -> None: ...
+    def refused(self, turn: Turn, wait: float | None) -> None: ...
+    def hold(self, seconds: float) -> None: ...
+    def open(self) -> None: ...
 
 
 class Pace:

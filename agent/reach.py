@@ -1,6 +1,7 @@
 """Whether a model's server can be reached, found out before anything is asked of it."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dataset_builder.contestants import Contestant
 from dataset_builder.errors import UnavailableError
 from dataset_builder.preflight import Check
 
-__all__ = ["ROOM", "check_endpoint", "contestant_checks"]
+__all__ = ["ROOM", "check_endpoint", "check_reachable", "contestant_checks"]
 
 ROOM = 20_000_000
 """Bytes: the journal and the report of a small run."""
@@ -38,6 +39,23 @@ def check_endpoint(model: str, base_url: str | None) -> None:
         raise UnavailableError(
             f"{model}: no answer from the server {url} ({type(error).__name__}); is it running, is --base-url right?"
         ) from None
+
+
+def check_reachable(model: str, base_urls: Sequence[str | None]) -> None:
+    """Check that one of several servers of a model is there; the others are left out as long as they are not.
+
+    Raises:
+        UnavailableError: if none is, with the reason of each.
+    """
+    reasons = []
+    for url in base_urls:
+        try:
+            check_endpoint(model, url)
+        except UnavailableError as error:
+            reasons.append(str(error))
+        else:
+            return
+    raise UnavailableError("; ".join(reasons))
 
 
 def contestant_checks(contestants: dict[str, Contestant], prices: Path | None = None) -> list[Check]:

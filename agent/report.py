@@ -17,7 +17,7 @@ from jinja2 import Template
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from agent.journal import open_for_reading
+from agent.journal_files import open_for_reading
 from agent.stages import ANSWERS
 from agent.timeline import lanes
 from dataset_builder import atomic, severity

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import loops
-from agent.asking import Services
+from agent.asking import LONG, Services
+from agent.batches import PICTURES, through_batches
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price
 from agent.canaries import Drift, ask_again, chosen
 from agent.client import Chat
 from agent.connection import connect
+from agent.fleet import Fleet
+from agent.forecast import forecast
 from agent.journal import Journal
 from agent.outputs import begin, check_is_ours, price_of, write_outputs
 from agent.plans import Settings
 from agent.report import write_report
-from agent.runner import Progress, annotate_all
+from agent.runner import Expected, Progress, annotate_all
 from agent.sources import Listed, Source, open_source
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import AnomReasonError, OutputError, UnavailableError
@@ -27,6 +30,9 @@ from dataset_builder.files.strict_json import read_rows
 __all__ = ["INTERRUPTED", "Endpoint", "annotate"]
 
 INTERRUPTED = "interrupted; run again to go on"
+
+LOOKED_AT = 200
+"""Pictures by which it is judged what one will cost."""
 
 Show = Callable[[Progress, Budget, int | None], None]
 
@@ -37,9 +43,10 @@ class Endpoint(NamedTuple):
     Attributes:
         model (`str`): its name there.
         base_url (`str`, *optional*): of an OpenAI-compatible server; see `agent.connection.connect`.
-        concurrency (`int`): calls in flight.
+        concurrency (`int`): calls in flight, at each server.
         timeout (`float`): seconds for one attempt.
         rpm, tpm (`int`, *optional*): the quota in calls and tokens per minute, where it is known.
+        others (`tuple[str, ...]`): addresses of more servers that have the same model.
     """
 
     model: str
@@ -48,6 +55,7 @@ class Endpoint(NamedTuple):
     timeout: float = 300.0
     rpm: int | None = None
     tpm: int | None = None
+    others: tuple[str, ...] = ()
 
     def chat(self) -> Chat:
         """A new connection to it, to be closed with `chat.server.close()`.
@@ -64,6 +72,10 @@ class Endpoint(NamedTuple):
             tpm=self.tpm,
         )
 
+    def chats(self) -> list[Chat]:
+        """New connections to it and to all others."""
+        return [self.chat(), *(self._replace(base_url=url).chat() for url in self.others)]
+
 
 def annotate(
     source: str,
@@ -75,6 +87,7 @@ def annotate(
     limits: Limits = UNLIMITED,
     price: Price | None = None,
     canaries: int = 0,
+    batches: bool = False,
     show: Show = lambda progress, budget, total: None,
 ) -> dict[str, Any]:
     """Annotate a source into a run directory, or go on with one.
@@ -88,6 +101,7 @@ def annotate(
         limits (`Limits`, *optional*): what the run may cost in all, earlier times included.
         price (`Price`, *optional*): of the model's tokens.
         canaries (`int`): so many finished pictures of the run are asked again first; see `agent.canaries`.
+        batches (`bool`): ask through batches, at half the price and within a day; see `agent.batches`.
         show (callable, *optional*): called with progress, budget and the number of pictures, a few times a second.
 
     Returns:
@@ -99,7 +113,7 @@ def annotate(
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
-    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, canaries, show))
+    return loops.run(_annotate(source, opened, out, endpoint, settings, limits, price, canaries, batches, show))
 
 
 async def _annotate(
@@ -111,13 +125,14 @@ async def _annotate(
     limits: Limits,
     price: Price | None,
     canaries: int,
+    batches: bool,
     show: Show,
 ) -> dict[str, Any]:
     progress = Progress()
-    chat = endpoint.chat()
+    chats = endpoint.chats()
     async with Journal(out) as journal:
         price = price or price_of(out)
-        budget = Budget(limits, price, journal.totals())
+        budget = Budget(limits, price, journal.totals(), batches=batches)
         begin(
             out,
             settings,
@@ -125,9 +140,12 @@ async def _annotate(
             source=source,
             images=opened.images,
             base_url=endpoint.base_url,
+            others=endpoint.others,
             price=price,
         )
-        services = Services(chat, journal, budget)
+        if batches:
+            chats = [through_batches(chat, journal) for chat in chats]
+        services, fleet = Services(chats[0], journal, budget), Fleet(chats)
         fingerprint = settings.fingerprint(endpoint.model)
         order: list[str] = []
         pictures = _noted(opened.pictures, order)
@@ -138,14 +156,23 @@ async def _annotate(
             if canaries:
                 pictures = iter(listed := list(pictures))
                 drift = await ask_again(chosen(listed, journal, fingerprint, canaries), services, settings)
-            await annotate_all(pictures, services, settings, window=endpoint.concurrency, progress=progress)
+            await annotate_all(
+                pictures,
+                services,
+                settings,
+                window=PICTURES if batches else endpoint.concurrency * len(chats),
+                progress=progress,
+                # A batch takes hours: nobody waits for the first picture to learn what one costs.
+                fleet=fleet,
+                expected=_expected(source, settings, endpoint.model, price) if batches and budget.limited else None,
+            )
         except BudgetReached:  # while canaries were asked
             progress.stopped = True
         except (AnomReasonError, asyncio.CancelledError) as error:
             ended = error
         finally:
             ticking.cancel()
-            await chat.server.close()
+            await asyncio.gather(*(chat.server.close() for chat in chats))
         if len(progress.order) < len(order) or ended is not None:
             with suppress(OutputError):  # told where it matters: where the results are written
                 await journal.settle()
@@ -153,7 +180,20 @@ async def _annotate(
             stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
             progress.stopped = stopped
         show(progress, budget, opened.total)
-        return await _conclude(out, journal, settings, endpoint.model, progress, budget, drift, ended)
+        return await _conclude(out, journal, settings, endpoint.model, progress, budget, fleet, drift, ended)
+
+
+def _expected(source: str, settings: Settings, model: str, price: Price | None) -> Expected:
+    """What a picture is expected to take in batches."""
+    batched = None if price is None else price.batched
+    whole = forecast(source, settings, model=model, limit=LOOKED_AT, price=batched, concurrency=1)
+    pictures, prompt = max(whole.pictures, 1), whole.prompt_tokens / max(whole.calls, 1)
+    tokens = whole.prompt_tokens + whole.completion_tokens
+    longest = max(LONG.values())
+    usd = 0.0 if batched is None else batched.of(round(prompt), longest)
+    return Expected(
+        (whole.calls / pictures, tokens / pictures, (whole.usd or 0.0) / pictures), (1.0, prompt + longest, usd)
+    )
 
 
 def _noted(pictures: Iterable[Listed], order: list[str]) -> Iterator[Listed]:
@@ -180,6 +220,7 @@ async def _conclude(
     model: str,
     progress: Progress,
     budget: Budget,
+    fleet: Fleet,
     drift: Drift | None,
     ended: BaseException | None,
 ) -> dict[str, Any]:
@@ -192,7 +233,7 @@ async def _conclude(
         with suppress(OutputError) if ended else nullcontext():
             await journal.settle()
         before = _written(out)
-        summary = write_outputs(out, journal, settings, model, progress, budget, stopped, drift)
+        summary = write_outputs(out, journal, settings, model, progress, budget, stopped, drift, fleet)
         if not (out / "report.html").is_file() or _written(out) != before:
             write_report(out)
     except AnomReasonError as error:

@@ -10,17 +10,25 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Self
+from typing import NamedTuple, Self
 
 from agent.asking import Asker, Services
 from agent.budget import Budget, BudgetReached
+from agent.fleet import Fleet
 from agent.journal import Journal
 from agent.pictures import SentPicture, stamp
 from agent.plans import PLANS, Annotation, Settings
 from agent.sources import Listed
-from dataset_builder.errors import PictureError
+from dataset_builder.errors import PictureError, UnavailableError
 
-__all__ = ["Progress", "annotate_all"]
+__all__ = ["Expected", "Progress", "annotate_all"]
+
+
+class Expected(NamedTuple):
+    """What a picture is thought to take, in calls, tokens and dollars; and what one call may take at most."""
+
+    picture: tuple[float, float, float]
+    call: tuple[float, float, float]
 
 
 @dataclass
@@ -65,6 +73,8 @@ async def annotate_all(
     *,
     window: int,
     progress: Progress,
+    expected: Expected | None = None,
+    fleet: Fleet | None = None,
     show: Callable[[], None] = lambda: None,
 ) -> None:
     """Annotate pictures into the journal's `results`.
@@ -75,6 +85,8 @@ async def annotate_all(
         settings (`Settings`): how.
         window (`int`): pictures under way at once.
         progress (`Progress`): kept up to date.
+        expected (`Expected`, *optional*): what a picture is thought to take, until one is finished.
+        fleet (`Fleet`, *optional*): the servers, if there are others beside the one of `services`.
         show (callable, *optional*): called whenever a picture is finished.
 
     Raises:
@@ -82,12 +94,13 @@ async def annotate_all(
         OutputError: if the journal cannot be written.
     """
     fingerprint = settings.fingerprint(services.chat.model)
-    means = _Means(services.budget)
+    means = _Means(services.budget, expected)
+    servers = fleet or Fleet([services.chat])
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(item: Listed, mark: str, rank: int) -> None:
         try:
-            annotation = await _annotate(item, services, settings, rank)
+            annotation = await _annotate(item, services, servers, settings, rank)
         except BudgetReached:
             progress.stopped = True
             progress.unfinished.append(item.image_id)
@@ -129,22 +142,30 @@ async def annotate_all(
 class _Means:
     """Whether a budget suffices for one more picture beside those under way, by what a picture has cost so far.
 
-    So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other.
+    So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other, unless
+    it is known what they are expected to cost.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, expected: Expected | None) -> None:
+        self.budget, self.expected = budget, expected
+        self.spare = (0.0, 0.0, 0.0) if expected is None else expected.call
         self.finished = 0
         self._before = (budget.calls, budget.tokens, budget.usd)
 
     def leave_room(self, under_way: int) -> bool:
         if not self.budget.limited:
             return True
-        if not self.finished:
+        if self.finished:
+            spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
+            each = [(now - before) / self.finished for now, before in zip(spent, self._before, strict=True)]
+        elif self.expected is not None:
+            each = list(self.expected.picture)
+        else:
             return False
-        spent = (self.budget.calls, self.budget.tokens, self.budget.usd)
-        each = [(now - before) / self.finished for now, before in zip(spent, self._before, strict=True)]
-        return self.budget.has_room(*(one * (under_way + 1) for one in each))
+        # The last call of the last picture needs room for the longest answer.
+        return self.budget.has_room(
+            *(one * (under_way + 1) + spare for one, spare in zip(each, self.spare, strict=True))
+        )
 
 
 async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -163,9 +184,15 @@ async def _ahead(listed: Iterable[Listed], count: int) -> AsyncIterator[tuple[Li
             yield item
 
 
-async def _annotate(item: Listed, services: Services, settings: Settings, rank: int) -> Annotation:
+async def _annotate(item: Listed, services: Services, servers: Fleet, settings: Settings, rank: int) -> Annotation:
     try:
         picture = await asyncio.to_thread(SentPicture.read, item.path, item.image_id)
     except PictureError as error:
         return Annotation.failed(item.image_id, "picture", str(error))
-    return await PLANS[settings.plan](Asker(picture, services, settings.stance, rank, settings.boxes), settings)
+    while True:
+        try:
+            async with servers.one() as chat:
+                asker = Asker(picture, services._replace(chat=chat), settings.stance, rank, settings.boxes)
+                return await PLANS[settings.plan](asker, settings)
+        except UnavailableError:
+            servers.check()  # what was answered is in the journal: the next server is asked for the rest

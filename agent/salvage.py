@@ -63,7 +63,7 @@ def salvage(kept: Path, db: sqlite3.Connection) -> Salvaged:
     saved = {}
     with closing(sqlite3.connect(kept, isolation_level=None)) as damaged:
         damaged.row_factory = sqlite3.Row
-        for table in ("calls", "results"):
+        for table in ("calls", "results", "batches"):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[1] != "id"]
             db.execute("BEGIN IMMEDIATE")
             saved[table] = sum(_insert(db, table, columns, row) for row in _rows(damaged, table))

@@ -29,7 +29,8 @@ from agent.asking import Asker, Question, Services
 from agent.budget import Budget
 from agent.client import Chat
 from agent.connection import connect
-from agent.journal import Journal, open_for_reading
+from agent.journal import Journal
+from agent.journal_files import open_for_reading
 from agent.pictures import SentPicture
 from agent.plans import Settings
 from agent.prompts import messages

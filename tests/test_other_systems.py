@@ -57,7 +57,7 @@ def test_without_posix_two_writers_are_still_told(tmp_path: Path) -> None:
     told = run(
         """
 from pathlib import Path
-from agent.journal import journal_lock
+from agent.journal_files import journal_lock
 from dataset_builder import OutputError, Prediction, PredictionWriter
 def refused(second):
     try:

@@ -97,9 +97,10 @@ def test_a_value_of_the_wrong_type_is_told(
 
 
 def _kind(option: Any) -> set[str]:
-    """The names of the types in an option's annotation, without None."""
+    """The names of the types in an option's annotation, without None; of one that may be repeated, the type of each value."""
     annotation = option.type_descriptor.annotation
-    return {one.__name__ for one in typing.get_args(annotation) or (annotation,)} - {"NoneType"}
+    kinds = typing.get_args(annotation) or (annotation,)
+    return {(typing.get_args(one) or (one,))[0].__name__ for one in kinds} - {"NoneType"}
 
 
 def _some(option: Any) -> list[str]:

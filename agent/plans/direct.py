@@ -1,7 +1,7 @@
 """The plan `direct`: one call a picture, with the prompt of training, read by the one parser of answers."""
 
 from agent.asking import Asker, Question
-from agent.journal import Attempt
+from agent.journal_rows import Attempt
 from agent.plans.annotation import Annotation, Settings, conclude
 from dataset_builder.fields import repair
 from dataset_builder.prompts import PROMPTS, Task

@@ -6,7 +6,9 @@ It is how the agent is tested, measured and shown without a paid model, and it i
         ...  # base_url ends in /v1; the model is called `simulated`
 """
 
+from agent.simulated.batches import BatchRules
+from agent.simulated.questions import MODEL
 from agent.simulated.rates import Rates
-from agent.simulated.server import MODEL, serve
+from agent.simulated.serving import serve
 
-__all__ = ["MODEL", "Rates", "serve"]
+__all__ = ["MODEL", "BatchRules", "Rates", "serve"]

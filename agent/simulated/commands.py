@@ -1,5 +1,6 @@
 """The command of the simulated model."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -50,22 +51,30 @@ def simulate_vlm(
         float, typer.Option(min=1.0, help="How many times faster than the wall's clock the dialects' quotas run.")
     ] = 1.0,
     quota: Annotated[int, typer.Option(min=1, help="Requests per minute of the dialects that have a quota.")] = 60,
+    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that a batch takes.")] = 0.0,
+    batch_expires: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of a batch's requests that are not reached in time.")
+    ] = 0.0,
 ) -> None:
-    """Serve a simulated vision-language model that answers from scenes of known truth (OpenAI's chat completions).
+    """Serve a simulated vision-language model that answers from scenes of known truth.
 
+    It speaks OpenAI's chat completions, files and batches.
     Faults: malformed, truncated, refused and hostile answers; busy (429), broken (500, 503), hanging and cut connections.
     The dialects are listed in docs/agent.md.
     """
-    rates = {
-        name: value for name, value in locals().items() if name not in ("scenes", "port", "dialect", "clock", "quota")
-    }
+    named = locals()
     import uvicorn
 
+    from agent.simulated.batches import BatchRules
     from agent.simulated.dialects import Spoken
+    from agent.simulated.questions import MODEL
     from agent.simulated.rates import Rates
-    from agent.simulated.server import MODEL, SimulatedVLM, configure, listen
+    from agent.simulated.server import SimulatedVLM
+    from agent.simulated.serving import configure, listen
 
-    model = SimulatedVLM(scenes, Rates(**rates), Spoken(dialect or (), seed, clock, quota))
+    rates = Rates.named(**{field.name: named[field.name] for field in fields(Rates)})
+    rules = BatchRules(batch_seconds, batch_expires)
+    model = SimulatedVLM(scenes, rates, Spoken(dialect or (), seed, clock, quota), rules)
     with listen(port) as taken:
         typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C ends it")
         uvicorn.Server(configure(model)).run(sockets=[taken])

@@ -14,7 +14,8 @@ from agent.asking import Asker, Services
 from agent.budget import UNLIMITED, Budget
 from agent.client import Chat
 from agent.connection import connect
-from agent.journal import Journal, open_for_reading
+from agent.journal import Journal
+from agent.journal_files import open_for_reading
 from agent.pictures import SentPicture
 from agent.stages import Stage
 from dataset_builder.errors import OutputError
@@ -243,7 +244,7 @@ def test_what_cannot_be_kept_is_not_asked(tmp_path: Path) -> None:
     async def asked(base_url: str) -> None:
         client = connect("scripted", base_url)
         async with Journal(tmp_path) as journal:
-            journal._db.execute("PRAGMA query_only = 1")
+            journal._opened.writer.execute("PRAGMA query_only = 1")
             services = Services(
                 Chat(client, "scripted", concurrency=1), journal, Budget(UNLIMITED, None, journal.totals())
             )

@@ -9,7 +9,7 @@ import pytest
 
 from agent import loops
 from agent.budget import UNLIMITED, Budget, BudgetReached, Price, read_prices
-from agent.journal import Totals
+from agent.journal_rows import Totals
 from agent.ledger import by_stage
 from agent.plans import Settings
 from agent.plans.efficient import calls as efficient_calls

@@ -12,7 +12,9 @@ import pytest
 from agent import journal_migrations as migrations
 from agent import loops
 from agent.budget import Price
-from agent.journal import Attempt, Journal, Totals, open_for_reading
+from agent.journal import Journal
+from agent.journal_files import open_for_reading
+from agent.journal_rows import Attempt, Totals
 from agent.ledger import by_stage, prune
 from agent.outputs import begin
 from agent.plans import Settings
@@ -52,7 +54,7 @@ def test_what_is_recorded_is_flushed_to_the_disk(tmp_path: Path) -> None:
 
     async def work(journal: Journal) -> None:
         await journal.record(attempt(answer="first"))
-        assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert journal._opened.writer.execute("PRAGMA synchronous").fetchone() == (2,)
         with sqlite3.connect(tmp_path / "journal.sqlite") as other:
             assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert other.execute("SELECT answer FROM calls").fetchall() == [("first",)]
@@ -65,9 +67,9 @@ def test_answers_that_come_together_are_flushed_together(tmp_path: Path) -> None
     statements: list[str] = []
 
     async def work(journal: Journal) -> None:
-        journal._db.set_trace_callback(statements.append)
+        journal._opened.writer.set_trace_callback(statements.append)
         await asyncio.gather(*(journal.record(attempt(str(number))) for number in range(200)))
-        journal._db.set_trace_callback(None)
+        journal._opened.writer.set_trace_callback(None)
         assert journal.totals().calls == 200
 
     within(tmp_path, work)
@@ -153,8 +155,8 @@ def test_a_full_disk_is_told_to_all_who_wait_and_loses_nothing(tmp_path: Path) -
 
     async def work(journal: Journal) -> None:
         await journal.record(attempt("before"))
-        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-        journal._db.execute(f"PRAGMA max_page_count = {pages}")
+        pages = journal._opened.writer.execute("PRAGMA page_count").fetchone()[0]
+        journal._opened.writer.execute(f"PRAGMA max_page_count = {pages}")
         waiting = [journal.record(attempt(str(number), answer="x" * 5000)) for number in range(20)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(result, OutputError) for result in results)

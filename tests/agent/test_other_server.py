@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from agent.direct import predict
-from agent.journal import open_for_reading, totals
+from agent.journal_files import open_for_reading
+from agent.journal_rows import totals
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from dataset_builder.boxes import iou

@@ -12,7 +12,7 @@ import pytest
 
 from agent import commands
 from agent.budget import Budget, Price
-from agent.journal import Totals
+from agent.journal_rows import Totals
 from agent.runner import Progress
 from agent.simulated import serve
 from dataset_builder import terminal

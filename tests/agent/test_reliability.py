@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from agent.journal import open_for_reading
+from agent.journal_files import open_for_reading
 from agent.ledger import by_stage
 from agent.simulated import serve
 from dataset_builder.scenes import read_scenes, write_scenes

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.journal import open_for_reading
+from agent.journal_files import open_for_reading
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from dataset_builder.errors import UnavailableError
