@@ -22,35 +22,60 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `anomreason a
 def review(
     run: Run,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7861,
-    host: Annotated[str, typer.Option(help="Anything but this machine needs --auth-file.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Any host but this machine needs --auth-file.")] = "127.0.0.1",
     auth_file: Annotated[
         Path | None, typer.Option(help="Who may log in; made by `anomreason verdicts account`.")
     ] = None,
     reviewer: Annotated[str | None, typer.Option(help="Who reviews; without it the page asks.")] = None,
     overlap: Annotated[
-        int | None, typer.Option(help="How many people answer each item; 1 unless set before.", show_default=False)
+        int | None,
+        typer.Option(
+            help="How many people answer each item; 1 unless set before. Where they have no majority, one more is asked.",
+            show_default=False,
+        ),
+    ] = None,
+    rate_severity: Annotated[
+        bool | None,
+        typer.Option(
+            "--rate-severity/--no-rate-severity",
+            help="Ask for a severity with every accept, without showing the model's; stays set for the run.",
+            show_default=False,
+        ),
+    ] = None,
+    ask_missed: Annotated[
+        bool | None,
+        typer.Option(
+            "--ask-missed/--no-ask-missed",
+            help="Also ask about each picture whether the agent missed anything, to measure recall; stays set for the run.",
+            show_default=False,
+        ),
     ] = None,
     gold: Annotated[
         Path | None, typer.Option(metavar="SCENES", help="Mix in items with a known answer, from a scenes directory.")
     ] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A Markdown file that reviewers can open beside the picture.")
+    ] = None,
 ) -> None:
-    """Open a page on which people accept or reject a run's candidates, one at a time."""
-    require("review", "space")
+    """Open a page on which people accept or reject a run's candidates, and add what it missed."""
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
+    from agent.review.guidelines import read_guidelines
+    from agent.review.serve import serve
 
     accounts = Accounts(auth_file) if auth_file else None
     check_host(host, accounts)
-    desk = Desk(run, overlap=overlap, gold=gold)
-    from agent.review.serve import serve  # Gradio takes seconds; what is wrong has been told by now
+    rules = read_guidelines(guidelines) if guidelines else ""
+    desk = Desk(run, overlap=overlap, rate_severity=rate_severity, ask_missed=ask_missed, gold=gold)
 
     def tell() -> None:
         finished = desk.store.finished()
+        place = f"[{host}]" if ":" in host else host
         typer.echo(
-            f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)"
+            f"{finished.total} items, {finished.items} done; open http://{place}:{port} (Ctrl-C ends it, nothing is lost)"
         )
 
-    serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
+    serve(desk, host=host, port=port, accounts=accounts, reviewer=reviewer, guidelines=rules, begun=tell)
 
 
 @verdicts.command()
