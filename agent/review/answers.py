@@ -9,7 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.schema import Box, Text, Verdict
 
-__all__ = ["REASONS", "Answer", "Corrections", "Missed", "Reason", "answer_of", "corrections_of", "missed_of", "name_of", "token_of"]
+__all__ = [
+    "REASONS",
+    "Answer",
+    "Corrections",
+    "Missed",
+    "Reason",
+    "answer_of",
+    "corrections_of",
+    "missed_of",
+    "name_of",
+    "token_of",
+]
 
 Reason = Literal["hallucinated", "wrong object", "wrong reason", "duplicate", "trivial"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -83,13 +94,23 @@ class Answer:
 
 
 def answer_of(
-    reviewer: object, item: str, verdict: object, token: object, reason: object, rating: object, edit: object, note: object, seconds: object
+    reviewer: object,
+    item: str,
+    verdict: object,
+    token: object,
+    reason: object,
+    rating: object,
+    edit: object,
+    note: object,
+    seconds: object,
 ) -> Answer:
     """An answer from what was sent. Raises `InputError` naming the field, the value and what it may be."""
     if verdict not in get_args(Verdict):
         raise InputError(f"verdict {shorten(verdict)}: is not a verdict; send accept, reject or unsure")
     if reason is not None and (verdict != "reject" or reason not in REASONS):
-        raise InputError(f"reason {shorten(reason)}: a reject may have one of {', '.join(REASONS)}; leave it out elsewhere")
+        raise InputError(
+            f"reason {shorten(reason)}: a reject may have one of {', '.join(REASONS)}; leave it out elsewhere"
+        )
     if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int) or not 0 <= rating <= 100):
         raise InputError(f"rating {shorten(rating)}: is not a severity; send a whole number from 0 to 100")
     return Answer(

@@ -156,7 +156,9 @@ async def _fields(request: Request) -> dict[str, Any] | Response:
         fields = loads(body.decode(), "the request")
     except (InputError, UnicodeDecodeError) as error:
         return _refusal(400, str(error))
-    if not isinstance(fields, dict) or not all(isinstance(fields.get(key, ""), str) for key in ("reviewer", "item", "beside", "picture")):
+    if not isinstance(fields, dict) or not all(
+        isinstance(fields.get(key, ""), str) for key in ("reviewer", "item", "beside", "picture")
+    ):
         return _refusal(400, "send an object; reviewer, item, beside and picture are texts")
     return dict(fields)
 
@@ -165,7 +167,9 @@ def _answered(event: Callable[..., dict[str, Any]], who: str | None, fields: dic
     try:
         return JSONResponse(event(who, **fields))
     except Conflict as error:
-        return JSONResponse({"error": str(error), "standing": error.standing and said_of(error.standing)}, status_code=409)
+        return JSONResponse(
+            {"error": str(error), "standing": error.standing and said_of(error.standing)}, status_code=409
+        )
     except AnomReasonError as error:
         return _refusal(400, str(error))
 

@@ -11,7 +11,20 @@ import sqlite3
 
 from dataset_builder.schema import Verdict
 
-__all__ = ["GOLD_EVERY", "HAND", "LEASE", "OPEN", "ORDER", "SPLIT", "answered", "drop", "give_back", "hand", "put_aside", "take"]
+__all__ = [
+    "GOLD_EVERY",
+    "HAND",
+    "LEASE",
+    "OPEN",
+    "ORDER",
+    "SPLIT",
+    "answered",
+    "drop",
+    "give_back",
+    "hand",
+    "put_aside",
+    "take",
+]
 
 HAND = 2
 """Pictures in a reviewer's hand."""
@@ -50,9 +63,7 @@ def hand(db: sqlite3.Connection, reviewer: str, overlap: int, now: float) -> lis
         f"(SELECT 1 FROM items WHERE items.item = claims.item AND gold IS NULL AND {_BY_OTHERS} >= {_WANTED})",
         given,
     )
-    db.execute(
-        "UPDATE claims SET until = ? WHERE reviewer = ? AND NOT answered AND NOT aside", (now + LEASE, reviewer)
-    )
+    db.execute("UPDATE claims SET until = ? WHERE reviewer = ? AND NOT answered AND NOT aside", (now + LEASE, reviewer))
     held = _held(db, reviewer)
     while len({row["picture"] for row in held}) < HAND:
         found = _next(db, given)
@@ -91,7 +102,8 @@ def answered(db: sqlite3.Connection, item: str, reviewer: str, verdict: Verdict,
         (item, reviewer, _turn(db, reviewer, "max") + 1, now + LEASE),
     )
     db.execute(
-        "UPDATE claims SET answered = 1, verdict = ?, aside = 0 WHERE item = ? AND reviewer = ?", (verdict, item, reviewer)
+        "UPDATE claims SET answered = 1, verdict = ?, aside = 0 WHERE item = ? AND reviewer = ?",
+        (verdict, item, reviewer),
     )
 
 
@@ -104,7 +116,8 @@ def give_back(db: sqlite3.Connection, item: str, reviewer: str, now: float) -> N
 
 
 def put_aside(db: sqlite3.Connection, picture: str, reviewer: str) -> None:
-    """Give what is unanswered about a picture to others, within a transaction; this reviewer is asked again when nothing else is left."""
+    """Give what is unanswered about a picture to others, within a transaction; this reviewer is asked again when nothing else is
+    left."""
     db.execute(
         "UPDATE claims SET aside = 1, until = 0, turn = ? WHERE reviewer = ? AND NOT answered "
         "AND item IN (SELECT item FROM items WHERE picture = ?)",
@@ -150,13 +163,17 @@ def _next(db: sqlite3.Connection, given: dict[str, object]) -> list[str]:
     # Onwards from where this reviewer is, so that what is done is not looked through again and again; then from the start, for
     # what lapsed or was passed over.
     for span in ("AND position > :at", "AND position <= :at"):
-        found = db.execute(f"SELECT picture FROM items WHERE {OPEN} {new} {span} ORDER BY {ORDER} LIMIT 1", given).fetchone()
+        found = db.execute(
+            f"SELECT picture FROM items WHERE {OPEN} {new} {span} ORDER BY {ORDER} LIMIT 1", given
+        ).fetchone()
         if found:
             gold = _gold(db, given)
             if gold:
                 return [gold]
             given = given | {"picture": found["picture"]}
-            rows = db.execute(f"SELECT item FROM items WHERE picture = :picture AND {OPEN} {new} ORDER BY {ORDER}", given)
+            rows = db.execute(
+                f"SELECT item FROM items WHERE picture = :picture AND {OPEN} {new} ORDER BY {ORDER}", given
+            )
             return [str(row["item"]) for row in rows]
     aside = db.execute(
         f"SELECT item FROM claims JOIN items USING (item) WHERE reviewer = :me AND aside AND {OPEN} AND picture = "

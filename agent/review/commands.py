@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,18 +85,25 @@ def status(run: Run, as_json: AsJson = False) -> None:
     require("verdicts status", "space")
     from agent.review.agreement import measure
     from agent.review.export import open_store
+    from agent.review.ratings import rated, ratings_of
+    from agent.review.recall import recall
 
     store = open_store(run)
-    finished = store.finished()
-    overlap, review = store.overlap, measure(store.items(), store.standing())
+    finished, settings, items, standing = store.finished(), store.settings, store.items(), store.standing()
     store.close()
+    review, found = measure(items, standing), recall(items, standing, "majority")
+    ratings = rated(ratings_of(items, standing))
     if as_json:
-        content = {"items": finished.total, "finished": finished.items, "overlap": overlap, **review.as_json()}
+        content = {"items": finished.total, "finished": finished.items, "overlap": settings.overlap, **review.as_json()}
+        content |= {"recall": asdict(found), "ratings": asdict(ratings)}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    overlap = settings.overlap
     typer.echo(f"{finished.items} of {finished.total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
     _print_reviewers(review)
     _print_agreement(review)
+    _print_recall(found)
+    _print_ratings(ratings)
 
 
 @verdicts.command()
@@ -110,7 +118,7 @@ def export(
     from dataset_builder.errors import InputError
 
     if rule not in RULES:
-        raise InputError(f"--rule {rule}: is no rule; choose {' or '.join(RULES)}")
+        raise InputError(f"--rule {rule}: is not a rule; choose {' or '.join(RULES)}")
     done = write(run, rule)  # type: ignore[arg-type]
     for file in done.files:
         typer.echo(file)
@@ -118,8 +126,10 @@ def export(
         f"{done.candidates} candidates: {done.accepted} accepted, {done.rejected} rejected, {done.unsure} unsure, "
         f"{done.unanswered} without an answer"
     )
+    if done.added:
+        typer.echo(f"{done.added} of them were added by people")
     if done.open:
-        typer.echo(f"{done.open} candidates have fewer answers than asked for; export again once they are in", err=True)
+        typer.echo(f"{done.open} items have fewer answers than asked for; export again once they are in", err=True)
         raise typer.Exit(3)
 
 
@@ -165,6 +175,35 @@ def _print_agreement(review: Any) -> None:
     _print(("agreement over", "items", "raw", "Fleiss' kappa", "Krippendorff's alpha"), rows)
     pairs = [(printable(f"{a}, {b}"), str(n), _number(kappa)) for (a, b), (n, kappa) in review.pairs.items()]
     _print(("two reviewers", "items", "Cohen's kappa"), pairs)
+
+
+def _print_recall(found: Any) -> None:
+    if not found.whole.true:
+        typer.echo("recall is not known: no anomaly has been accepted on a picture that was looked over to the end")
+        return
+    rows = [
+        (
+            printable(one.agent),
+            str(one.found),
+            str(one.true),
+            _number(one.share),
+            f"{_number(one.low)} to {_number(one.high)}",
+        )
+        for one in (found.whole, *found.agents)
+    ]
+    _print(("agent", "found", "of accepted", "recall" if found.asked else "recall at most", "95 % interval"), rows)
+    typer.echo(
+        f"people added {found.added} anomalies on {found.pictures} pictures"
+        + ("" if found.asked else "; nobody was asked what was missed, --ask-missed asks")
+    )
+
+
+def _print_ratings(ratings: Any) -> None:
+    if ratings.ratings:
+        typer.echo(
+            f"{ratings.ratings} severities of {ratings.items} anomalies rated by {ratings.people} people; Krippendorff's alpha "
+            f"(interval) over {ratings.shared} rated by several: {_number(ratings.alpha)}"
+        )
 
 
 def _number(value: float | None) -> str:

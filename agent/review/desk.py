@@ -1,8 +1,9 @@
-"""What the page can ask: the next items, a verdict, to take one back, to skip, to add what was missed, the list, a picture. All that
-is known of a reviewer is a name."""
+"""What the page can ask: the next items, a verdict, to take one back, to skip, to add what was missed, the list, a picture.
+
+All that is known of a reviewer is a name.
+"""
 
 import sqlite3
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from agent.review import claims
 from agent.review.answers import Answer, answer_of, missed_of, name_of, token_of
 from agent.review.items import added_item, gold_items, pictures_in, run_items
 from agent.review.listing import LISTED, State, listed
-from agent.review.shown import said_of, shown
+from agent.review.shown import said_of, state_of
 from agent.review.store import (
     FILE,
     Finished,
@@ -20,9 +21,7 @@ from agent.review.store import (
     append,
     insert,
     item_of,
-    progress_in,
     settings_in,
-    standing_of,
     take_back,
 )
 from dataset_builder.errors import InputError, PictureError, shorten
@@ -87,7 +86,7 @@ class Desk:
             if show is not None and not claims.take(db, show, reviewer, settings.overlap, now):
                 raise InputError(f"item {shorten(show)}: is not yours to answer; choose one from the list")
             held = claims.hand(db, reviewer, settings.overlap, now)
-            state = self._state(db, reviewer, settings, held, show)
+            state = state_of(db, reviewer, settings, held, show)
         return self._told(state)
 
     def verdict(
@@ -125,7 +124,7 @@ class Desk:
             saved = append(db, answer, replaces)
             claims.answered(db, item, answer.reviewer, answer.verdict, now)
             held = claims.hand(db, answer.reviewer, settings.overlap, now)
-            state = self._state(db, answer.reviewer, settings, held) | {"saved": saved}
+            state = state_of(db, answer.reviewer, settings, held) | {"saved": saved}
         return self._told(state)
 
     def undo(self, reviewer: str, token: str, last: int | None = None) -> dict[str, Any]:
@@ -145,7 +144,7 @@ class Desk:
             if undone:
                 claims.give_back(db, undone.item, reviewer, now)
             held = claims.hand(db, reviewer, settings.overlap, now)
-            state = self._state(db, reviewer, settings, held) | {"undone": undone and said_of(undone)}
+            state = state_of(db, reviewer, settings, held) | {"undone": undone and said_of(undone)}
         return self._told(state)
 
     def skip(self, reviewer: str, picture: str) -> dict[str, Any]:
@@ -155,7 +154,7 @@ class Desk:
             settings = settings_in(db)
             claims.put_aside(db, picture, reviewer)
             held = claims.hand(db, reviewer, settings.overlap, time.time())
-            state = self._state(db, reviewer, settings, held)
+            state = state_of(db, reviewer, settings, held)
         return self._told(state)
 
     def add(
@@ -196,7 +195,7 @@ class Desk:
                 append(db, own)
                 claims.answered(db, found.key, answer.reviewer, "accept", now)
             held = claims.hand(db, answer.reviewer, settings.overlap, now)
-            state = self._state(db, answer.reviewer, settings, held) | {"added": found.key}
+            state = state_of(db, answer.reviewer, settings, held) | {"added": found.key}
         return self._told(state)
 
     def search(self, reviewer: str, words: str = "", state: State = "all", start: int = 0) -> dict[str, Any]:
@@ -261,23 +260,9 @@ class Desk:
         if wanted and answer.rating is None:
             raise InputError("rating: is missing; rate the severity of what you accept, 0 irrational to 100 realistic")
         if answer.rating is not None and not wanted:
-            raise InputError(f"rating {answer.rating}: ratings are taken with an accept under --rate-severity; leave it out")
-
-    def _state(
-        self, db: sqlite3.Connection, reviewer: str, settings: Settings, held: list[Any], show: str | None = None
-    ) -> dict[str, Any]:
-        first = db.execute("SELECT * FROM items WHERE item = ?", (show,)).fetchone() if show else held[0] if held else None
-        count, seconds, last = progress_in(db, reviewer)
-        return {
-            "reviewer": reviewer,
-            "rate_severity": settings.rate_severity,
-            "items": [shown(item_of(row), settings) for row in held],
-            "picture": first and first["picture"],
-            "focus": first and first["item"],
-            "beside": [] if first is None else self._beside(db, reviewer, settings, first["picture"]),
-            "progress": {"yours": count, "seconds": statistics.median(seconds) if seconds else None},
-            "last": last and said_of(last),
-        }
+            raise InputError(
+                f"rating {answer.rating}: ratings are taken with an accept under --rate-severity; leave it out"
+            )
 
     def _told(self, state: dict[str, Any]) -> dict[str, Any]:
         """A reviewer's state with how far the whole review is."""
@@ -288,21 +273,6 @@ class Desk:
             self._finished = time.monotonic(), finished
         state["progress"] |= {"finished": finished.items, "total": finished.total, "share": finished.share}
         return state
-
-    @staticmethod
-    def _beside(db: sqlite3.Connection, reviewer: str, settings: Settings, picture: str) -> list[dict[str, Any]]:
-        """All of a picture's items that are this reviewer's, in order, with their own answers."""
-        rows = db.execute(
-            "SELECT items.* FROM items JOIN claims USING (item) WHERE picture = ? AND reviewer = ? "
-            "AND position IS NOT NULL "
-            f"AND NOT aside ORDER BY {claims.ORDER}",
-            (picture, reviewer),
-        ).fetchall()
-        answers = {
-            row["item"]: said_of(standing_of(row))
-            for row in db.execute("SELECT * FROM standing WHERE reviewer = ?1 AND item IN (SELECT item FROM items WHERE picture = ?2)", (reviewer, picture))
-        }
-        return [shown(item_of(row), settings) | {"answer": answers.get(row["item"])} for row in rows]
 
 
 def _last_position(db: sqlite3.Connection, picture: str) -> int:

@@ -1,9 +1,8 @@
 """What the server lets in and how its pages may be used: only its own page asks it anything, and no other page shows it.
 
-A page from elsewhere can make a browser on this machine ask a server on loopback, and by DNS rebinding it can make the two look like
-one site: then the `Host` is still the foreign name. So on loopback only loopback's own names are answered, and everywhere only
-requests that the page itself sent.
-"""
+A page from elsewhere can make a browser on this machine ask a server on loopback, and by DNS rebinding it can make the two look
+like one site: then the `Host` is still the foreign name. So on loopback only loopback's own names are answered, and everywhere
+only requests that the page itself sent."""
 
 import ipaddress
 from collections.abc import Collection
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dataset_builder.errors import shorten
 
 __all__ = ["HEADERS", "LOOPBACK", "Guard", "is_loopback"]
 
@@ -28,7 +29,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Of every answer: scripts and styles come from files of this server, nothing is loaded from elsewhere, no page may frame this one."""
+"""Of every answer: scripts and styles are files of this server, nothing is loaded from elsewhere, no page may frame this one."""
 
 
 class Guard:
@@ -62,7 +63,8 @@ class Guard:
     def _refused(self, headers: Headers, method: str) -> str | None:
         host = headers.get("host", "")
         if self._hosts is not None and _name(host) not in self._hosts:
-            return f"Host {host[:80]!r}: this server answers only to {', '.join(sorted(self._hosts))}; open it under one of these names"
+            names = ", ".join(sorted(self._hosts))
+            return f"Host {shorten(host)}: this server answers only to {names}; open it under one of these names"
         if method in ("GET", "HEAD"):
             return None
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
@@ -71,7 +73,7 @@ class Guard:
             site = "cross-site"
         if site in (None, "same-origin", "none"):
             return None
-        return f"Origin {(origin or site)[:80]!r}: only the page of this server may send this; open that page"
+        return f"Origin {shorten(origin or site)}: only the page of this server may send this; open that page"
 
 
 def _name(host: str) -> str | None:

@@ -87,12 +87,16 @@ def m004_desk(db: sqlite3.Connection) -> None:
     )
     db.execute("ALTER TABLE events ADD COLUMN rating INTEGER CHECK (rating BETWEEN 0 AND 100)")
     # 'missed' asks of a whole picture whether the agent missed anything; its candidate is an empty one.
-    db.execute("ALTER TABLE items ADD COLUMN asks TEXT NOT NULL DEFAULT 'candidate' CHECK (asks IN ('candidate', 'missed'))")
+    db.execute(
+        "ALTER TABLE items ADD COLUMN asks TEXT NOT NULL DEFAULT 'candidate' CHECK (asks IN ('candidate', 'missed'))"
+    )
     db.execute("ALTER TABLE items ADD COLUMN added_by TEXT")  # the reviewer who found what the agent had missed
     db.execute("CREATE INDEX items_of_picture ON items (picture)")
     # What the answer is, beside whether there is one: an item on which answers are split is asked of one more person.
     db.execute("ALTER TABLE claims ADD COLUMN verdict TEXT")
-    db.execute("ALTER TABLE claims ADD COLUMN aside INTEGER NOT NULL DEFAULT 0")  # put aside: asked again after all others
+    db.execute(
+        "ALTER TABLE claims ADD COLUMN aside INTEGER NOT NULL DEFAULT 0"
+    )  # put aside: asked again after all others
     db.execute(
         "UPDATE claims SET verdict = (SELECT verdict FROM standing "
         "WHERE standing.item = claims.item AND standing.reviewer = claims.reviewer) WHERE answered"

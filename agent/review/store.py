@@ -61,7 +61,7 @@ class Settings(NamedTuple):
 
 
 class Conflict(InputError):
-    """An answer would replace one that whoever sent it does not know of. `standing` is that one; `None` if there is none any more."""
+    """An answer would replace one that whoever sent it does not know of: `standing`, or `None` if none is left."""
 
     def __init__(self, message: str, standing: Standing | None) -> None:
         super().__init__(message)
@@ -167,9 +167,7 @@ class Store:
     def items(self) -> list[Item]:
         """The items that are asked, in order; gold ones come last."""
         with self.read() as db:
-            rows = db.execute(
-                f"SELECT * FROM items WHERE position IS NOT NULL ORDER BY gold IS NOT NULL, {ORDER}"
-            )
+            rows = db.execute(f"SELECT * FROM items WHERE position IS NOT NULL ORDER BY gold IS NOT NULL, {ORDER}")
             return [item_of(row) for row in rows]
 
     def standing(self) -> list[Standing]:
@@ -177,7 +175,6 @@ class Store:
         with self.read() as db:
             rows = db.execute("SELECT * FROM standing ORDER BY item, reviewer").fetchall()
         return [standing_of(row) for row in rows]
-
 
     def finished(self) -> Finished:
         """How far the review of the run's items is."""
@@ -249,7 +246,11 @@ def append(db: sqlite3.Connection, answer: Answer, replaces: int = 0) -> int:
         "SELECT * FROM standing WHERE item = ? AND reviewer = ?", (answer.item, answer.reviewer)
     ).fetchone()
     if (row["id"] if row else 0) != replaces:
-        said = f"you have answered this item meanwhile ({row['verdict']})" if row else "that answer was taken back meanwhile"
+        said = (
+            f"you have answered this item meanwhile ({row['verdict']})"
+            if row
+            else "that answer was taken back meanwhile"
+        )
         raise Conflict(f"{said}; load the page again, or say what is to be replaced", row and standing_of(row))
     values = (
         answer.token,
@@ -265,7 +266,9 @@ def append(db: sqlite3.Connection, answer: Answer, replaces: int = 0) -> int:
         VERSION,
     )
     columns = "token, item, reviewer, verdict, reason, rating, edit, note, seconds, created_at, version"
-    return int(db.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid or 0)
+    return int(
+        db.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid or 0
+    )
 
 
 def take_back(db: sqlite3.Connection, token: str, reviewer: str, last: int | None) -> Standing | None:
