@@ -32,7 +32,6 @@ NEEDS = [
     (["audit", "generators.yaml"], "audit", "metric"),
     (["demo"], "demo", "space,train"),
     (["demo", "--base-url", "http://localhost:1/v1", "--model", "served"], "demo", "space"),
-    (["review", "run"], "review", "space"),
     (["verdicts", "status", "run"], "verdicts status", "space"),
     (["verdicts", "export", "run"], "verdicts export", "space"),
     (["annotate", "scenes", "--simulate", "--engine", "ray"], "--engine ray", "ray"),
