@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.schema import Box, Text, Verdict
@@ -32,8 +32,10 @@ Corrections = dict[str, str | int | list[float]]
 
 _NAME, _NOTE, _TOKEN = 64, 2_000, 100
 
-Name = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-Sentence = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000)]
+# Stripped before the length is looked at: a constraint after another validator would count the blanks.
+_Stripped = BeforeValidator(lambda text: text.strip() if isinstance(text, str) else text)
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=300), _Stripped]
+Sentence = Annotated[Text, StringConstraints(min_length=1, max_length=4_000), _Stripped]
 Severity = Annotated[int, Field(ge=0, le=100, strict=True)]
 
 

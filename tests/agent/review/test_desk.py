@@ -188,7 +188,6 @@ def test_the_list_is_searched_filtered_and_jumped_from(small: Desk) -> None:
     back = small.next("ann", first)
     assert back["focus"] == first
     assert back["beside"][0]["answer"]["verdict"] == "reject"
-    assert back["items"][0]["item"] == found[0]["item"]
     with pytest.raises(InputError, match="not yours"):
         small.next("bob", first)
     for wrong in ({"state": "mine"}, {"words": "w" * 201}):
@@ -230,9 +229,9 @@ def test_verdicts_of_the_version_before_are_all_there(tmp_path: Path) -> None:
     ]
     assert sum(item.gold is not None for item in desk.store.items()) == 4
     assert desk.next("ann")["progress"]["yours"] == 4
-    # ann and bob did not agree on two items, which a third person is asked now, and of ann's four others bob is.
-    asked = answer_all(desk, "eve")
-    assert len({one.item for one in desk.store.standing()} & set(asked)) == 3
-    assert desk.store.finished().items < desk.store.finished().total
+    # Of the three items that both have answered they agree on one; a third person is asked about the two others now.
+    answered = {one.item for one in desk.store.standing()}
+    assert desk.store.finished().items == 1
+    assert len(answered & set(answer_all(desk, "eve"))) == 3
     desk.store.close()
     assert (run / FILE).is_file()
