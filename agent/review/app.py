@@ -5,6 +5,7 @@ processes show the same. Paths in the page are relative, so the application can 
 """
 
 import inspect
+import json
 import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -23,7 +24,7 @@ from agent.review.desk import Desk
 from agent.review.guard import Guard
 from agent.review.shown import said_of
 from agent.review.store import Conflict
-from dataset_builder.errors import AnomReasonError, InputError
+from dataset_builder.errors import AnomReasonError, InputError, shorten
 from dataset_builder.files.strict_json import loads
 
 __all__ = ["review_app"]
@@ -33,6 +34,12 @@ LARGEST = 2**18
 """Bytes of a request: the longest texts, escaped."""
 
 COOKIE = "review_session"
+
+_KINDS: list[tuple[type, str, set[str]]] = [
+    (str, "a text", {"reviewer", "item", "beside", "picture", "show"}),
+    (int, "a whole number", {"replaces", "last", "start"}),
+]
+"""What arguments have to be that look something up; the others are checked where they are used."""
 
 
 def review_app(
@@ -154,12 +161,17 @@ async def _fields(request: Request) -> dict[str, Any] | Response:
             return _refusal(413, f"more than {LARGEST:,} bytes; make the texts shorter")
     try:
         fields = loads(body.decode(), "the request")
-    except (InputError, UnicodeDecodeError) as error:
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character would go astray in the database
+    except UnicodeError:
+        return _refusal(400, "the request is not UTF-8, or holds half a character (a lone surrogate); send whole ones")
+    except InputError as error:
         return _refusal(400, str(error))
-    if not isinstance(fields, dict) or not all(
-        isinstance(fields.get(key, ""), str) for key in ("reviewer", "item", "beside", "picture")
-    ):
-        return _refusal(400, "send an object; reviewer, item, beside and picture are texts")
+    if not isinstance(fields, dict):
+        return _refusal(400, "send an object with the event's arguments")
+    for kind, what, names in _KINDS:
+        for name in names & fields.keys():
+            if fields[name] is not None and type(fields[name]) is not kind:
+                return _refusal(400, f"{name} {shorten(fields[name])}: is not {what}")
     return dict(fields)
 
 

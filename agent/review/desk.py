@@ -200,7 +200,7 @@ class Desk:
 
     def search(self, reviewer: str, words: str = "", state: State = "all", start: int = 0) -> dict[str, Any]:
         """What this reviewer has answered, the last first, and what may still be asked of them: `total`, and from `start` on as
-        many `items` as a page of the list has (`LISTED`), each with its key, name and `state`.
+        many `items` as a page of the list has (`LISTED`), each with its key, name, phenomenon and `state`.
 
         Args:
             reviewer (`str`): who asks.

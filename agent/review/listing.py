@@ -43,5 +43,5 @@ def listed(
         own = row["verdict"] if row["answered"] else "skipped" if row["aside"] else "open"
         text = f"{name} {said['phenomenon']} {said['reasoning']}".casefold()
         if state in ("all", own) and all(word in text for word in wanted):
-            found.append({"item": row["item"], "name": name, "state": own})
+            found.append({"item": row["item"], "name": name, "phenomenon": said["phenomenon"], "state": own})
     return found

@@ -28,12 +28,14 @@ async function fill(start) {
   if (turn !== asked) return; // typed on meanwhile
   if (!start) results.replaceChildren();
   for (const one of found.items) {
-    const row = document.createElement("li"), button = document.createElement("button"), title = document.createElement("span"), mark = document.createElement("span");
+    const row = document.createElement("li"), button = document.createElement("button"), parts = { title: plain(one.name), short: plain(one.phenomenon), [`mark ${one.state}`]: STATES[one.state] };
     button.type = "button";
-    title.textContent = plain(one.name);
-    mark.textContent = STATES[one.state];
-    mark.className = `mark ${one.state}`;
-    button.append(title, mark);
+    for (const [part, text] of Object.entries(parts)) {
+      const span = document.createElement("span");
+      span.className = part;
+      span.textContent = text;
+      button.append(span);
+    }
     button.addEventListener("click", () => { dialog.close(); jump(one.item); });
     row.append(button);
     results.append(row);

@@ -229,6 +229,8 @@ def test_nothing_foreign_runs_in_the_page_and_nobody_frames_it(open_to_all: Revi
         (b'{"reviewer": "ann", "item": {}}', 400),
         (b'{"reviewer": "ann", "nonsense": 1}', 400),
         (b'{"reviewer": "ann", "show": ["x"]}', 400),
+        (b'{"reviewer": "ann", "show": "\\ud800"}', 400),
+        (b'{"reviewer": "ann", "show": "DROP TABLE items"}', 400),
         (b"\xff", 400),
         (b'{"reviewer": "' + b"a" * 300_000 + b'"}', 413),
     ],
