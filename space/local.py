@@ -107,6 +107,7 @@ class Local:
     """
 
     at_once = 1
+    speaks = False  # its adapters were trained on English answers
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class Local:
         self._processor = adapted or weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
-    def examine(self, picture: Upload) -> Iterator[Examination]:
+    def examine(self, picture: Upload, language: str = "") -> Iterator[Examination]:
         started = time.monotonic()
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)

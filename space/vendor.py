@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dataset_builder import owned
+from space.tool import VERSION_FILE, version
 
 __all__ = ["vendor"]
 
@@ -43,4 +44,5 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
                     target = work / package / inside
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(path.read_bytes())
+        (work / "space" / VERSION_FILE).write_text(f"{version()}\n", encoding="utf-8")
     return out
