@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dataset_builder.errors import OversizedPictureError, PictureError
 from dataset_builder.files.regular import open_regular
@@ -73,6 +73,16 @@ LARGE = 24_000_000
 """Pixels (72 MB) from which on one picture is decoded at a time, whoever asks: many may be under way at once."""
 
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned upright, by its EXIF orientation; 1 is upright already."""
 _ONE_LARGE = threading.Lock()
 
 
@@ -165,9 +175,9 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
         )
     with _ONE_LARGE if pixels > LARGE else nullcontext():
         picture.load()
-        # `exif_transpose` copies what it need not turn, and a large picture is large.
-        turned = picture if picture.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(picture)
-        turned = eight_bits(turned, name)
+        # `ImageOps.exif_transpose` would copy what it need not turn, and keep the rest of the EXIF block in what it turns.
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+        turned = eight_bits(picture if turn is None else picture.transpose(turn), name)
         if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
             bare = _on_white(turned)
         else:

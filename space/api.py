@@ -10,6 +10,7 @@ from dataset_builder.errors import PictureError
 from space.backend import Backend
 from space.clients import client_of
 from space.languages import LANGUAGES
+from space.listener import Listener
 from space.pane import looking, refused, restored, seen
 from space.restoring import is_card, restore
 from space.service import Refused, Service
@@ -19,11 +20,15 @@ __all__ = ["build_api"]
 
 
 def build_api(service: Service) -> None:
-    """Put the functions into the `gr.Blocks` in whose context this is called. Each gives its answer as far as it has come, last whole."""
+    """Put the functions into the `gr.Blocks` in whose context this is called.
+
+    Each gives its answer as far as it has come, and whole at the end.
+    """
     offered = ways(service.backends)
 
     def api(way: Way, single: bool) -> Callable[..., AsyncIterator[dict[str, Any]]]:
         async def look(image: gr.FileData, request: gr.Request) -> AsyncIterator[dict[str, Any]]:
+            listener = Listener(request.session_hash)
             try:
                 sent = await service.receive(*await service.read(image))
                 async for now in service.look(sent, way.models, client_of(request)):
@@ -32,6 +37,8 @@ def build_api(service: Service) -> None:
                         raise gr.Error(failed, print_exception=False)
                     told = [dict(one.answer()) for one in now.found]
                     yield told[0] if single else dict(zip((one.name for one in way.models), told, strict=True))
+                    if listener.left():
+                        return
             except Refused as problem:
                 raise gr.Error(str(problem), print_exception=False) from None
 
@@ -54,6 +61,7 @@ def _page(service: Service, offered: dict[str, Way]) -> None:
                 yield refused("Please sign in with Hugging Face first: this model is paid from your own quota.")
                 return
             models = (service.backends.visitors.paid_by(token.token),)
+        listener = Listener(request.session_hash)
         yield looking(models)
         try:
             data, name = await service.read(image)
@@ -65,6 +73,8 @@ def _page(service: Service, offered: dict[str, Way]) -> None:
             asked = LANGUAGES.get(language, "")
             async for now in service.look(sent, models, client_of(request), language=asked, paid=chosen.paid):
                 yield seen(now, models)
+                if listener.left():
+                    return
         except (PictureError, Refused) as problem:
             yield refused(str(problem), getattr(problem, "later", False))
 

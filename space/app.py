@@ -70,7 +70,8 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
                 await stack.enter_async_context(reviewing.router.lifespan_context(reviewing))
             yield
 
-    ours = [*routes(service, reviewing is not None), Mount("/gradio_api/mcp", tools)]
+    models = [one for one in (settings.model, settings.adapter, settings.visitors_model) if one]
+    ours = [*routes(service, models, reviewing is not None), Mount("/gradio_api/mcp", tools)]
     try:
         page.launch(
             server_port=port,
@@ -104,7 +105,9 @@ def _reviewing(run: Path) -> Any:
     from agent.review.app import review_page
     from agent.review.desk import Desk
 
-    return gr.mount_gradio_app(Starlette(), review_page(Desk(run)), "/review", mcp_server=False, footer_links=[], run_history=False)
+    return gr.mount_gradio_app(
+        Starlette(), review_page(Desk(run)), "/review", mcp_server=False, footer_links=[], run_history=False
+    )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def open_backends(settings: Settings) -> Backends:
     else:
         from space.local import open_local
 
-        first, second = open_local(settings.model, settings.adapter, settings.boxes)
+        local, second = open_local(settings.model, settings.adapter, settings.boxes)
+        local.warm()
+        first = local
     if settings.compare:
         from space.local import open_local
 

@@ -20,7 +20,8 @@ class VerdictAnswer(TypedDict):
 class Answer(TypedDict):
     """What the API, the MCP tool and `anomreason examine --json` give.
 
-    `message` says why, where the status is `partial` or `unknown`; `before` how many others are served first, while it is `waiting`.
+    `message` says why, where the status is `partial` or `unknown`; `before`, while it is `waiting`, how many others are served
+    first.
     """
 
     image_id: str

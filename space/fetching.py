@@ -38,9 +38,9 @@ async def fetch(address: str) -> tuple[bytes, str]:
     try:
         async with asyncio.timeout(SECONDS):
             ip = await _public(host)
-            return await _get(parts.scheme, host, ip, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"), (
-                unquote(parts.path).rsplit("/", 1)[-1] or "picture"
-            )
+            return await _get(
+                parts.scheme, host, ip, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+            ), (unquote(parts.path).rsplit("/", 1)[-1] or "picture")
     except (OSError, httpx2.HTTPError, TimeoutError):
         raise PictureError(f"{host}: no picture came back from there; send the picture itself") from None
 
@@ -62,12 +62,13 @@ def _allowed(address: str) -> bool:
 
 
 async def _get(scheme: str, host: str, ip: str, rest: str) -> bytes:
-    place = f"[{ip}]" if ":" in ip else ip
     # To the address that was checked, under the name that was asked for; the certificate has to be that name's.
     headers = {"Host": host, "Accept": "image/*", "User-Agent": "AnomReason"}
     async with (
         httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", f"{scheme}://{place}{rest}", headers=headers, extensions={"sni_hostname": host}) as response,
+        client.stream(
+            "GET", f"{scheme}://{_place(ip)}{rest}", headers=headers, extensions={"sni_hostname": host}
+        ) as response,
     ):
         if response.status_code != 200:
             raise PictureError(f"{host}: answered with status {response.status_code}; give the picture's own address")
@@ -77,3 +78,7 @@ async def _get(scheme: str, host: str, ip: str, rest: str) -> bytes:
             if len(data) > MAX_BYTES:
                 raise PictureError(f"This file is larger than {MAX_BYTES // 2**20} MB; please send a smaller one.")
         return bytes(data)
+
+
+def _place(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip

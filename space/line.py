@@ -22,6 +22,7 @@ class TooMany(Exception):
 @dataclass(eq=False)
 class _Person:
     client: str
+    turn: int
     served: bool = False
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # set when somebody has come or left
 
@@ -40,6 +41,7 @@ class Line:
     def __init__(self, at_once: int, longest: int = 50, each: int = 10) -> None:
         self._at_once, self._longest, self._each = at_once, longest, each
         self._people: list[_Person] = []  # by arrival
+        self._turn = 0  # of whoever was served last
 
     @asynccontextmanager
     async def join(self, client: str) -> AsyncIterator[AsyncIterator[int]]:
@@ -56,7 +58,9 @@ class Line:
             raise TooMany
         if len(self._people) >= self._at_once + self._longest:
             raise Full
-        me = _Person(client)
+        # A client's pictures are turns apart, and the first of a newcomer is in the turn that is being served.
+        own = [person.turn for person in self._people if person.client == client]
+        me = _Person(client, max([self._turn, *(turn + 1 for turn in own)]))
         self._people.append(me)
         self._move()
         try:
@@ -68,22 +72,20 @@ class Line:
     def _move(self) -> None:
         """Let those be served who are next, and tell everybody."""
         for person in self._order()[: self._at_once]:
+            self._turn = person.turn if not person.served else self._turn
             person.served = True
         for person in self._people:
             person.moved.set()
 
     def _order(self) -> list[_Person]:
-        """Those being served, then the first of each client, then the second, …; by arrival among equals."""
-        asked: dict[str, int] = {}
-        turns: dict[_Person, int] = {}
-        for person in self._people:
-            turns[person] = -1 if person.served else asked.get(person.client, 0)
-            asked[person.client] = asked.get(person.client, 0) + 1
-        return sorted(self._people, key=turns.__getitem__)
+        """Those being served, then those whose turn is next; by arrival among equals."""
+        return sorted(self._people, key=lambda person: (not person.served, person.turn))
 
     async def _before(self, me: _Person) -> AsyncIterator[int]:
         while not me.served:
             yield self._order().index(me) - self._at_once + 1
             me.moved.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(me.moved.wait(), BEAT)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with a move.
+                async with asyncio.timeout(BEAT):
+                    await me.moved.wait()

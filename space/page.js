@@ -49,7 +49,6 @@ const run = async () => {
 const look = async (item, signal) => {
   Object.assign(item, { state: "looking", message: null, note: "" });
   update(item);
-  if (item === now && matchMedia("(max-width: 56rem)").matches) answer.scrollIntoView({ block: "start" });
   try {
     const way = find("[name=way]:checked")?.value || "examine";
     const asked = language && !language.hidden && language.querySelector("input").checked ? spoken : "";
@@ -57,6 +56,7 @@ const look = async (item, signal) => {
       item.message = told;
       item.state = ["ended", "refused"].includes(told.state) ? told.state : "looking";
       update(item);
+      follow(item);
     }
     if (item.state === "looking") throw new Lost();
   } catch (error) {
@@ -65,6 +65,14 @@ const look = async (item, signal) => {
     else Object.assign(item, { state: "refused", message: { state: "refused", problem: error.message, later: true, panes: [] } });
   }
   update(item);
+};
+
+/** On a phone the answer lies below the picture: go there once there is something to read. */
+const follow = (item) => {
+  if (item !== now || item.followed || !matchMedia("(max-width: 56rem)").matches) return;
+  if (!panes.querySelector(".ar-card[data-number], .ar-results[aria-busy=false]")) return;
+  item.followed = true;
+  answer.scrollIntoView({ block: "start" });
 };
 
 /** The server is gone: say so, and say so again when it is back. */

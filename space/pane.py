@@ -1,4 +1,4 @@
-"""The messages from which the page shows what has become of a picture: a state, a pane per model, and what is drawn on the picture."""
+"""The messages from which the page shows what has become of a picture: a state, a pane per model, boxes on the picture."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 __all__ = ["Snippet", "snippets"]
 
 

@@ -40,7 +40,7 @@ def restore(data: bytes) -> Restored:
         raise PictureError("This card is damaged or was changed; please ask for it again.") from None
     width, height = card.size
     inside = all(
-        0 <= one.bbox[0] and one.bbox[2] <= width and 0 <= one.bbox[1] and one.bbox[3] <= height
+        one.bbox[0] >= 0 and one.bbox[2] <= width and one.bbox[1] >= 0 and one.bbox[3] <= height
         for one in card.anomalies
         if one.bbox is not None
     )

@@ -1,4 +1,4 @@
-"""What page, API and tool do alike with a picture: take it in, let it wait its turn, have models look at it, one after the other."""
+"""What page, API and tool do alike with a picture: take it in, let it wait its turn, have models look at it."""
 
 import asyncio
 import contextvars

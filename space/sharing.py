@@ -94,7 +94,13 @@ def downloads(card: Card, picture: Upload) -> list[dict[str, str]]:
     answer = json.dumps(card.found.answer(), indent=2, ensure_ascii=False)
     official = dump_annotations({card.image_id: card.anomalies})
     files = [
-        ("Card", "A page to send to others; dropped here it is shown again", "html", "text/html", share_card(card, picture)),
+        (
+            "Card",
+            "A page to send to others; dropped here it is shown again",
+            "html",
+            "text/html",
+            share_card(card, picture),
+        ),
         ("JSON", "For programs", "json", "application/json", answer),
         ("Official JSON", "In the form of the AnomReason dataset", "official.json", "application/json", official),
     ]

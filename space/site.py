@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,6 @@ _SCENES = {
     "giant": "a thing out of scale",
     "clean": "nothing wrong with it",
 }
-_LINKS = [
-    {"label": "Paper", "address": "https://arxiv.org/abs/2510.10231"},
-    {"label": "Dataset", "address": "https://huggingface.co/datasets/ORG/anomreason"},
-    {"label": "Code", "address": "https://huggingface.co/spaces/ORG/anomreason-demo/tree/main"},
-]
 _ACCEPTED = ",".join([*(Image.MIME[form] for form in FORMATS), *SUFFIXES, ".html"])
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -45,11 +41,12 @@ _POLICY = (
 """What the page may load: its own files. No script in it but ours can run, whatever a model or a visitor wrote."""
 
 
-def routes(service: Service, reviewing: bool) -> list[BaseRoute]:
+def routes(service: Service, models: list[str], reviewing: bool) -> list[BaseRoute]:
     """The page's document, its files, and a sign of life.
 
     Args:
         service (`Service`): what it offers.
+        models (`list[str]`): the names of its models; those on the Hub are linked.
         reviewing (`bool`): whether a run is reviewed at `review/`.
     """
     files = _files()
@@ -66,7 +63,7 @@ def routes(service: Service, reviewing: bool) -> list[BaseRoute]:
         "example": _example(),
         "limit": MAX_BYTES,
         "accepted": _ACCEPTED,
-        "links": _LINKS,
+        "links": _links(models),
         "reviewing": reviewing,
         "version": version,
     }
@@ -104,7 +101,9 @@ _KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=ut
 
 def _sender(name: str, data: bytes) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
-        return _packed(request, data, _KINDS[Path(name).suffix], {"Cache-Control": "public, max-age=31536000, immutable"})
+        return _packed(
+            request, data, _KINDS[Path(name).suffix], {"Cache-Control": "public, max-age=31536000, immutable"}
+        )
 
     return send
 
@@ -120,6 +119,16 @@ def _address(request: Request) -> str:
     """Where the page is, as others reach it: link previews want whole addresses."""
     host = os.environ.get("SPACE_HOST", "").split(",")[0].strip()
     return f"https://{host}/" if host else str(request.base_url)
+
+
+def _links(models: list[str]) -> list[dict[str, str]]:
+    hub, space = "https://huggingface.co", os.environ.get("SPACE_ID", "")
+    found = {"Paper": "https://arxiv.org/abs/2510.10231"}
+    if space:
+        found["Code"] = f"{hub}/spaces/{space}/tree/main"
+        found["Dataset"] = f"{hub}/datasets/{space.split('/')[0]}/anomreason"
+    found |= {name: f"{hub}/{name}" for name in models if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists()}
+    return [{"label": label, "address": address} for label, address in found.items()]
 
 
 def _user(request: Request) -> str:

@@ -92,7 +92,14 @@ class _Progress:
 
 
 def _ended(annotation: Annotation, picture: Upload, shown: tuple[int, int], seconds: float) -> Examination:
-    fields = {"name", "phenomenon", "reasoning", "severity", "bbox", "score"}  # the score: the share of looks that agree
+    fields = {
+        "name",
+        "phenomenon",
+        "reasoning",
+        "severity",
+        "bbox",
+        "score",
+    }  # the score: the share of looks that agree
     anomalies = [
         placed(Anomaly(**candidate.model_dump(include=fields)), picture, shown) for candidate in annotation.anomalies
     ]

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from dataset_builder.errors import PictureError
 from space.clients import client_of
+from space.examination import Examination
 from space.fetching import fetch
 from space.service import Refused, Service
 from space.uploads import MAX_BYTES, Sent
@@ -52,8 +53,8 @@ _ANSWER = {
         "status": {
             "type": "string",
             "enum": ["anomalies", "none", "partial", "unknown"],
-            "description": "none: nothing was found. partial: a part of the answer was lost, message says which. unknown: the model "
-            "does not know pictures of this kind and was not asked, message says what to use instead.",
+            "description": "none: nothing was found. partial: a part of the answer was lost, message says which. unknown: the "
+            "model does not know pictures of this kind and was not asked, message says what to use instead.",
         },
         "verdict": {
             "type": ["object", "null"],
@@ -91,8 +92,8 @@ class Tools:
 
     async def _list(self) -> list[mcp.types.Tool]:
         image = (
-            f"The picture: PNG, JPEG, WebP, HEIC or AVIF, at most {MAX_BYTES // 2**20} MB. Either its bytes in base64, with or without "
-            "data:image/png;base64, before them; or the path that this server gave when the file was sent to its "
+            f"The picture: PNG, JPEG, WebP, HEIC or AVIF, at most {MAX_BYTES // 2**20} MB. Either its bytes in base64, with or "
+            "without data:image/png;base64, before them; or the path that this server gave when the file was sent to its "
             "/gradio_api/upload as the form field `files`"
             + ("; or its address on the public web, beginning with https:// or http://." if self._fetches else ".")
         )
@@ -122,18 +123,18 @@ class Tools:
         way, request = self._offered[name], self._server.request_context.request
         try:
             sent = await self._take(arguments["image"], arguments.get("name", ""))
-            now = None
+            found: tuple[Examination, ...] = ()
             async with aclosing(self._service.look(sent, way.models, client_of(request))) as moments:
-                async for now in moments:
+                async for moment in moments:
+                    found = moment.found
                     if await request.is_disconnected():
                         raise ValueError("nobody waits for this answer any more")
         except (PictureError, Refused) as problem:
             raise ValueError(str(problem)) from None
-        assert now is not None
-        for one in now.found:
+        for one in found:
             if one.status == "failed":
                 raise ValueError(one.problem)
-        told = [dict(one.answer()) for one in now.found]
+        told = [dict(one.answer()) for one in found]
         return told[0] if name != "compare" else dict(zip((one.name for one in way.models), told, strict=True))
 
     async def _take(self, image: str, name: str) -> Sent:

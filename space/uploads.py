@@ -150,7 +150,7 @@ def receive(data: bytes, name: str) -> Sent:
         raise PictureError("This file is empty; please send it again.")
     if b"<svg" in data[:1000].lower():
         raise PictureError("This is an SVG drawing; please send a PNG, JPEG, WebP, HEIC or AVIF picture.")
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # it stays open for whoever opens the picture
     try:
         file.write(data)
         file.seek(0)

@@ -1,5 +1,6 @@
 """Puts together the Space's repository: a folder that needs nothing of ours from elsewhere."""
 
+import re
 from pathlib import Path
 
 from dataset_builder import owned
@@ -34,6 +35,8 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
             text = (_HERE / name).read_text(encoding="utf-8")
             if repo_id and name == "README.md":
                 organisation = repo_id.split("/")[0]
+                host = re.sub(r"[^a-z0-9]+", "-", repo_id.lower())
+                text = text.replace("ORG-anomreason-demo.hf.space", f"{host}.hf.space")
                 text = text.replace("ORG/anomreason-demo", repo_id).replace("ORG/", f"{organisation}/")
             (work / name).write_text(text, encoding="utf-8")
         for package in _PACKAGES:

@@ -43,7 +43,9 @@ def _price(base_url: str, model: str) -> tuple[float, float] | None:
     try:
         listed: Any = httpx2.get(f"{base_url.rstrip('/')}/models", timeout=5.0).json()["data"]
         (providers,) = (one["providers"] for one in listed if one["id"] == model)
-        prices = [(float(one["pricing"]["input"]), float(one["pricing"]["output"])) for one in providers if "pricing" in one]
+        prices = [
+            (float(one["pricing"]["input"]), float(one["pricing"]["output"])) for one in providers if "pricing" in one
+        ]
         return min(prices, key=sum, default=None)
     except (httpx2.HTTPError, KeyError, TypeError, ValueError):
         return None
