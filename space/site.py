@@ -66,6 +66,7 @@ def routes(service: Service, models: list[str], reviewing: bool) -> list[BaseRou
         "links": _links(models),
         "reviewing": reviewing,
         "version": version,
+        "scripts": [name for name in files if name.endswith(".js")],
     }
 
     async def index(request: Request) -> Response:
@@ -85,8 +86,9 @@ def routes(service: Service, models: list[str], reviewing: bool) -> list[BaseRou
         return JSONResponse({"born": born}, headers={"Cache-Control": "no-store"})
 
     found: list[BaseRoute] = [Route("/", index), Route("/page/alive", alive)]
-    found += [Route(f"/page/{name}", _sender(name, data)) for name, data in files.items()]
-    return found
+    # The version is in the path: a browser keeps the files for good, and asks for other ones after the next change.
+    found += [Route(f"/page/{version}/{name}", _sender(name, data, _FOR_GOOD)) for name, data in files.items()]
+    return [*found, Route("/page/preview.png", _sender("preview.png", files["preview.png"], "public, max-age=3600"))]
 
 
 def _files() -> dict[str, bytes]:
@@ -96,14 +98,13 @@ def _files() -> dict[str, bytes]:
     return {**scripts, **scenes, "preview.png": preview, "page.css": stylesheet().encode()}
 
 
+_FOR_GOOD = "public, max-age=31536000, immutable"
 _KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".png": "image/png"}
 
 
-def _sender(name: str, data: bytes) -> Callable[[Request], Awaitable[Response]]:
+def _sender(name: str, data: bytes, kept: str) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
-        return _packed(
-            request, data, _KINDS[Path(name).suffix], {"Cache-Control": "public, max-age=31536000, immutable"}
-        )
+        return _packed(request, data, _KINDS[Path(name).suffix], {"Cache-Control": kept})
 
     return send
 
@@ -127,7 +128,9 @@ def _links(models: list[str]) -> list[dict[str, str]]:
     if space:
         found["Code"] = f"{hub}/spaces/{space}/tree/main"
         found["Dataset"] = f"{hub}/datasets/{space.split('/')[0]}/anomreason"
-    found |= {name: f"{hub}/{name}" for name in models if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists()}
+    found |= {
+        name: f"{hub}/{name}" for name in models if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists()
+    }
     return [{"label": label, "address": address} for label, address in found.items()]
 
 

@@ -7,8 +7,6 @@ pictures twice, and lets its callers past the line.
 import base64
 import binascii
 from contextlib import aclosing
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import mcp.types
@@ -22,11 +20,10 @@ from space.examination import Examination
 from space.fetching import fetch
 from space.service import Refused, Service
 from space.uploads import MAX_BYTES, Sent
+from space.version import version
 from space.ways import Way, ways
 
-__all__ = ["VERSION_FILE", "Tools", "version"]
-
-VERSION_FILE = "version.txt"
+__all__ = ["Tools"]
 
 _ANOMALY = {
     "type": "object",
@@ -171,11 +168,3 @@ def _gives(way: Way) -> dict[str, Any]:
         return _ANSWER
     names = [one.name for one in way.models]
     return {"type": "object", "properties": dict.fromkeys(names, _ANSWER), "required": names}
-
-
-def version() -> str:
-    """This project's version; in the Space's repository, where nothing is installed, as it was written there."""
-    try:
-        return metadata.version("anomreason")
-    except metadata.PackageNotFoundError:
-        return Path(__file__).with_name(VERSION_FILE).read_text(encoding="utf-8").strip()

@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
 from dataset_builder.pictures import FORMATS, LARGE, SHOWN_BY_BROWSERS, encode, prepare
+from space.credentials import MARK, credentials
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Encoded", "Sent", "Upload", "read_picture", "read_upload", "receive"]
 
@@ -90,11 +91,13 @@ class Sent:
         image_id (`str`): the file's name, without its folders.
         file (binary file): what it holds, without a name on the disk: closed or forgotten, it is deleted.
         sha256 (`str`): of the file.
+        signed (`bool`): whether it seems to have content credentials.
     """
 
     image_id: str
     file: IO[bytes]
     sha256: str
+    signed: bool
 
     def open(self) -> Upload:
         """Decode it; one picture of the process at a time. The file is closed, readable or not.
@@ -106,6 +109,9 @@ class Sent:
             about = tuple(_told(opened.getexif()))
             image, size = prepare(opened, self.image_id)
             form = opened.format or ""
+            if self.signed:
+                self.file.seek(0)
+                about += tuple(credentials(self.file, Image.MIME.get(form, "")))
         if size[0] * size[1] > LARGE:
             _give_back()
         return Upload(self.image_id, image, size, form, self.sha256, about)
@@ -167,7 +173,7 @@ def receive(data: bytes, name: str) -> Sent:
     except BaseException:
         file.close()
         raise
-    return Sent(image_id, file, hashlib.sha256(data).hexdigest())
+    return Sent(image_id, file, hashlib.sha256(data).hexdigest(), MARK in data)
 
 
 def read_picture(data: bytes, name: str) -> Upload:

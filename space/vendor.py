@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from dataset_builder import owned
-from space.tool import VERSION_FILE, version
+from space.version import VERSION_FILE, version
 
 __all__ = ["vendor"]
 

@@ -1,5 +1,6 @@
 """The page for everyone: axe-core on every state in light and dark, headings and landmarks, the keyboard, motion."""
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from tests.accessibility import serious
 from tests.serving import Served
 from tests.space.test_page import ENDED, finding, noise, odd_scene, send
 from tests.stub_endpoint import StubEndpoint
-import itertools
 
 pytestmark = pytest.mark.browser
 

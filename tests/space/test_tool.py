@@ -74,7 +74,7 @@ def test_every_form_that_the_description_names_is_taken(tiny: Served) -> None:
     scene = EXAMPLES / "clock.png"
     forms = (encoded(scene), f"data:image/png;base64,{encoded(scene)}", upload(tiny, scene))
     bare, data, path = examine(tiny, *forms)
-    assert not (bare.isError or data.isError or path.isError), path.content
+    assert [one.isError for one in (bare, data, path)] == [False] * 3, path.content
     assert bare.structuredContent == data.structuredContent
     assert path.structuredContent == bare.structuredContent | {"image_id": "clock.png"}
     assert json.loads(bare.content[0].text) == bare.structuredContent
