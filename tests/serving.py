@@ -34,7 +34,7 @@ def serve_space(
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "GRADIO_TEMP_DIR": str(work / "uploads"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",

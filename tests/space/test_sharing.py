@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.errors import PictureError
@@ -44,6 +44,7 @@ def test_a_card_says_what_when_by_whom_and_of_which_file() -> None:
     assert hashlib.sha256(SCENE).hexdigest() in page
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=40), min_size=3, max_size=3), st.integers(0, 100))
 def test_a_card_gives_back_what_it_was_made_of(texts: list[str], severity: int) -> None:
     """Whatever a model wrote, quotes, tags and control characters included."""
