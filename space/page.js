@@ -184,7 +184,7 @@ const refuse = (told) => {
   now = null;
   root.dataset.state = "empty";
   image.removeAttribute("src");
-  again.hidden = another.hidden = true;
+  again.hidden = another.hidden = unseen.hidden = find(".ar-zoom").hidden = true;
   tell([]);
 };
 

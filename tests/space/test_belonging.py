@@ -66,6 +66,8 @@ def test_a_refused_picture_leaves_nothing_of_the_old_one(answered: Any) -> None:
     answered.locator("#results [role=alert]").wait_for()
     assert nothing_old(answered)
     assert answered.locator(".ar-frame img").get_attribute("src") is None
+    assert not answered.locator(".ar-unseen, .ar-zoom").first.is_visible()
+    assert answered.get_by_text("Drop pictures here").is_visible()
 
 
 def test_what_was_found_before_a_cancel_stays_and_says_that_it_is_not_all(
