@@ -103,7 +103,7 @@ for arguments in json.loads(sys.argv[1]):
         anomreason.main()
     except SystemExit as end:
         print("CODE", end.code, file=sys.stderr)
-print("HEAVY", *({"trainer.loading", "metric_semap.semap", "space.page", "agent.review.app"} & set(sys.modules)))
+print("HEAVY", *({"trainer.loading", "metric_semap.semap", "space.site", "agent.review.app"} & set(sys.modules)))
 """
     (tmp_path / "scenes").symlink_to(scenes)
     done = alone("", "-c", code, json.dumps([arguments for arguments, _, _ in NEEDS]), cwd=tmp_path)
