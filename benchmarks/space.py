@@ -1,14 +1,20 @@
 """The Space under load: `python benchmarks/space.py` (a few minutes; needs a Chromium).
 
-Start, page and answer times of the tiny model; twenty visitors at once; the memory of the server over 500 requests, its model being
-the simulated one. `python benchmarks/space.py page crowd memory` measures only what is named.
+Start, page and answer times of the tiny model, beside an empty `gr.Interface`; twenty visitors at once; the memory of the
+server over 500 requests, its model being the simulated one, and over six posts of a large picture.
+`python benchmarks/space.py page crowd memory` measures only what is named.
 """
 
 import os
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +30,11 @@ from agent import simulated  # noqa: E402
 from dataset_builder.scenes import write_scenes  # noqa: E402
 from tests.chromium import LAUNCH, find_chromium  # noqa: E402
 from tests.serving import Served, serve_space  # noqa: E402
+from tests.space_memory import cost_of_posts, large_png, resident  # noqa: E402
+from tests.stub_endpoint import serve_stub  # noqa: E402
 
 VISITORS, REQUESTS = 20, 500
+READY = "#picture[data-ready=yes]"
 SCENE = ROOT / "space" / "examples" / "mirror.png"
 
 
@@ -35,35 +44,76 @@ def ask(client: Client) -> float:
     return time.monotonic() - started
 
 
-def resident(pid: int) -> float:
-    """Resident memory in MB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
+VISITS = 5
+EMPTY = """
+import gradio as gr
+gr.Interface(lambda text: text, "text", "text").launch(server_port={port}, quiet=True, ssr_mode=False)
+"""
+
+
+@contextmanager
+def empty_interface() -> Iterator[str]:
+    """The least that Gradio serves, in a process of its own; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"}
+    server = subprocess.Popen([sys.executable, "-c", EMPTY.format(port=port)], env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def opened(browser: Any, url: str, ready: str) -> tuple[Any, float]:
+    """A page in a browser that has seen nothing before, and the seconds until it could be used."""
+    page = browser.new_context().new_page()
+    started = time.monotonic()
+    page.goto(url, wait_until="commit")
+    page.locator(ready).first.wait_for()
+    return page, time.monotonic() - started
 
 
 def page_times(served: Served, browser: Any) -> None:
-    for visit in ("first", "second"):
-        page = browser.new_page()
+    """The first card of the very first visit and of later ones; then this page and an empty Interface, by turns."""
+    cards, ours, theirs = [], [], []
+    for _ in range(VISITS):
+        page, _ = opened(browser, served.url, READY)
         started = time.monotonic()
-        page.goto(served.url)
-        page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
-        ready = time.monotonic() - started
-        started = time.monotonic()
-        page.locator("#picture [data-scene]").nth(2).click()
-        page.locator("#results .ar-card:not(.ar-skeleton)").first.wait_for()
-        card = time.monotonic() - started
+        page.locator("[data-scene]").nth(2).click()
+        page.locator("#results .ar-card[data-number]").first.wait_for()
+        cards.append(time.monotonic() - started)
         page.locator("#results .ar-downloads").wait_for()
-        whole = time.monotonic() - started
-        print(f"{visit} visit: page interactive {ready:.2f} s, first card {card:.2f} s, whole answer {whole:.2f} s")
-        page.close()
+        page.context.close()
+    later = statistics.median(cards[1:])
+    print(f"first card: very first visit {cards[0]:.2f} s, later {later:.2f} s: {cards[0] / later:.2f} times")
+    with empty_interface() as url:
+        for _ in range(VISITS):
+            for times, address, ready in ((theirs, url, "textarea"), (ours, served.url, READY)):
+                page, seconds = opened(browser, address, ready)
+                times.append(seconds)
+                page.context.close()
+    mine, empty = statistics.median(ours), statistics.median(theirs)
+    print(f"page ready: {mine:.2f} s, an empty gr.Interface {empty:.2f} s: {mine / empty:.2f} of it")
 
 
 def crowd(served: Served, browser: Any) -> None:
     """All but one of the visitors are programs; the last is a page, which says what it is shown."""
-    page = browser.new_page()
-    page.goto(served.url)
-    page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
-    clients = [Client(served.url, verbose=False) for _ in range(VISITORS - 1)]
+    page, _ = opened(browser, served.url, READY)
+    # A visitor each, as behind a proxy: one alone may not have so many places in the line.
+    clients = [
+        Client(served.url, headers={"X-Forwarded-For": f"198.51.100.{number}"}, verbose=False)
+        for number in range(VISITORS - 1)
+    ]
     alone = statistics.median(ask(clients[0]) for _ in range(10))
     jobs: list[Any] = []
     done: list[tuple[int, float]] = []
@@ -74,7 +124,7 @@ def crowd(served: Served, browser: Any) -> None:
     while sum(job.status().code == Status.PROCESSING or job.done() for job in jobs) < VISITORS // 2:
         time.sleep(0.01)  # so that the page comes in the middle of them
     asked = time.monotonic()
-    page.locator("#picture [data-scene]").nth(2).click()
+    page.locator("[data-scene]").nth(2).click()
     shown: list[int] = []
     while page.locator("#results .ar-downloads").count() == 0:
         for text in page.locator("#results .ar-waiting").all_inner_texts():
@@ -111,6 +161,11 @@ def memory() -> None:
                     client.predict(picture, api_name="/thorough" if number % 10 == 9 else "/examine")
                 left = sum(path.is_file() for path in served.uploads.rglob("*"))
                 print(f"memory after 0, 100, … {REQUESTS} requests: {', '.join(readings)} MB; {left} uploads left")
+    with tempfile.TemporaryDirectory() as work, serve_stub() as stub:
+        picture = large_png(Path(work) / "large.png")
+        with serve_space(Path(work), "--base-url", stub.base_url, "--model", "stub") as served:
+            print(f"six posts of a 49-megapixel 16-bit PNG of {picture.stat().st_size / 1e3:.0f} kB at once: ", end="")
+            print(cost_of_posts(served, picture))
 
 
 def main() -> None:

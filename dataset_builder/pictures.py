@@ -10,13 +10,14 @@ import io
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dataset_builder.errors import OversizedPictureError, PictureError
 from dataset_builder.files.regular import open_regular
@@ -72,6 +73,16 @@ LARGE = 24_000_000
 """Pixels (72 MB) from which on one picture is decoded at a time, whoever asks: many may be under way at once."""
 
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned upright, by its EXIF orientation; 1 is upright already."""
 _ONE_LARGE = threading.Lock()
 
 
@@ -164,15 +175,31 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
         )
     with _ONE_LARGE if pixels > LARGE else nullcontext():
         picture.load()
-        # `exif_transpose` copies what it need not turn, and a large picture is large.
-        turned = picture if picture.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(picture)
-        turned = eight_bits(turned, name)
+        # `ImageOps.exif_transpose` would copy what it need not turn, and keep the rest of the EXIF block in what it turns.
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+        turned = eight_bits(picture if turn is None else picture.transpose(turn), name)
         if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-            turned = turned.convert("RGBA")
-            turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
-        bare = turned.convert("RGB")
+            bare = _on_white(turned)
+        else:
+            # What has been copied already is not copied again: a large picture is 4 bytes per pixel.
+            bare = turned if turned is not picture and turned.mode == "RGB" else turned.convert("RGB")
         bare.info.clear()
         return bare
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """A picture with transparency on white, in RGB; strip by strip, which needs no further copies of all of it."""
+    bare = Image.new("RGB", picture.size)
+    for strip in _strips(picture.size):
+        part = picture.crop(strip).convert("RGBA")
+        bare.paste(Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB"), strip[:2])
+    return bare
+
+
+def _strips(size: tuple[int, int], rows: int = 512) -> Iterator[tuple[int, int, int, int]]:
+    width, height = size
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
 
 
 def eight_bits(picture: Image.Image, name: str = "picture") -> Image.Image:
@@ -192,7 +219,10 @@ def eight_bits(picture: Image.Image, name: str = "picture") -> Image.Image:
     top = next((top for top in tops if low >= 0 and high <= top), None)
     if top is None:
         raise PictureError(f"{name}: has pixel values from {low:g} to {high:g}; save it with 8 or 16 bits per channel")
-    return Image.fromarray(np.rint(values * np.float32(255 / top)).astype(np.uint8))
+    narrow = np.empty(values.shape, np.uint8)
+    for _, first, _, last in _strips(picture.size):
+        narrow[first:last] = np.rint(values[first:last] * np.float32(255 / top))
+    return Image.fromarray(narrow)
 
 
 def within(picture: Image.Image, side: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Makes docs/screenshots: `python docs/make_screenshots.py` (a minute; needs a Chromium).
+"""Makes docs/screenshots, and the picture of link previews: `python docs/make_screenshots.py` (a minute; needs a Chromium).
 
 The page as it is served: with the tiny model on the first scene of its gallery in which it finds something, and on a photograph,
 which it does not know; and with AnomAgent in front of the simulated model.
@@ -24,6 +24,7 @@ from tests.serving import Served, serve_space  # noqa: E402
 
 CAT = Path(skimage.data.__file__).parent / "chelsea.png"  # CC0, by Stefan van der Walt
 OUT = ROOT / "docs" / "screenshots"
+PREVIEW = ROOT / "space" / "examples" / "preview.png"
 SHOTS = {"light": (1440, 960, "light"), "dark": (1440, 960, "dark"), "phone": (390, 844, "light")}
 PATIENCE = 120_000  # milliseconds
 ENDED = "#results [data-status]:not([aria-busy=true])"
@@ -35,7 +36,7 @@ def opened(browser: Any, served: Served, width: int, height: int, scheme: str) -
     page = browser.new_page(viewport={"width": width, "height": height}, **look)
     page.set_default_timeout(PATIENCE)
     page.goto(served.url)
-    page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
+    page.locator("#picture[data-ready=yes]").wait_for()
     return page
 
 
@@ -63,6 +64,11 @@ def tiny(browser: Any, served: Served) -> None:
             page.locator("#results [data-status=unknown]").wait_for()
             take(page, "unknown")
         page.close()
+    page = browser.new_page(viewport={"width": 1200, "height": 630}, color_scheme="light")
+    page.goto(served.url)
+    page.locator("#picture[data-ready=yes]").wait_for()
+    page.screenshot(path=PREVIEW)
+    page.close()
 
 
 def thorough(browser: Any, served: Served, picture: Path) -> None:

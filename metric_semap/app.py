@@ -83,7 +83,8 @@ EXAMPLE_PREDICTIONS = {
 }
 
 CSS = (
-    STYLE.read_text(encoding="utf-8")
+    Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    + STYLE.read_text(encoding="utf-8")
     + """
 .semap { color-scheme: light; }
 .dark .semap { color-scheme: dark; }
@@ -98,6 +99,36 @@ CSS = (
 .semap th:first-child, .semap td:first-child { text-align: left !important; }
 """
 )
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's parts in the colours of the AnomReason page; `page.css` has them, light and dark."""
+    both = {
+        "body_background_fill": "var(--ar-ground)",
+        "body_text_color": "var(--ar-ink)",
+        "body_text_color_subdued": "var(--ar-muted)",
+        "background_fill_primary": "var(--ar-surface)",
+        "background_fill_secondary": "var(--ar-sunken)",
+        "block_background_fill": "var(--ar-surface)",
+        "block_info_text_color": "var(--ar-muted)",
+        "block_label_text_color": "var(--ar-muted)",
+        "block_title_text_color": "var(--ar-ink)",
+        "border_color_primary": "var(--ar-line)",
+        "border_color_accent": "var(--ar-accent)",
+        "color_accent": "var(--ar-accent)",
+        "color_accent_soft": "var(--ar-soft)",
+        "input_background_fill": "var(--ar-surface)",
+        "input_placeholder_color": "var(--ar-muted)",
+        "link_text_color": "var(--ar-accent)",
+        "link_text_color_hover": "var(--ar-ink)",
+        "button_primary_background_fill": "var(--ar-accent)",
+        "button_primary_text_color": "var(--ar-accent-ink)",
+        "button_secondary_background_fill": "var(--ar-surface)",
+        "button_secondary_text_color": "var(--ar-ink)",
+    }
+    # No font is fetched from elsewhere. The colours are variables with a dark value of their own: both modes name the same ones.
+    base = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return base.set(**both, **{f"{name}_dark": value for name, value in both.items() if name != "color_accent"})
 
 
 def score(
@@ -235,4 +266,4 @@ def build_page() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build_page().launch(css=CSS, max_file_size="50mb")
+    build_page().launch(css=CSS, theme=theme(), max_file_size="50mb")

@@ -32,14 +32,18 @@ class Backend(Protocol):
         name (`str`): what a visitor calls it.
         knows_scenes_alone (`bool`): whether it says nothing of worth about anything but rendered scenes.
         at_once (`int`): how many pictures it can look at at the same time.
+        speaks (`bool`): whether it can be asked to answer in another language than English.
     """
 
     name: str
     knows_scenes_alone: bool
     at_once: int
+    speaks: bool
 
-    def examine(self, picture: Upload) -> Iterator[Examination]:
+    def examine(self, picture: Upload, language: str = "") -> Iterator[Examination]:
         """Looks at a picture; the last examination given is the answer. Raises nothing for a model that fails.
+
+        `language`, an English name such as `German`, is heeded by a model that `speaks`.
 
         The same examination is given again while nothing is new, so that whoever iterates can stop the model soon.
         """

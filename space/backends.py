@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 from space.backend import Backend
 from space.settings import Settings
+from space.visitors import Visitors
 
 __all__ = ["Backends", "open_backends"]
 
 
 @dataclass(frozen=True)
 class Backends:
-    """What the page offers: one to examine with, perhaps a thorough one, perhaps one to compare with."""
+    """What the page offers: one to examine with, perhaps one to compare with, a thorough one, one that visitors pay for."""
 
     first: Backend
     second: Backend | None = None
     thorough: Backend | None = None
+    visitors: Visitors | None = None
 
 
 def open_backends(settings: Settings) -> Backends:
@@ -33,12 +35,14 @@ def open_backends(settings: Settings) -> Backends:
     else:
         from space.local import open_local
 
-        first, second = open_local(settings.model, settings.adapter, settings.boxes)
+        local, second = open_local(settings.model, settings.adapter, settings.boxes)
+        local.warm()
+        first = local
     if settings.compare:
         from space.local import open_local
 
         second, _ = open_local(settings.compare, None, settings.boxes)
-    return Backends(first, second, _thorough(settings))
+    return Backends(first, second, _thorough(settings), _visitors(settings))
 
 
 def _thorough(settings: Settings) -> Backend | None:
@@ -47,3 +51,9 @@ def _thorough(settings: Settings) -> Backend | None:
     from space.thorough import Thorough
 
     return Thorough(settings.base_url, settings.model)
+
+
+def _visitors(settings: Settings) -> Visitors | None:
+    if settings.visitors_model is None:
+        return None
+    return Visitors(settings.visitors_url, settings.visitors_model)

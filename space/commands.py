@@ -27,13 +27,25 @@ def demo(
     boxes: Annotated[
         bool, typer.Option("--with-boxes", "--boxes", help="Ask for boxes too; the tiny model's are rough.")
     ] = False,
+    visitors_model: Annotated[
+        str | None,
+        typer.Option(
+            help="A model of Inference Providers that visitors who sign in with Hugging Face pay for themselves."
+        ),
+    ] = None,
+    visitors_url: Annotated[
+        str, typer.Option(help="URL of the server that has it, to which visitors' tokens are sent.")
+    ] = "https://router.huggingface.co/v1",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Let the MCP tool fetch pictures from the public web.")
+    ] = False,
 ) -> None:
     """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
     here = base_url is None or compare is not None  # a model in this process
     require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
 
-    settings = Settings(model, adapter, base_url, compare, thorough, run, boxes)
+    settings = Settings(model, adapter, base_url, compare, thorough, run, boxes, visitors_model, visitors_url, fetch)
     from space.app import serve
 
     serve(settings, port)

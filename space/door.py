@@ -1,8 +1,5 @@
 """What the server lets in: pictures that were sent to it, never addresses to fetch or paths to read."""
 
-import base64
-import binascii
-import json
 import os
 import shutil
 import tempfile
@@ -10,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import gradio as gr
@@ -18,14 +15,10 @@ import gradio.route_utils
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from space.uploads import MAX_BYTES
-
-__all__ = ["Door", "Page", "clear", "open_tools", "own_folder", "sweep"]
+__all__ = ["Door", "Page", "clear", "own_folder", "sweep"]
 
 LEFT_BEHIND = 600
-"""Seconds after which an upload that nobody asked about is deleted; one that was examined is deleted at once."""
-
-_FILE = "/gradio_api/file="
+"""Seconds after which an upload that nobody asked about is deleted; one that somebody asks about is deleted at once."""
 
 
 def own_folder() -> Path:
@@ -104,53 +97,13 @@ class Page(gr.Blocks):  # type: ignore[misc, unused-ignore]
 
 
 def _local(value: Any) -> Any:
-    """A value without web addresses in its files; those of uploads to this server become their paths."""
+    """A value without web addresses in its files."""
     if isinstance(value, list):
         return [_local(one) for one in value]
     if not isinstance(value, dict):
         return value
     if not isinstance(value.get("path"), str):
         return {key: _local(one) for key, one in value.items()}
-    path = value["path"]
-    if urlsplit(path).scheme in ("http", "https"):
-        # An MCP client names an upload by its address here. Gradio checks afterwards that the path is one of its uploads.
-        _, own, upload = urlsplit(path).path.partition(_FILE)
-        if not own or not Path(unquote(upload)).is_relative_to(os.environ.get("GRADIO_TEMP_DIR", "/nowhere")):
-            raise gr.Error("This server fetches no web addresses; send the picture itself.", print_exception=False)
-        path = unquote(upload)
-    return {key: one for key, one in value.items() if key not in ("url", "path")} | {"path": path}
-
-
-def open_tools(page: Page, folder: Path) -> None:
-    """MCP as it should be: pictures come as data and are deleted like any upload, answers are JSON.
-
-    Gradio would keep each picture twice, of which we would see one, and answer with Python's `str`. Call it once the page is
-    being served.
-    """
-    server: Any = page.mcp_server_obj
-
-    def uploaded(arguments: dict[str, Any], positions: list[list[str]]) -> dict[str, Any]:
-        wanted = {position[0] for position in positions}
-        return {name: _upload(value, folder) if name in wanted else value for name, value in arguments.items()}
-
-    def told(answers: list[Any], _: str) -> list[Any]:
-        return [server.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False)) for one in answers]
-
-    server.convert_strings_to_filedata, server.postprocess_output_data = uploaded, told
-
-
-def _upload(data: Any, folder: Path) -> dict[str, Any]:
-    """A picture in a data: address as an upload, named by its address here, as `_local` takes it."""
-    head, comma, content = data.partition(",") if isinstance(data, str) else ("", "", "")
-    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
-        raise ValueError("This server fetches no web addresses; send the picture itself, as data:image/png;base64,…")
-    if len(content) > MAX_BYTES * 4 / 3 + 4:
-        raise ValueError(f"This file is larger than {MAX_BYTES // 2**20} MB; please send a smaller one.")
-    try:
-        picture = base64.b64decode(content, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("This data: address holds no base64; please send the picture again.") from None
-    place = folder / uuid4().hex / "picture"
-    place.parent.mkdir(parents=True)
-    place.write_bytes(picture)
-    return {"path": f"http://uploads{_FILE}{quote(str(place))}", "meta": {"_type": "gradio.FileData"}}
+    if urlsplit(value["path"]).scheme in ("http", "https"):
+        raise gr.Error("This server fetches no web addresses; send the picture itself.", print_exception=False)
+    return {key: one for key, one in value.items() if key != "url"}

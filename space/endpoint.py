@@ -28,17 +28,19 @@ class Endpoint:
         model (`str`): its name there.
         boxes (`bool`): whether it is asked where each anomaly is, in pixels of the picture it is sent. It is read as its family
             is known to answer (see `agent.boxes`); a box outside the picture is left out.
+        key (`str`, *optional*): who pays, where that is not whoever serves the page.
     """
 
     knows_scenes_alone = False
     at_once = 8
+    speaks = True
 
-    def __init__(self, base_url: str, model: str, boxes: bool = False) -> None:
+    def __init__(self, base_url: str, model: str, boxes: bool = False, key: str | None = None) -> None:
         self.name = model.rsplit("/", 1)[-1]
         self._task: Task = "grounded" if boxes else "anomalies"
-        self._base_url, self._model = base_url, model
+        self._base_url, self._model, self._key = base_url, model, key
 
-    def examine(self, picture: Upload) -> Iterator[Examination]:
+    def examine(self, picture: Upload, language: str = "") -> Iterator[Examination]:
         sent = picture.sent()
         boxes = boxes_of(self._model, "pixels")
 
@@ -47,22 +49,22 @@ class Endpoint:
                 return anomaly
             return anomaly.model_copy(update={"bbox": boxes.in_picture(anomaly.bbox, sent.size, picture.size)})
 
-        yield from examine_text(picture, self._pieces(sent.uri), place)
+        yield from examine_text(picture, self._pieces(sent.uri, language), place)
 
-    def _pieces(self, image: str) -> Iterator[str | VerdictAnswer]:
+    def _pieces(self, image: str, language: str) -> Iterator[str | VerdictAnswer]:
         # A connection per picture, closed at its end: that hangs up on a model that is still writing.
         with asyncio.Runner() as runner:
-            server = connect(self._model, self._base_url, Settings.key(self._base_url))
+            server = connect(self._model, self._base_url, self._key or Settings.key(self._base_url))
             chat = Chat(server, self._model, concurrency=1, timeout=TIMEOUT)
             try:
-                yield from self._answer(chat, runner, image)
+                yield from self._answer(chat, runner, image, language)
                 if verdict := self._verdict(chat, runner, image):
                     yield verdict
             finally:
                 runner.run(server.close())
 
-    def _answer(self, chat: Chat, runner: asyncio.Runner, image: str) -> Iterator[str]:
-        pieces = chat.stream(_messages(self._task, image), {"temperature": 0.0}, 2048)
+    def _answer(self, chat: Chat, runner: asyncio.Runner, image: str, language: str) -> Iterator[str]:
+        pieces = chat.stream(_messages(self._task, image, language), {"temperature": 0.0}, 2048)
         try:
             while (piece := runner.run(_next(pieces))) is not None:
                 yield piece
@@ -88,8 +90,12 @@ class Endpoint:
         return {"label": label if p_fake is None else "fake" if p_fake >= 0.5 else "real", "p_fake": p_fake}
 
 
-def _messages(task: Task, image: str) -> list[dict[str, Any]]:
-    content = [{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": PROMPTS[task]}]
+_IN = " Write name, phenomenon and reasoning in {}; leave the keys as they are."
+
+
+def _messages(task: Task, image: str, language: str = "") -> list[dict[str, Any]]:
+    asked = PROMPTS[task] + (_IN.format(language) if language else "")
+    content = [{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": asked}]
     return [{"role": "user", "content": content}]
 
 

@@ -18,13 +18,18 @@ class VerdictAnswer(TypedDict):
 
 
 class Answer(TypedDict):
-    """What the API, the MCP tool and `anomreason examine --json` give; `message` stands beside the status `unknown` alone."""
+    """What the API, the MCP tool and `anomreason examine --json` give.
+
+    `message` says why, where the status is `partial` or `unknown`; `before`, while it is `waiting`, how many others are served
+    first.
+    """
 
     image_id: str
     status: str
     verdict: VerdictAnswer | None
     anomalies: list[dict[str, Any]]
     message: NotRequired[str]
+    before: NotRequired[int]
 
 
 class Step(NamedTuple):
@@ -75,4 +80,8 @@ class Examination:
             "verdict": self.verdict,
             "anomalies": anomalies,
         }
-        return {**told, "message": self.problem} if self.status == "unknown" else told
+        if self.status in ("partial", "unknown"):
+            told["message"] = self.problem
+        if self.status == "waiting":
+            told["before"] = self.before
+        return told

@@ -21,7 +21,7 @@ from dataset_builder.predictions import UNKNOWN
 from dataset_builder.prompts import Task, chat
 from space.backend import examine_text, placed
 from space.examination import Examination, VerdictAnswer
-from space.uploads import Upload
+from space.uploads import Upload, read_picture
 from trainer.known import Known, read_known, strangers
 from trainer.loading import TINY, first_line, load, processor_of, resolve
 from trainer.verdict import judge
@@ -29,6 +29,7 @@ from trainer.verdict import judge
 __all__ = ["Local", "Weights", "open_local"]
 
 MAX_NEW_TOKENS = 1024
+_ANY = Path(__file__).parent / "examples" / "clean.png"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -107,6 +108,7 @@ class Local:
     """
 
     at_once = 1
+    speaks = False  # its adapters were trained on English answers
 
     def __init__(
         self,
@@ -123,7 +125,12 @@ class Local:
         self._processor = adapted or weights.processor
         self._on_gpu = _on_gpu(self._answer)  # here, so that only the picture travels to the process that holds the GPU
 
-    def examine(self, picture: Upload) -> Iterator[Examination]:
+    def warm(self) -> None:
+        """Answer once, so that the first visitor does not wait for what is loaded and chosen at the first answer."""
+        if spaces is None:  # on ZeroGPU there is a GPU only within a visitor's call
+            list(self.examine(read_picture(_ANY.read_bytes(), _ANY.name)))
+
+    def examine(self, picture: Upload, language: str = "") -> Iterator[Examination]:
         started = time.monotonic()
         with self._weights.lock:
             pieces = self._on_gpu(picture.image)

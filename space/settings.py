@@ -7,7 +7,10 @@ from pathlib import Path
 
 from dataset_builder.errors import InputError
 
-__all__ = ["Settings"]
+__all__ = ["ROUTER", "Settings"]
+
+ROUTER = "https://router.huggingface.co/v1"
+"""Hugging Face's Inference Providers."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Settings:
         run (`Path`, *optional*): a run to review.
         boxes (`bool`): whether models are asked where each anomaly is. Off unless the model is known to tell: a box in the wrong
             place misleads, and the tiny model's are rough.
+        visitors_model (`str`, *optional*): a model of Inference Providers that visitors who sign in pay for themselves.
+        visitors_url (`str`): where it is, and where their tokens are sent.
+        fetch (`bool`): whether the MCP tool may fetch pictures from public web addresses.
     """
 
     model: str = "tiny"
@@ -33,6 +39,9 @@ class Settings:
     thorough: bool = False
     run: Path | None = None
     boxes: bool = False
+    visitors_model: str | None = None
+    visitors_url: str = ROUTER
+    fetch: bool = False
 
     def __post_init__(self) -> None:
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
@@ -45,12 +54,16 @@ class Settings:
             raise InputError("--base-url: which model does the endpoint serve? Name it with --model")
         if self.thorough and not self.base_url:
             raise InputError("--thorough: AnomAgent asks an endpoint; name it with --base-url")
+        if not self.visitors_url.startswith(("http://", "https://")):
+            raise InputError(f"--visitors-url {self.visitors_url}: is not a web address; begin it with https://")
         if self.run and not self.run.is_dir():
             raise InputError(f"--run {self.run}: no such directory; give what `anomreason annotate --out` wrote")
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> "Settings":
-        """From `ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN` and `_BOXES`, where set."""
+        """From `ANOMREASON_MODEL`, `_ADAPTER`, `_BASE_URL`, `_COMPARE`, `_THOROUGH`, `_RUN`, `_BOXES`, `_VISITORS_MODEL`,
+        `_VISITORS_URL` and `_FETCH`, where set.
+        """
 
         def value(name: str) -> str | None:
             return variables.get(f"ANOMREASON_{name}") or None
@@ -67,6 +80,9 @@ class Settings:
             thorough=yes("THOROUGH"),
             run=Path(run) if run else None,
             boxes=yes("BOXES"),
+            visitors_model=value("VISITORS_MODEL"),
+            visitors_url=value("VISITORS_URL") or ROUTER,
+            fetch=yes("FETCH"),
         )
 
     @staticmethod

@@ -41,12 +41,13 @@ class Thorough:
 
     knows_scenes_alone = False
     at_once = 4
+    speaks = False
 
     def __init__(self, base_url: str, model: str) -> None:
         self.name = f"{model.rsplit('/', 1)[-1]}, thorough"
         self._base_url, self._model = base_url, model
 
-    def examine(self, picture: Upload) -> Iterator[Examination]:
+    def examine(self, picture: Upload, language: str = "") -> Iterator[Examination]:
         started = time.monotonic()
         told: queue.Queue[tuple[str, bool] | None] = queue.Queue()
         progress = _Progress()
@@ -91,7 +92,14 @@ class _Progress:
 
 
 def _ended(annotation: Annotation, picture: Upload, shown: tuple[int, int], seconds: float) -> Examination:
-    fields = {"name", "phenomenon", "reasoning", "severity", "bbox"}
+    fields = {
+        "name",
+        "phenomenon",
+        "reasoning",
+        "severity",
+        "bbox",
+        "score",
+    }  # the score: the share of looks that agree
     anomalies = [
         placed(Anomaly(**candidate.model_dump(include=fields)), picture, shown) for candidate in annotation.anomalies
     ]

@@ -1,8 +1,10 @@
 """Puts together the Space's repository: a folder that needs nothing of ours from elsewhere."""
 
+import re
 from pathlib import Path
 
 from dataset_builder import owned
+from space.version import VERSION_FILE, version
 
 __all__ = ["vendor"]
 
@@ -33,6 +35,8 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
             text = (_HERE / name).read_text(encoding="utf-8")
             if repo_id and name == "README.md":
                 organisation = repo_id.split("/")[0]
+                host = re.sub(r"[^a-z0-9]+", "-", repo_id.lower())
+                text = text.replace("ORG-anomreason-demo.hf.space", f"{host}.hf.space")
                 text = text.replace("ORG/anomreason-demo", repo_id).replace("ORG/", f"{organisation}/")
             (work / name).write_text(text, encoding="utf-8")
         for package in _PACKAGES:
@@ -43,4 +47,5 @@ def vendor(out: Path, repo_id: str | None = None) -> Path:
                     target = work / package / inside
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(path.read_bytes())
+        (work / "space" / VERSION_FILE).write_text(f"{version()}\n", encoding="utf-8")
     return out

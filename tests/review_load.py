@@ -45,22 +45,23 @@ async def _review(
     think: tuple[float, float],
     load: Load,
 ) -> None:
-    async def call(event: str, *data: object) -> dict:  # type: ignore[type-arg]
+    async def call(event: str, **fields: object) -> dict:  # type: ignore[type-arg]
         while True:
             try:
-                async with http.post(f"{rng.choice(urls)}/gradio_api/run/{event}", json={"data": data}) as answer:
+                async with http.post(f"{rng.choice(urls)}/api/{event}", json={"reviewer": name, **fields}) as answer:
                     assert answer.status == 200, await answer.text()
-                    return (await answer.json())["data"][0]  # type: ignore[no-any-return]
+                    return await answer.json()  # type: ignore[no-any-return]
             except aiohttp.ClientError:
                 load.lost_connections += 1
                 await asyncio.sleep(0.05)
 
-    items = (await call("next", name))["items"]
+    items = (await call("next"))["items"]
     while items and time.monotonic() < end:
         await asyncio.sleep(rng.uniform(*think))
         item, verdict = items[0]["item"], rng.choice(("accept", "reject", "unsure"))
         begun = time.monotonic()
-        state = await call("verdict", item, verdict, name, uuid.UUID(int=rng.getrandbits(128)).hex, 1.0, "", None)
+        token = uuid.UUID(int=rng.getrandbits(128)).hex
+        state = await call("verdict", item=item, verdict=verdict, token=token, seconds=1.0)
         load.seconds.append(time.monotonic() - begun)
         assert state["saved"] not in load.acknowledged
         load.acknowledged[state["saved"]] = (item, name, verdict)

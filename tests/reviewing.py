@@ -32,14 +32,14 @@ class ReviewServer:
         self.url = f"http://127.0.0.1:{port}"
         self._log = run.parent / f"server_{port}.log"
         command = [COMMAND, "review", str(run), "--port", str(port), *map(str, options)]
-        environment = os.environ | {"PYTHONUNBUFFERED": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         with self._log.open("w") as log:
-            # In the run's directory: Gradio must not take the working directory for something to serve.
+            # In the run's directory: the working directory must not be taken for something to serve.
             self.process = subprocess.Popen(command, cwd=run, env=environment, stdout=log, stderr=log)
 
     def wait(self) -> "ReviewServer":
         """Wait until the page can be opened."""
-        deadline = time.monotonic() + 300  # Gradio alone takes minutes to import where everything waits for a core
+        deadline = time.monotonic() + 300  # where everything waits for a core
         while "open http" not in self.log:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
@@ -50,16 +50,14 @@ class ReviewServer:
     def log(self) -> str:
         return self._log.read_text()
 
-    def call(self, event: str, *data: Any) -> Any:
+    def call(self, event: str, **fields: Any) -> Any:
         """What an event answers; `AssertionError` with its message if it refuses."""
         request = urllib.request.Request(
-            f"{self.url}/gradio_api/run/{event}",
-            json.dumps({"data": data}).encode(),
-            {"content-type": "application/json"},
+            f"{self.url}/api/{event}", json.dumps(fields).encode(), {"content-type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)["data"][0]
+                return json.load(answer)
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from None
 

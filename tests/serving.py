@@ -25,13 +25,16 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serve_space(work: Path, *options: str, command: list[str] | None = None, **variables: str) -> Iterator[Served]:
-    """`anomreason demo` with these options, until the block ends."""
+def serve_space(
+    work: Path, *options: str, command: list[str] | None = None, port: int = 0, **variables: str
+) -> Iterator[Served]:
+    """`anomreason demo` with these options, until the block ends; at a free port unless told."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        if not port:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "GRADIO_TEMP_DIR": str(work / "uploads"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",

@@ -18,6 +18,7 @@ class StubEndpoint:
         dies (`bool`): whether the connection ends before the answer does.
         asked (`list[dict]`): the bodies of the requests.
         keys (`set[str]`): what they authorised themselves with.
+        prices (`dict`): of its model, in US dollars per million tokens: `input` and `output`.
         hung_up (`threading.Event`): set when a reader went away in the middle of an answer.
     """
 
@@ -30,6 +31,7 @@ class StubEndpoint:
         self.delay, self.dies = 0.0, False
         self.asked: list[dict[str, Any]] = []
         self.keys: set[str] = set()
+        self.prices = {"input": 0.2, "output": 0.6}
         self.hung_up = threading.Event()
 
 
@@ -40,6 +42,15 @@ def serve_stub() -> Iterator[StubEndpoint]:
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None: ...
+
+        def do_GET(self) -> None:
+            model = {
+                "id": "org/stub-vl",
+                "providers": [{"provider": "dear"}, {"provider": "fair", "pricing": stub.prices}],
+            }
+            self.send_response(200 if self.path.endswith("/models") else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps({"object": "list", "data": [model]}).encode())
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

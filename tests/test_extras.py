@@ -32,7 +32,6 @@ NEEDS = [
     (["audit", "generators.yaml"], "audit", "metric"),
     (["demo"], "demo", "space,train"),
     (["demo", "--base-url", "http://localhost:1/v1", "--model", "served"], "demo", "space"),
-    (["review", "run"], "review", "space"),
     (["verdicts", "status", "run"], "verdicts status", "space"),
     (["verdicts", "export", "run"], "verdicts export", "space"),
     (["annotate", "scenes", "--simulate", "--engine", "ray"], "--engine ray", "ray"),
@@ -106,7 +105,7 @@ for arguments in json.loads(sys.argv[1]):
         anomreason.main()
     except SystemExit as end:
         print("CODE", end.code, file=sys.stderr)
-print("HEAVY", *({"trainer.loading", "metric_semap.semap", "space.page", "agent.review.app"} & set(sys.modules)))
+print("HEAVY", *({"trainer.loading", "metric_semap.semap", "space.site", "agent.review.app"} & set(sys.modules)))
 """
     (tmp_path / "scenes").symlink_to(scenes)
     done = alone("", "-c", code, json.dumps([arguments for arguments, _, _ in NEEDS]), cwd=tmp_path)

@@ -95,11 +95,12 @@ def measure(items: Iterable[Item], standing: Iterable[Standing]) -> Review:
     gold: dict[str, list[tuple[str, Verdict]]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
     for one in standing:
-        if one.item not in known:
+        item = known.get(one.item)
+        # Whoever added an anomaly agrees with it, and about a whole picture there is no candidate to agree on.
+        if item is None or item.asks != "candidate" or item.added_by == one.reviewer:
             continue
-        truth = known[one.item].gold
-        if truth:
-            gold[one.reviewer].append((truth, one.verdict))
+        if item.gold:
+            gold[one.reviewer].append((item.gold, one.verdict))
         else:
             answers[one.item][one.reviewer] = one.verdict
         seconds[one.reviewer].append(one.seconds)

@@ -1,89 +1,190 @@
-"""The review page: one Gradio component over four API events, by itself or as a tab of another app.
+"""The review desk as a web application: the page's files, one POST per event of `Desk`, and pictures by key.
 
-The page's state is the database: an event is a plain function, without queue or session, so any number of tabs and of
-server processes show the same. Pictures come as data through an event too. No file is served, so there is no path
-that could lead anywhere.
+It keeps no state of its own but who has logged in: everything else is in the run's verdicts, so any number of tabs and of server
+processes show the same. Paths in the page are relative, so the application can be mounted below any address.
 """
 
-import functools
+import inspect
+import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import gradio as gr
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
+from agent.review.accounts import Accounts, Sessions
 from agent.review.desk import Desk
-from dataset_builder.errors import AnomReasonError
+from agent.review.guard import Guard
+from agent.review.shown import said_of
+from agent.review.store import Conflict
+from dataset_builder.errors import AnomReasonError, InputError, shorten
+from dataset_builder.files.strict_json import loads
 
-__all__ = ["review_page"]
+__all__ = ["review_app"]
 
-HERE = Path(__file__).parent
-Event = TypeVar("Event", bound=Callable[..., Any])
+PAGE = Path(__file__).parent / "page"
+LARGEST = 2**18
+"""Bytes of a request: the longest texts, escaped."""
+
+COOKIE = "review_session"
+
+_KINDS: list[tuple[type, str, set[str]]] = [
+    (str, "a text", {"reviewer", "item", "beside", "picture", "show"}),
+    (int, "a whole number", {"replaces", "last", "start"}),
+]
+"""What arguments have to be that look something up; the others are checked where they are used."""
 
 
-def review_page(desk: Desk, reviewer: str | None = None) -> gr.Blocks:
-    """The page of a run, to launch or to render within another `gr.Blocks`.
+def review_app(
+    desk: Desk,
+    *,
+    reviewer: str | None = None,
+    accounts: Accounts | None = None,
+    hosts: Collection[str] | None = None,
+    guidelines: str = "",
+) -> Starlette:
+    """The application of a run, to serve or to mount in another one.
 
-    Events: `/next`, `/verdict`, `/undo`, `/picture`. Whoever has logged in is the reviewer, whatever a request says.
+    Events are `POST /api/EVENT` with a JSON object of the arguments of `Desk`'s methods: `next`, `verdict`, `undo`, `skip`, `add`,
+    `search` and `leave`; `token` may be left out. An answer that would replace one that its sender does not know of gets the status
+    409. Whoever has logged in is the reviewer, whatever a request says.
 
     Args:
         desk (`Desk`): the run.
-        reviewer (`str`, *optional*): who reviews, when nobody has logged in and a request names nobody.
+        reviewer (`str`, *optional*): who reviews, when nobody has to log in and a request names nobody.
+        accounts (`Accounts`, *optional*): who may log in, and must.
+        hosts (collection of `str`, *optional*): the names under which it is reached; see `Guard`.
+        guidelines (`str`): HTML that reviewers may open beside the picture, from `rendered`.
     """
+    sessions = Sessions()
+    events: dict[str, Callable[..., dict[str, Any]]] = {
+        event.__name__: event
+        for event in (desk.next, desk.verdict, desk.undo, desk.skip, desk.add, desk.search, desk.leave)
+    }
 
-    def who(named: str, request: gr.Request | None) -> str:
-        return getattr(request, "username", None) or named or reviewer or ""
+    def logged_in(request: Request) -> str | None:
+        return sessions.who(request.cookies.get(COOKIE))
 
-    def next(reviewer: str = "", request: gr.Request = None) -> dict:  # type: ignore[assignment, type-arg]
-        """The reviewer's next items, first the one to show; `reviewer` null if nobody has said who they are."""
-        name = who(reviewer, request)
-        return desk.next(name) if name else {"reviewer": None}
-
-    def verdict(
-        item: str,
-        verdict: str,
-        reviewer: str = "",
-        token: str = "",
-        seconds: float = 0.0,
-        note: str = "",
-        edit: dict | None = None,  # type: ignore[type-arg]
-        request: gr.Request = None,  # type: ignore[assignment]
-    ) -> dict:  # type: ignore[type-arg]
-        """Store accept, reject or unsure for an item; a request repeated with its token is stored once. Then as `/next`."""
-        token = token or uuid.uuid4().hex
-        return desk.verdict(who(reviewer, request), item, verdict, token, seconds=seconds, note=note, edit=edit)
-
-    def undo(reviewer: str = "", token: str = "", request: gr.Request = None) -> dict:  # type: ignore[assignment, type-arg]
-        """Take the reviewer's last answer back. Then as `/next`."""
-        return desk.undo(who(reviewer, request), token or uuid.uuid4().hex)
-
-    def picture(picture: str) -> str:
-        """A picture of an item as a data: URL."""
-        return desk.picture(picture)
-
-    with gr.Blocks(title="AnomReason review", analytics_enabled=False) as page:
-        gr.HTML(
-            html_template=(HERE / "page.html").read_text(encoding="utf-8"),
-            css_template=(HERE / "page.css").read_text(encoding="utf-8"),
-            js_on_load=(HERE / "page.js").read_text(encoding="utf-8"),
-            apply_default_css=False,
-            elem_id="review",
-        )
-        for event in (next, verdict, undo, picture):
-            # Gradio's default would let one answer at a time through the queue.
-            gr.api(_telling(event), api_name=event.__name__, queue=False, concurrency_limit=None)
-    return page
-
-
-def _telling(event: Event) -> Event:
-    """The event with errors that were raised on purpose told to the person at the page."""
-
-    @functools.wraps(event)
-    def told(*arguments: Any, **options: Any) -> Any:
+    async def event(request: Request) -> Response:
+        wanted = events.get(request.path_params["event"])
+        if wanted is None:
+            return _refusal(404, f"there is no such event; there are {', '.join(events)}")
+        fields = await _fields(request)
+        if isinstance(fields, Response):
+            return fields
+        named = fields.pop("reviewer", "") or reviewer or ""
+        who = logged_in(request) if accounts else named
+        if accounts and who is None:
+            return _refusal(401, "you are not logged in; log in and send it again")
+        if wanted == desk.next and not who:
+            return JSONResponse({"reviewer": None})
+        if "token" in inspect.signature(wanted).parameters:
+            fields.setdefault("token", uuid.uuid4().hex)
         try:
-            return event(*arguments, **options)
-        except AnomReasonError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            inspect.signature(wanted).bind(who, **fields)
+        except TypeError as error:
+            return _refusal(400, f"{wanted.__name__}: {error}; see docs/review.md")
+        return await run_in_threadpool(_answered, wanted, who, fields)
 
-    return told  # type: ignore[return-value]
+    async def picture(request: Request) -> Response:
+        if accounts and logged_in(request) is None:
+            return _refusal(401, "you are not logged in; log in and ask again")
+
+        def read() -> Response:
+            try:
+                data, kind = desk.picture(request.path_params["key"])
+            except AnomReasonError as error:
+                return _refusal(404, str(error))
+            return Response(data, media_type=kind, headers={"cache-control": "no-store"})
+
+        return await run_in_threadpool(read)
+
+    async def login(request: Request) -> Response:
+        fields = await _fields(request)
+        if isinstance(fields, Response):
+            return fields
+        name, password = fields.get("name"), fields.get("password")
+        known = isinstance(name, str) and isinstance(password, str) and accounts is not None
+        if not known or not await run_in_threadpool(accounts.admits, name, password):  # type: ignore[union-attr, arg-type]
+            return _refusal(401, "the name or the password is wrong; try again")
+        answer = JSONResponse({"reviewer": name})
+        secure = request.url.scheme == "https"
+        path = request.scope.get("root_path") or "/"
+        answer.set_cookie(COOKIE, sessions.begin(str(name)), httponly=True, samesite="strict", secure=secure, path=path)
+        return answer
+
+    async def logout(request: Request) -> Response:
+        name = logged_in(request)
+        if name is not None:
+            await run_in_threadpool(desk.leave, name)
+        sessions.end(request.cookies.get(COOKIE))
+        answer = JSONResponse({"reviewer": None})
+        answer.delete_cookie(COOKIE, path=request.scope.get("root_path") or "/")
+        return answer
+
+    async def about(request: Request) -> Response:
+        known = accounts is None or logged_in(request) is not None
+        return JSONResponse({"login": accounts is not None, "guidelines": guidelines if known else ""})
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse((PAGE / "index.html").read_text(encoding="utf-8"), headers={"cache-control": "no-store"})
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/api/about", about),
+            Route("/api/login", login, methods=["POST"]),
+            Route("/api/logout", logout, methods=["POST"]),
+            Route("/api/{event}", event, methods=["POST"]),
+            Route("/pictures/{key}", picture),
+            Mount("/page", StaticFiles(directory=PAGE)),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts)],
+    )
+
+
+async def _fields(request: Request) -> dict[str, Any] | Response:
+    """The JSON object that was sent, or the refusal of what is none."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return _refusal(415, "send JSON, with the content type application/json")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return _refusal(413, f"more than {LARGEST:,} bytes; make the texts shorter")
+    try:
+        fields = loads(body.decode(), "the request")
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character would go astray in the database
+    except UnicodeError:
+        return _refusal(400, "the request is not UTF-8, or holds half a character (a lone surrogate); send whole ones")
+    except InputError as error:
+        return _refusal(400, str(error))
+    if not isinstance(fields, dict):
+        return _refusal(400, "send an object with the event's arguments")
+    for kind, what, names in _KINDS:
+        for name in names & fields.keys():
+            if fields[name] is not None and type(fields[name]) is not kind:
+                return _refusal(400, f"{name} {shorten(fields[name])}: is not {what}")
+    return dict(fields)
+
+
+def _answered(event: Callable[..., dict[str, Any]], who: str | None, fields: dict[str, Any]) -> Response:
+    try:
+        return JSONResponse(event(who, **fields))
+    except Conflict as error:
+        return JSONResponse(
+            {"error": str(error), "standing": error.standing and said_of(error.standing)}, status_code=409
+        )
+    except AnomReasonError as error:
+        return _refusal(400, str(error))
+
+
+def _refusal(status: int, error: str) -> Response:
+    return JSONResponse({"error": error}, status_code=status)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,35 +23,60 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `anomreason a
 def review(
     run: Run,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7861,
-    host: Annotated[str, typer.Option(help="Anything but this machine needs --auth-file.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Any host but this machine needs --auth-file.")] = "127.0.0.1",
     auth_file: Annotated[
         Path | None, typer.Option(help="Who may log in; made by `anomreason verdicts account`.")
     ] = None,
     reviewer: Annotated[str | None, typer.Option(help="Who reviews; without it the page asks.")] = None,
     overlap: Annotated[
-        int | None, typer.Option(help="How many people answer each item; 1 unless set before.", show_default=False)
+        int | None,
+        typer.Option(
+            help="How many people answer each item; 1 unless set before. Where they have no majority, one more is asked.",
+            show_default=False,
+        ),
+    ] = None,
+    rate_severity: Annotated[
+        bool | None,
+        typer.Option(
+            "--rate-severity/--no-rate-severity",
+            help="Ask for a severity with every accept, without showing the model's; stays set for the run.",
+            show_default=False,
+        ),
+    ] = None,
+    ask_missed: Annotated[
+        bool | None,
+        typer.Option(
+            "--ask-missed/--no-ask-missed",
+            help="Also ask about each picture whether the agent missed anything, to measure recall; stays set for the run.",
+            show_default=False,
+        ),
     ] = None,
     gold: Annotated[
         Path | None, typer.Option(metavar="SCENES", help="Mix in items with a known answer, from a scenes directory.")
     ] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A Markdown file that reviewers can open beside the picture.")
+    ] = None,
 ) -> None:
-    """Open a page on which people accept or reject a run's candidates, one at a time."""
-    require("review", "space")
+    """Open a page on which people accept or reject a run's candidates, and add what it missed."""
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
+    from agent.review.guidelines import read_guidelines
+    from agent.review.serve import serve
 
     accounts = Accounts(auth_file) if auth_file else None
     check_host(host, accounts)
-    desk = Desk(run, overlap=overlap, gold=gold)
-    from agent.review.serve import serve  # Gradio takes seconds; what is wrong has been told by now
+    rules = read_guidelines(guidelines) if guidelines else ""
+    desk = Desk(run, overlap=overlap, rate_severity=rate_severity, ask_missed=ask_missed, gold=gold)
 
     def tell() -> None:
         finished = desk.store.finished()
+        place = f"[{host}]" if ":" in host else host
         typer.echo(
-            f"{finished.total} items, {finished.items} done; open http://{host}:{port} (Ctrl-C ends it, nothing is lost)"
+            f"{finished.total} items, {finished.items} done; open http://{place}:{port} (Ctrl-C ends it, nothing is lost)"
         )
 
-    serve(desk, run, host=host, port=port, accounts=accounts, reviewer=reviewer, begun=tell)
+    serve(desk, host=host, port=port, accounts=accounts, reviewer=reviewer, guidelines=rules, begun=tell)
 
 
 @verdicts.command()
@@ -59,18 +85,25 @@ def status(run: Run, as_json: AsJson = False) -> None:
     require("verdicts status", "space")
     from agent.review.agreement import measure
     from agent.review.export import open_store
+    from agent.review.ratings import rated, ratings_of
+    from agent.review.recall import recall
 
     store = open_store(run)
-    finished = store.finished()
-    overlap, review = store.overlap, measure(store.items(), store.standing())
+    finished, settings, items, standing = store.finished(), store.settings, store.items(), store.standing()
     store.close()
+    review, found = measure(items, standing), recall(items, standing, "majority")
+    ratings = rated(ratings_of(items, standing))
     if as_json:
-        content = {"items": finished.total, "finished": finished.items, "overlap": overlap, **review.as_json()}
+        content = {"items": finished.total, "finished": finished.items, "overlap": settings.overlap, **review.as_json()}
+        content |= {"recall": asdict(found), "ratings": asdict(ratings)}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    overlap = settings.overlap
     typer.echo(f"{finished.items} of {finished.total} items have their {overlap} answer{'' if overlap == 1 else 's'}")
     _print_reviewers(review)
     _print_agreement(review)
+    _print_recall(found)
+    _print_ratings(ratings)
 
 
 @verdicts.command()
@@ -85,7 +118,7 @@ def export(
     from dataset_builder.errors import InputError
 
     if rule not in RULES:
-        raise InputError(f"--rule {rule}: is no rule; choose {' or '.join(RULES)}")
+        raise InputError(f"--rule {rule}: is not a rule; choose {' or '.join(RULES)}")
     done = write(run, rule)  # type: ignore[arg-type]
     for file in done.files:
         typer.echo(file)
@@ -93,8 +126,10 @@ def export(
         f"{done.candidates} candidates: {done.accepted} accepted, {done.rejected} rejected, {done.unsure} unsure, "
         f"{done.unanswered} without an answer"
     )
+    if done.added:
+        typer.echo(f"{done.added} of them were added by people")
     if done.open:
-        typer.echo(f"{done.open} candidates have fewer answers than asked for; export again once they are in", err=True)
+        typer.echo(f"{done.open} items have fewer answers than asked for; export again once they are in", err=True)
         raise typer.Exit(3)
 
 
@@ -140,6 +175,35 @@ def _print_agreement(review: Any) -> None:
     _print(("agreement over", "items", "raw", "Fleiss' kappa", "Krippendorff's alpha"), rows)
     pairs = [(printable(f"{a}, {b}"), str(n), _number(kappa)) for (a, b), (n, kappa) in review.pairs.items()]
     _print(("two reviewers", "items", "Cohen's kappa"), pairs)
+
+
+def _print_recall(found: Any) -> None:
+    if not found.whole.true:
+        typer.echo("recall is not known: no anomaly has been accepted on a picture that was looked over to the end")
+        return
+    rows = [
+        (
+            printable(one.agent),
+            str(one.found),
+            str(one.true),
+            _number(one.share),
+            f"{_number(one.low)} to {_number(one.high)}",
+        )
+        for one in (found.whole, *found.agents)
+    ]
+    _print(("agent", "found", "of accepted", "recall" if found.asked else "recall at most", "95 % interval"), rows)
+    typer.echo(
+        f"people added {found.added} anomalies on {found.pictures} pictures"
+        + ("" if found.asked else "; nobody was asked what was missed, --ask-missed asks")
+    )
+
+
+def _print_ratings(ratings: Any) -> None:
+    if ratings.ratings:
+        typer.echo(
+            f"{ratings.ratings} severities of {ratings.items} anomalies rated by {ratings.people} people; Krippendorff's alpha "
+            f"(interval) over {ratings.shared} rated by several: {_number(ratings.alpha)}"
+        )
 
 
 def _number(value: float | None) -> str:

@@ -14,11 +14,14 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 def votes_of(standing: Iterable[Standing]) -> dict[str, dict[Verdict, int]]:
-    """How many people say what of each item: item → verdict → count."""
+    """How many people say what of each item: item → verdict → count, verdicts always in the same order."""
     votes: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for one in standing:
         votes[one.item][one.verdict] += 1
-    return {item: dict(counts) for item, counts in votes.items()}
+    return {
+        item: {verdict: counts[verdict] for verdict in get_args(Verdict) if counts[verdict]}
+        for item, counts in votes.items()
+    }
 
 
 def decide(votes: Mapping[Verdict, int], rule: Rule) -> Verdict | None:

@@ -1,27 +1,33 @@
-"""From verdicts to files that a dataset is built from: `reviewed.jsonl`, `accepted.json`, and what the filter did."""
+"""From verdicts to files that a dataset is built from: `reviewed.jsonl`, `accepted.json`, and what the filter did.
+
+The same verdicts give the same bytes, whoever answered first.
+"""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.review.agreement import measure
+from agent.review.answers import REASONS, Reason
 from agent.review.decision import Rule, decide, votes_of
-from agent.review.items import read_rows_of
+from agent.review.items import Item, read_rows_of
+from agent.review.ratings import rated, ratings_of, table
+from agent.review.recall import recall
 from agent.review.report import Kept, write_report
 from agent.review.store import FILE, Standing, Store
 from dataset_builder import atomic
 from dataset_builder.errors import InputError
 from dataset_builder.official import write_annotations
-from dataset_builder.schema import Anomaly
 
 __all__ = ["Exported", "export", "open_store"]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how many candidates came to which verdict; `open` ones have fewer answers than asked for."""
+    """What was written, and how many candidates came to which verdict, the `added` ones of people among them; of `open` items more
+    answers are wanted."""
 
     files: list[Path]
     candidates: int
@@ -30,6 +36,7 @@ class Exported:
     unsure: int
     unanswered: int
     open: int
+    added: int
 
 
 def open_store(run: Path) -> Store:
@@ -45,11 +52,13 @@ def open_store(run: Path) -> Store:
 
 
 def export(run: Path, rule: Rule) -> Exported:
-    """Write `reviewed.jsonl`, `accepted.json`, `review.html` and `severity.png` into a run.
+    """Write `reviewed.jsonl`, `accepted.json`, `review.html` and `severity.png` into a run, and `ratings.csv` if severities were
+    rated.
 
-    `reviewed.jsonl` has the rows of `annotations.jsonl`, each candidate with `verdict` (null without answers), `votes`, and
-    where there are any `edits` and `notes`. `accepted.json` has the accepted candidates as the agent wrote them, in the
-    release's form. A verdict of fewer people than asked for counts all the same.
+    `reviewed.jsonl` has the rows of `annotations.jsonl`, each candidate with `verdict` (null without answers), `votes`, and where
+    there are any `reasons` of rejects, `edits`, `notes` and `ratings`. What people added stands in the row's own list `added`, in
+    the same form with `added_by`. `accepted.json` has what was accepted, as the agent or the person wrote it, in the release's
+    form. A verdict of fewer people than asked for counts all the same.
 
     Raises:
         InputError: if the run or its verdicts cannot be read, or there are no verdicts on it.
@@ -57,36 +66,47 @@ def export(run: Path, rule: Rule) -> Exported:
     """
     store = open_store(run)
     try:
-        standing, items, overlap = store.standing(), store.items(), store.overlap
+        standing, items, done = store.standing(), store.items(), store.finished()
     finally:
         store.close()
     rows = read_rows_of(run)
     votes = votes_of(standing)
-    if not any(key in votes for row in rows for key, _ in row.candidates):
+    asked = {key for row in rows for key, _ in row.candidates} | {item.key for item in items if item.gold is None}
+    if not asked & votes.keys():
         raise InputError(f"{run}: has no verdicts on its candidates yet; begin with `anomreason review {run}`")
     said: dict[str, list[Standing]] = defaultdict(list)
     for one in standing:
         said[one.item].append(one)
-    lines, accepted, kept, waiting = [], {}, [], 0
+    added: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        if item.added_by is not None:
+            added[item.picture].append(item)
+    lines, accepted, kept = [], {}, []
     for row in rows:
-        records = []
-        chosen: list[Anomaly] = []
-        for record, (key, candidate) in zip(row.row["anomalies"], row.candidates, strict=True):
-            verdict = decide(votes.get(key, {}), rule)
-            records.append(record | {"verdict": verdict, "votes": votes.get(key, {})} | _beside(said[key]))
-            kept.append(Kept(row.image_id, candidate, verdict))
-            waiting += sum(votes.get(key, {}).values()) < overlap
+        entries = [(record, *known) for record, known in zip(row.row["anomalies"], row.candidates, strict=True)]
+        entries += [(_record(item), item.key, item.candidate) for item in added[row.picture]]
+        records, chosen = [], []
+        for record, key, candidate in entries:
+            verdict, reasons = decide(votes.get(key, {}), rule), _reasons(said[key])
+            records.append(record | {"verdict": verdict, "votes": votes.get(key, {})} | _beside(said[key], reasons))
+            kept.append(Kept(row.image_id, candidate, verdict, reasons))
             if verdict == "accept":
                 chosen.append(candidate)
-        lines.append(json.dumps(row.row | {"anomalies": records}, ensure_ascii=False))
+        own = len(row.candidates)
+        line = row.row | {"anomalies": records[:own]} | ({"added": records[own:]} if records[own:] else {})
+        lines.append(json.dumps(line, ensure_ascii=False))
         # A picture whose calls failed was not found clean, and one that is partial was not looked at wholly.
-        if row.candidates or row.row.get("status") not in ("failed", "partial"):
+        if entries or row.row.get("status") not in ("failed", "partial"):
             accepted[row.image_id] = chosen
+    ratings = ratings_of(items, standing)
+    review, agents = measure(items, standing), recall(items, standing, rule)
     files = [
         atomic.write(run / "reviewed.jsonl", "\n".join(lines) + "\n"),
         write_annotations(run / "accepted.json", accepted),
-        *write_report(run, kept, len(accepted), measure(items, standing), rule),
+        *write_report(run, kept, len(accepted), review, agents, rated(ratings), rule),
     ]
+    if ratings:
+        files.append(atomic.write(run / "ratings.csv", table(ratings)))
     counted = [one.verdict for one in kept]
     return Exported(
         files=files,
@@ -95,12 +115,25 @@ def export(run: Path, rule: Rule) -> Exported:
         rejected=counted.count("reject"),
         unsure=counted.count("unsure"),
         unanswered=counted.count(None),
-        open=waiting,
+        open=done.total - done.items + len(asked - {item.key for item in items}),
+        added=sum(map(len, added.values())),
     )
 
 
-def _beside(said: list[Standing]) -> dict[str, Any]:
-    """What reviewers wrote beside their verdicts, if anything."""
+def _record(item: Item) -> dict[str, Any]:
+    """What somebody added, as a record of `reviewed.jsonl`."""
+    return item.candidate.model_dump(mode="json", exclude={"votes", "verdict"}) | {"added_by": item.added_by}
+
+
+def _reasons(said: list[Standing]) -> dict[Reason, int]:
+    counts = Counter(one.reason for one in said if one.reason)
+    return {reason: counts[reason] for reason in REASONS if counts[reason]}
+
+
+def _beside(said: list[Standing], reasons: dict[Reason, int]) -> dict[str, Any]:
+    """What reviewers said beside their verdicts, if anything."""
     edits = [{"reviewer": one.reviewer, **one.edit} for one in said if one.edit]
     notes = [{"reviewer": one.reviewer, "note": one.note} for one in said if one.note]
-    return {key: listed for key, listed in (("edits", edits), ("notes", notes)) if listed}
+    ratings = [{"reviewer": one.reviewer, "severity": one.rating} for one in said if one.rating is not None]
+    beside = {"reasons": reasons, "edits": edits, "notes": notes, "ratings": ratings}
+    return {key: listed for key, listed in beside.items() if listed}

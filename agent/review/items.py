@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agent.review.answers import Missed
 from dataset_builder.errors import InputError
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object
 from dataset_builder.files.strict_json import read_rows
@@ -17,7 +18,10 @@ from dataset_builder.sources.annotations import read_candidate
 from dataset_builder.sources.release import picture_files
 from dataset_builder.sources.runs import pictures_of
 
-__all__ = ["Item", "RunRow", "gold_items", "pictures_in", "read_rows_of", "run_items"]
+__all__ = ["ADDED", "Item", "RunRow", "added_item", "gold_items", "pictures_in", "read_rows_of", "run_items"]
+
+ADDED = "people"
+"""The stage of what people added."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Item:
         candidate (`Candidate`): what is said of it.
         gold (`str`, *optional*): the known answer.
         scenes (`Path`, *optional*): of gold, the scenes directory.
+        asks (`str`): whether the candidate is right (`candidate`), or whether the agent missed anything in the picture (`missed`,
+            with an empty candidate).
+        added_by (`str`, *optional*): the reviewer who found what the agent had missed.
     """
 
     key: str
@@ -40,14 +47,23 @@ class Item:
     candidate: Candidate
     gold: Literal["accept", "reject"] | None = None
     scenes: Path | None = None
+    asks: Literal["candidate", "missed"] = "candidate"
+    added_by: str | None = None
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it asks about a candidate whose answer nobody knows yet, and not about a gold one or a whole picture."""
+        return self.gold is None and self.asks == "candidate"
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A row of a run's `annotations.jsonl`: as it stands there, and its candidates with the keys of their items."""
+    """A row of a run's `annotations.jsonl`: as it stands there, its picture's key, and its candidates with the keys of their
+    items."""
 
     row: dict[str, Any]
     image_id: str
+    picture: str
     candidates: list[tuple[str, Candidate]]
 
 
@@ -75,7 +91,7 @@ def read_rows_of(run: Path) -> list[RunRow]:
         row = as_object(value, Place(file), "an object with image_id and anomalies")
         image_id = as_image_id(row.get("image_id"), Place(file))
         if image_id in seen:
-            raise Place(file, image_id).error("stands more than once; keep one of them")
+            raise Place(file, image_id).error("appears more than once; remove the duplicates")
         seen.add(image_id)
         records = as_list(row.get("anomalies"), Place(file, image_id), "a list of records")
         repeats: Counter[str] = Counter()
@@ -85,24 +101,37 @@ def read_rows_of(run: Path) -> list[RunRow]:
             first = _item_key(image_id, candidate, 0)
             candidates.append((_item_key(image_id, candidate, repeats[first]), candidate))
             repeats[first] += 1
-        rows.append(RunRow(row, image_id, candidates))
+        rows.append(RunRow(row, image_id, _digest(image_id), candidates))
     return rows
 
 
-def run_items(run: Path) -> list[Item]:
+def run_items(run: Path, *, ask_missed: bool = False) -> list[Item]:
     """A run's candidates as items, in its order.
 
+    Args:
+        run (`Path`): the run.
+        ask_missed (`bool`): whether each picture's candidates are followed by the question whether the agent missed anything; of
+            pictures without candidates too, unless the agent could not look at them wholly.
+
     Raises:
-        InputError: if the run cannot be read or has no candidates.
+        InputError: if the run cannot be read or has nothing to ask about.
     """
-    items = [
-        Item(key, _digest(row.image_id), row.image_id, candidate)
-        for row in read_rows_of(run)
-        for key, candidate in row.candidates
-    ]
+    items = []
+    for row in read_rows_of(run):
+        items += [Item(key, row.picture, row.image_id, candidate) for key, candidate in row.candidates]
+        if ask_missed and row.row.get("status") not in ("failed", "partial"):
+            key = _digest(row.image_id, "missed")
+            items.append(Item(key, row.picture, row.image_id, Candidate(), asks="missed"))
     if not items:
         raise InputError(f"{run}: has no candidates, so there is nothing to review")
     return items
+
+
+def added_item(beside: Item, anomaly: Missed, reviewer: str) -> Item:
+    """What a reviewer found and the agent had missed, in the picture of another item, as an item for the others."""
+    candidate = Candidate(**anomaly.model_dump(), stage=ADDED)
+    key = _digest(beside.picture, sorted(anomaly.model_dump(mode="json").items()), reviewer)
+    return Item(key, beside.picture, beside.image_id, candidate, scenes=beside.scenes, added_by=reviewer)
 
 
 def gold_items(scenes: Path) -> list[Item]:

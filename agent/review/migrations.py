@@ -79,7 +79,31 @@ def m003_claims(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX claims_in_hand ON claims (reviewer, turn) WHERE NOT answered")
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [m001_events, m002_items, m003_claims]
+def m004_desk(db: sqlite3.Connection) -> None:
+    """Reasons of rejects, severities rated unseen, what people added, whether anything was missed, and what was put aside."""
+    db.execute(
+        "ALTER TABLE events ADD COLUMN reason TEXT CHECK (reason IN "
+        "('hallucinated', 'wrong object', 'wrong reason', 'duplicate', 'trivial'))"
+    )
+    db.execute("ALTER TABLE events ADD COLUMN rating INTEGER CHECK (rating BETWEEN 0 AND 100)")
+    # 'missed' asks of a whole picture whether the agent missed anything; its candidate is an empty one.
+    db.execute(
+        "ALTER TABLE items ADD COLUMN asks TEXT NOT NULL DEFAULT 'candidate' CHECK (asks IN ('candidate', 'missed'))"
+    )
+    db.execute("ALTER TABLE items ADD COLUMN added_by TEXT")  # the reviewer who found what the agent had missed
+    db.execute("CREATE INDEX items_of_picture ON items (picture)")
+    # What the answer is, beside whether there is one: an item on which answers are split is asked of one more person.
+    db.execute("ALTER TABLE claims ADD COLUMN verdict TEXT")
+    db.execute(
+        "ALTER TABLE claims ADD COLUMN aside INTEGER NOT NULL DEFAULT 0"
+    )  # put aside: asked again after all others
+    db.execute(
+        "UPDATE claims SET verdict = (SELECT verdict FROM standing "
+        "WHERE standing.item = claims.item AND standing.reviewer = claims.reviewer) WHERE answered"
+    )
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [m001_events, m002_items, m003_claims, m004_desk]
 
 VERSION = len(MIGRATIONS)
 """The version of the tables that this code writes."""

@@ -2,27 +2,31 @@
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.review.agreement import Review
+from agent.review.answers import REASONS, Reason
+from agent.review.ratings import Rated
+from agent.review.recall import Recall
 from dataset_builder import atomic
 from dataset_builder.data_url import data_url
 from dataset_builder.scenes import family_of
 from dataset_builder.schema import Candidate, Verdict
 from dataset_builder.templates import environment
 
-__all__ = ["Kept", "Share", "shares", "write_report"]
+__all__ = ["Kept", "Share", "reasons_by_stage", "shares", "write_report"]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A candidate and what became of it; `None` as long as nobody has answered."""
+    """A candidate and what became of it, `None` as long as nobody has answered; and why people rejected it."""
 
     image_id: str
     candidate: Candidate
     verdict: Verdict | None
+    reasons: Mapping[Reason, int]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,17 @@ def shares(kept: Iterable[Kept], group: Callable[[Candidate], str]) -> list[Shar
     return sorted(found, key=lambda share: (-share.rejected_share, share.group))
 
 
-def write_report(run: Path, kept: list[Kept], pictures: int, review: Review, rule: str) -> list[Path]:
+def reasons_by_stage(kept: Iterable[Kept]) -> list[tuple[str, list[int]]]:
+    """How many rejects of each stage's candidates have which reason, in the order of `REASONS`; stages without any are left out."""
+    counts: dict[str, Counter[Reason]] = defaultdict(Counter)
+    for one in kept:
+        counts[one.candidate.stage or "none stated"].update(one.reasons)
+    return [(stage, [counts[stage][reason] for reason in REASONS]) for stage in sorted(counts) if counts[stage].total()]
+
+
+def write_report(
+    run: Path, kept: list[Kept], pictures: int, review: Review, found: Recall, ratings: Rated, rule: str
+) -> list[Path]:
     """Write `review.html`, which needs no other file, and `severity.png`. Raises `OutputError`."""
     plot = _severity_plot(kept)
     templates = environment(Path(__file__).parent)
@@ -70,6 +84,10 @@ def write_report(run: Path, kept: list[Kept], pictures: int, review: Review, rul
             "Support": shares(kept, lambda candidate: str(candidate.support)),
             "Family": shares(kept, lambda candidate: family_of(candidate.name) or "other"),
         },
+        reasons=REASONS,
+        reasons_by_stage=reasons_by_stage(kept),
+        recall=found,
+        ratings=ratings,
         per_picture=_per_picture(kept),
         plot=data_url(plot, "image/png"),
     )

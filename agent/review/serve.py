@@ -1,12 +1,15 @@
-"""Serves the review page: on this machine for whoever is at it, elsewhere only behind a login."""
+"""Serves the review desk: on this machine for whoever is at it, elsewhere only behind a login."""
 
-import threading
+import socket
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
+
+import uvicorn
 
 from agent.review.accounts import Accounts, check_host
-from agent.review.app import review_page
+from agent.review.app import review_app
 from agent.review.desk import Desk
+from agent.review.guard import LOOPBACK, is_loopback
 from dataset_builder.errors import UnavailableError
 
 __all__ = ["serve"]
@@ -14,22 +17,22 @@ __all__ = ["serve"]
 
 def serve(
     desk: Desk,
-    run: Path,
     *,
     host: str,
     port: int,
     accounts: Accounts | None,
     reviewer: str | None,
+    guidelines: str,
     begun: Callable[[], None],
 ) -> None:
     """Serve until interrupted.
 
     Args:
         desk (`Desk`): the run under review.
-        run (`Path`): its directory, of which no file is served.
         host (`str`), port (`int`): where.
         accounts (`Accounts`, *optional*): who may log in; needed for a host that others can reach.
         reviewer (`str`, *optional*): who reviews, when nobody logs in.
+        guidelines (`str`): HTML of the guidelines, empty for none.
         begun (callable): called once the page can be opened.
 
     Raises:
@@ -37,32 +40,17 @@ def serve(
         UnavailableError: if the host and port cannot be had.
     """
     check_host(host, accounts)
-    import gradio as gr
-
-    page = review_page(desk, reviewer)
-    fonts = ["system-ui", "sans-serif"]  # Gradio's own would be fetched from the network
+    # Elsewhere the public name is the proxy's to choose, and whoever comes under another one has no login there.
+    hosts = LOOPBACK | {host} if is_loopback(host) else None
+    app = review_app(desk, reviewer=reviewer, accounts=accounts, hosts=hosts, guidelines=guidelines)
     try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            auth=accounts.admits if accounts else None,
-            auth_message="AnomReason review",
-            theme=gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"]),
-            blocked_paths=[str(run.resolve())],
-            max_file_size=1,  # nothing is uploaded here
-            prevent_thread_lock=True,
-            footer_links=[],
-            run_history=False,
-            ssr_mode=False,
-            mcp_server=False,
-            share=False,
-            quiet=True,
-        )
-    except OSError:
-        raise UnavailableError(f"--port {port}: cannot be had on {host}; give another one") from None
-    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        taken = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UnavailableError(
+            f"--port {port}: cannot be had on {host} ({error.strerror or error}); choose another with --port"
+        ) from None
+    with taken, closing(desk.store):
         begun()
-        threading.Event().wait()
-    finally:
-        page.close(verbose=False)
-        desk.store.close()
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+        uvicorn.Server(config).run(sockets=[taken])

@@ -1,9 +1,10 @@
 """A run directory: what the annotating agent leaves, before or after people have reviewed it.
 
-`annotations.jsonl` has a row a picture: `image_id`, how it ended (`status`) and its anomalies, each with its evidence
-(`object`, `stage`, `support`, `votes`, `bbox`). `reviewed.jsonl`, the same rows with each candidate's verdict and votes,
-is read instead once people have reviewed them; without either `candidates.json`, the same in the release's form.
-Pictures are those below the run's `images/`, or below the directory that was annotated, which `run.json` names.
+`annotations.jsonl` has one row per picture: `image_id`, how it ended (`status`) and its anomalies, each with its evidence
+(`object`, `stage`, `support`, `votes`, `bbox`). `reviewed.jsonl`, the same rows with each candidate's verdict and votes and
+with what people found besides (`added`), is read instead once people have reviewed them; without either `candidates.json`,
+the same in the release's form. Pictures are those below the run's `images/`, or below the directory that was annotated,
+which `run.json` names.
 """
 
 from collections.abc import Iterable
@@ -133,6 +134,10 @@ def _answer(row: Any, place: Place) -> tuple[str, Any]:
     fields = as_object(row, place, "an object with image_id and anomalies")
     if "image_id" not in fields or "anomalies" not in fields:
         raise place.error("lacks image_id or anomalies; give the file as the agent wrote it", value=row)
+    added = as_list(fields.get("added", []), place, "a list of what people added")
+    records = fields["anomalies"]
+    if added:
+        records = [*as_list(records, place, "a list of records"), *added]
     # A picture whose calls failed was not found clean, and one that is partial was not looked at wholly.
-    failed = fields.get("status") in ("failed", "partial") and not fields["anomalies"]
-    return fields["image_id"], None if failed else fields["anomalies"]
+    failed = fields.get("status") in ("failed", "partial") and not records
+    return fields["image_id"], None if failed else records

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.accessibility import serious
+
 pytestmark = pytest.mark.browser
 
 
@@ -107,3 +109,25 @@ def test_malformed_input_is_one_sentence_and_runs_nothing(page: Any) -> None:
     assert "3 is no anomaly" in page.inner_text("#scores")
     assert "<img src=x" in page.inner_text("#scores")
     assert page.evaluate("window.run") is None
+
+
+def test_the_page_wears_the_colours_of_the_anomreason_page(metric_folder: Path) -> None:
+    """The metric's repository holds a copy of them: it imports nothing of ours."""
+    copy = (metric_folder / "page.css").read_text()
+    for scheme in ("light", "dark"):
+        own = (metric_folder.parent / "space" / f"colours.{scheme}.css").read_text()
+        assert own.partition("*/")[2].strip() in copy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
+    """Before and after scoring."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.get_by_role("button", name="Fill in an example").wait_for()
+    found = {"empty": serious(page)}
+    page.get_by_role("button", name="Fill in an example").click()
+    page.wait_for_function("document.querySelector('#predictions textarea').value.includes('cup in the air')")
+    page.get_by_role("button", name="Score", exact=True).click()
+    page.locator("#scores code").first.wait_for()
+    found["scored"] = serious(page)
+    assert found == {"empty": [], "scored": []}

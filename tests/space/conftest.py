@@ -1,5 +1,7 @@
 """Three servers: the tiny model with an adapter, an endpoint that says what a test tells it to, AnomAgent with a run to review."""
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,17 @@ from tests.serving import Served, serve_space
 from tests.stub_endpoint import StubEndpoint, serve_stub
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "space" / "examples"
+
+
+def upload(served: Served, path: Path) -> str:
+    """A file sent to a server, as its tool's description says; the path that comes back."""
+    edge = "anomreason"
+    body = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'.encode()
+    body += path.read_bytes() + f"\r\n--{edge}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+    request = urllib.request.Request(served.url + "gradio_api/upload", body, headers)
+    (place,) = json.load(urllib.request.urlopen(request))
+    return str(place)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +97,7 @@ def open_page(browser: Any) -> Iterator[Any]:
         page = contexts[-1].new_page()
         page.set_default_timeout(60_000)  # a hang guard: machines that test are busy
         page.goto(served.url)
-        page.locator("#picture .ar-picture[data-ready=yes]").wait_for()
+        page.locator("#picture[data-ready=yes]").wait_for()
         return page
 
     yield opened

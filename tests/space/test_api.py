@@ -1,8 +1,14 @@
-"""The API and the MCP tool on scenes, clean and broken pictures; what the server refuses to fetch or read."""
+"""The API on scenes, clean and broken pictures; what the server refuses to fetch or read."""
 
-import base64
-import io
+import html
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,15 +17,12 @@ from typing import Any
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 
-from agent.loops import run
 from dataset_builder.predictions import UNKNOWN
 from dataset_builder.scenes import read_scenes
 from tests.serving import Served
-from tests.space.conftest import EXAMPLES
+from tests.space.conftest import EXAMPLES, upload
 from tests.stub_endpoint import StubEndpoint
 
 
@@ -149,35 +152,77 @@ def test_comparing_and_being_thorough_are_calls_too(client: Client, thorough: Se
     assert not [path for path in thorough.uploads.rglob("*") if path.is_file()]
 
 
-def test_the_mcp_tool_examines(tiny: Served) -> None:
-    """A picture goes in as data, JSON comes out, nothing is left; addresses and rubbish are errors in words."""
+def test_examine_streams_and_says_what_was_lost(endpoint: Served, stub: StubEndpoint) -> None:
+    """An answer as far as it has come, before the model has ended; then what became of it, and why it is partial."""
+    hold = threading.Event()
+    stub.pieces, stub.dies = ['[{"name": "A", "phenomenon": "b", "severity": 5}', hold], True
+    job = Client(endpoint.url, verbose=False).submit(handle_file(EXAMPLES / "clean.png"), api_name="/examine")
+    seen = []
+    for answer in job:
+        seen.append(answer)
+        if answer["anomalies"]:
+            hold.set()
+    assert next(one["status"] for one in seen if one["anomalies"]) == "looking"
+    assert seen[-1]["status"] == "partial"
+    assert "stopped in the middle" in seen[-1]["message"]
+    assert [one["name"] for one in seen[-1]["anomalies"]] == ["A"]
 
-    def data(content: bytes) -> str:
-        return "data:image/png;base64," + base64.b64encode(content).decode()
 
-    async def call() -> list[Any]:
-        address = tiny.url + "gradio_api/mcp/"
-        async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as session:
-            await session.initialize()
-            tools = (await session.list_tools()).tools
-            scene = data((EXAMPLES / "clock.png").read_bytes())
-            Image.effect_noise((168, 168), 90).convert("RGB").save(noise, "PNG")
-            odd = ("data:image/png;base64,!", "http://127.0.0.1:9/x.png")
-            pictures = (scene, scene, data(noise.getvalue()), data(b"rubbish"), *odd)
-            return [tools, *[await session.call_tool("examine", {"image": picture}) for picture in pictures]]
+@pytest.mark.parametrize("way", ["python", "curl"])
+def test_an_abandoned_request_leaves_the_line_and_stops_the_model(
+    endpoint: Served, stub: StubEndpoint, tmp_path: Path, way: str
+) -> None:
+    """Whoever asked is killed; the model is hung up on, though it would have written for minutes."""
+    stub.pieces, stub.delay = ["["] + [" "] * 3000, 0.05
+    code = dict(snippets_of(endpoint))["python" if way == "python" else "bash"]
+    (tmp_path / "picture.jpg").write_bytes((EXAMPLES / "clean.png").read_bytes())
+    command = [sys.executable, "-c", code] if way == "python" else ["bash", "-c", code]
+    asking = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not stub.asked:
+        assert asking.poll() is None
+        time.sleep(0.02)
+    os.killpg(asking.pid, signal.SIGKILL)
+    asking.wait()
+    assert stub.hung_up.wait(60), "the model went on writing"
 
-    noise = io.BytesIO()
-    tools, good, again, unknown, rubbish, no_base64, address = run(call())
-    assert [tool.name for tool in tools] == ["examine", "compare"]
-    assert "data:" in tools[0].inputSchema["properties"]["image"]["description"]
-    answer = json.loads(good.content[0].text)
-    assert answer["status"] in ("anomalies", "none", "partial")
-    assert set(answer) == {"image_id", "status", "verdict", "anomalies"}
-    assert json.loads(again.content[0].text) == answer
-    told = json.loads(unknown.content[0].text)
-    assert (told["status"], told["anomalies"], told["message"]) == ("unknown", [], UNKNOWN)
-    assert "unknown" in tools[0].description
-    for refused, words in ((rubbish, "not a picture"), (no_base64, "no base64"), (address, "fetches no web addresses")):
-        assert refused.isError
-        assert words in refused.content[0].text
-    assert not [path for path in tiny.uploads.rglob("*") if path.is_file()]
+
+def test_whoever_asks_and_never_comes_for_the_answer_leaves_the_line(endpoint: Served, stub: StubEndpoint) -> None:
+    """A few seconds later the model is hung up on."""
+    stub.pieces, stub.delay = ["["] + [" "] * 3000, 0.05
+    place = upload(endpoint, EXAMPLES / "clean.png")
+    picture = {"path": place, "meta": {"_type": "gradio.FileData"}}
+    headers = {"Content-Type": "application/json"}
+    body = json.dumps({"data": [picture]}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint.url}gradio_api/call/examine", body, headers)).read()
+    assert stub.hung_up.wait(60), "the model went on writing"
+
+
+def snippets_of(served: Served) -> list[tuple[str, str]]:
+    """The snippets on a page, as they are printed, by language."""
+    page = urllib.request.urlopen(served.url).read().decode()
+    found = re.findall(r'<code data-snippet="(\w+)">(.*?)</code>', page, re.DOTALL)
+    return [(name, html.unescape(code)) for name, code in found]
+
+
+def test_the_snippets_on_the_page_run_as_they_are_printed(endpoint: Served, stub: StubEndpoint, tmp_path: Path) -> None:
+    """The shell's and Python's give the answer; MCP's names a server that is there."""
+    stub.pieces = ['[{"name": "Cup", "phenomenon": "It hovers.", "severity": 5}]']
+    (tmp_path / "picture.jpg").write_bytes((EXAMPLES / "clean.png").read_bytes())
+    codes = dict(snippets_of(endpoint))
+    said = subprocess.run(["bash", "-c", codes["bash"]], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    *_, last = [line for line in said.stdout.splitlines() if line.startswith("data: [")]
+    (answer,) = json.loads(last.removeprefix("data: "))
+    assert (answer["image_id"], answer["status"], answer["anomalies"][0]["name"]) == ("picture.jpg", "anomalies", "Cup")
+    said = subprocess.run(
+        [sys.executable, "-c", codes["python"]], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert said.stdout.splitlines()[-1] == "anomalies ['Cup']"
+    (server,) = json.loads(codes["json"])["mcpServers"].values()
+    assert server["url"] == f"{endpoint.url}gradio_api/mcp/"
+
+
+def test_the_snippets_of_the_space_s_card_are_those_of_the_page(endpoint: Served) -> None:
+    """With the Space's address."""
+    card = (EXAMPLES.parent / "README.md").read_text()
+    for _, code in snippets_of(endpoint):
+        assert code.replace(endpoint.url.rstrip("/"), "https://ORG-anomreason-demo.hf.space") in card

@@ -80,8 +80,8 @@ def test_the_requirements_name_what_the_vendored_files_import(tmp_path: Path) ->
     space = vendor(tmp_path / "space")
     files, others = reached(space)
     assert {space / "agent" / "agent.py", space / "agent" / "review" / "app.py"} <= files
-    for name in ("page.html", "page.css", "page.js"):
-        assert (space / "agent" / "review" / name).is_file()
+    for name in ("index.html", "review.css", "main.js", "icon.png"):
+        assert (space / "agent" / "review" / "page" / name).is_file()
     lines = [line for line in (space / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     # gradio comes from the card's sdk_version, spaces from the Hub's GPU machines.
     named = {re.split("[^A-Za-z0-9._-]", line)[0].lower() for line in lines} | {"gradio", "spaces"}

@@ -65,7 +65,7 @@ def test_accepted_is_the_release_s_form(desk: Desk, run: Path) -> None:
 
 
 def test_unsure_is_never_an_accept(run: Path) -> None:
-    """Two people, one of them unsure of what is wrong: neither rule accepts it; unanimous asks both for a reject too."""
+    """Two people, one of them unsure of what is wrong: neither rule accepts it; unanimous asks all for a reject too."""
     desk = Desk(run, overlap=2)
     review(desk, "ann")
     review(desk, "bob", strict=False)
@@ -136,6 +136,7 @@ def test_the_commands_tell_and_write(run: Path, scenes: Path) -> None:
     desk = Desk(run, overlap=2, gold=scenes)
     review(desk, "ann")
     review(desk, "bob", strict=False)
+    review(desk, "eve")  # is asked where the two do not agree
     desk.store.close()
     status = command("status", run)
     assert status.exit_code == 0
@@ -146,5 +147,5 @@ def test_the_commands_tell_and_write(run: Path, scenes: Path) -> None:
     Desk(run, overlap=3).store.close()
     missing = command("export", run)
     assert missing.exit_code == 3
-    assert "60 candidates have fewer answers than asked for" in missing.output
+    assert "30 items have fewer answers than asked for" in missing.output
     assert isinstance(command("export", run, "--rule", "loudest").exception, InputError)

@@ -1,6 +1,7 @@
-"""The page in a real browser: by keyboard alone, on a telephone, in light and dark, and with texts that mean harm."""
+"""The page in a real browser: by keyboard alone, on a phone, in light and dark, and with texts that mean harm."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from agent.review.store import FILE
 from dataset_builder.scenes import write_scenes
+from tests.accessibility import serious
 from tests.reviewing import ReviewServer, write_run
 
 pytestmark = pytest.mark.browser
@@ -17,33 +19,12 @@ pytestmark = pytest.mark.browser
 HARM = '<img src=x onerror="window.run=1"><b>bold</b> **bold** {{value}} ${1} <script>window.run=1</script>'
 TURNED = "abc \u202egnp.exe\u202c \u0000 \u05d0\u05d1\u05d2"
 
-# Contrast of every shown text against what lies behind it, WCAG 2's formula; the pictures and disabled controls aside.
-CONTRAST = """() => {
-  const parse = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => { for (; node; node = node.parentElement) {
-    const c = parse(getComputedStyle(node).backgroundColor); if ((c[3] ?? 1) > 0.5) return c; } return [255, 255, 255]; };
-  const found = [], walk = document.createTreeWalker(document.querySelector("#review"), NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const node = walk.currentNode.parentElement;
-    if (!walk.currentNode.textContent.trim() || !node.checkVisibility() || node.closest(":disabled, style")) continue;
-    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
-    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), walk.currentNode.textContent.trim().slice(0, 40)]);
-  }
-  return found;
-}"""
-
-UNNAMED = """() => [...document.querySelectorAll("#review :is(button, input, textarea, img, progress, [role=group])")]
-  .filter((node) => !(node.getAttribute("aria-label") || node.getAttribute("aria-labelledby") || node.alt || node.innerText?.trim()
-    || node.textContent.trim() || node.labels?.length)).map((node) => node.outerHTML)"""
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of sixty items, of which the last picture's are hostile."""
+    """A run of 240 items and one more, which is hostile."""
     place = tmp_path_factory.mktemp("page")
-    run = write_run(place / "run", write_scenes(place / "scenes", 24, seed=3), copies=2)
+    run = write_run(place / "run", write_scenes(place / "scenes", 80, seed=3), copies=2)
     lines = (run / "annotations.jsonl").read_text().splitlines()
     row = json.loads(lines.pop())
     record = row["anomalies"][0] | {"name": HARM, "phenomenon": TURNED, "reasoning": "x" * 3000, "remark": HARM}
@@ -54,9 +35,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(run: Path) -> Iterator[ReviewServer]:
-    server = ReviewServer(run)
+    rules = run.parent / "rules.md"
+    rules.write_text("# When to accept\n\nWhat is **there**. <script>window.run=1</script>\n")
+    server = ReviewServer(run, "--guidelines", rules)
     # Whoever comes first is asked the hostile item, and keeps it.
-    server.wait().call("next", "victim")
+    server.wait().call("next", reviewer="victim")
     yield server
     server.close()
 
@@ -84,7 +67,7 @@ def open_page(browser: Any, server: ReviewServer) -> Iterator[Any]:
 
 
 def ready(page: Any) -> None:
-    page.locator("#review [data-verdict=accept]:enabled").wait_for()
+    page.locator(".answers [data-verdict=accept]:enabled").wait_for()
 
 
 def said(run: Path, reviewer: str) -> list[tuple[str, str, str | None]]:
@@ -98,7 +81,7 @@ def said(run: Path, reviewer: str) -> list[tuple[str, str, str | None]]:
 
 def press(page: Any, key: str, words: str) -> None:
     page.keyboard.press(key)
-    page.locator("#review .status", has_text=words).wait_for()
+    page.locator(".status", has_text=words).wait_for()
     ready(page)
 
 
@@ -120,35 +103,48 @@ def test_the_keyboard_alone_is_enough(open_page: Any, run: Path) -> None:
     assert said(run, "keys") == [
         ("accept", "", None), ("reject", "", None), ("undo", "", None), ("unsure", "a rare zebra", edited),
     ]  # fmt: skip
-    assert "2 by you, keys" in page.inner_text("#review .count")
+    assert "2 by you, keys" in page.inner_text(".count")
     page.get_by_label("Single-letter keys").uncheck()
     page.keyboard.press("a")
-    page.get_by_role("button", name="Reject").click()
-    page.locator("#review .status", has_text="Rejected.").wait_for()
+    page.get_by_role("button", name="Reject R").click()
+    page.locator(".status", has_text="Rejected.").wait_for()
     assert [verdict for verdict, *_ in said(run, "keys")][-1] == "reject"
     assert len(said(run, "keys")) == 5
 
 
 def test_a_refresh_and_a_second_tab_lose_nothing(open_page: Any, run: Path) -> None:
-    """The same item, with the note begun for it; what one tab answers is not counted twice by the other."""
+    """The same item, with the note begun for it; a stale tab asks before it replaces what the other has answered."""
     page = open_page("tabs")
     press(page, "a", "Accepted.")
     page.keyboard.press("n")
     page.keyboard.type("half a thou")
-    shown = page.inner_text("#review .phenomenon")
+    shown = page.inner_text(".phenomenon")
     page.reload()
     ready(page)
-    assert page.inner_text("#review .phenomenon") == shown
-    assert page.input_value("#review-note") == "half a thou"
+    assert page.inner_text(".phenomenon") == shown
+    assert page.input_value("#note") == "half a thou"
     other = page.context.new_page()
     other.goto(page.url)
     ready(other)
-    assert other.inner_text("#review .phenomenon") == shown
-    press(page, "r", "Rejected.")
-    press(other, "r", "Rejected.")
-    with sqlite3.connect(run / FILE) as db:
-        assert db.execute("SELECT count(*) FROM standing WHERE reviewer = 'tabs'").fetchone() == (2,)
-    db.close()
+    assert other.inner_text(".phenomenon") == shown
+    press(page, "h", "Rejected, hallucinated.")
+    other.keyboard.press("a")
+    question = other.get_by_role("alertdialog")
+    question.wait_for()
+    assert "rejected, hallucinated" in question.inner_text()
+    assert serious(other) == []
+    other.keyboard.press("Enter")  # keeps it
+    other.locator(".status", has_text="Kept.").wait_for()
+    assert [verdict for verdict, *_ in said(run, "tabs")] == ["accept", "reject"]
+    page.keyboard.press("z")
+    page.locator(".status", has_text="Taken back").wait_for()
+    press(page, "u", "Marked unsure.")
+    other.keyboard.press("z")
+    question.wait_for()
+    assert [verdict for verdict, *_ in said(run, "tabs")] == ["accept", "reject", "undo", "unsure"]
+    other.get_by_role("button", name="Replace it").click()
+    other.locator(".status", has_text="Taken back: unsure").wait_for()
+    assert [verdict for verdict, *_ in said(run, "tabs")] == ["accept", "reject", "undo", "unsure", "undo"]
 
 
 def test_two_people_side_by_side(open_page: Any) -> None:
@@ -156,11 +152,11 @@ def test_two_people_side_by_side(open_page: Any) -> None:
     ann, bob = open_page("ann"), open_page("bob")
     texts = set()
     for page in (ann, bob, ann, bob):
-        said_of = page.inner_text("#review .name") + page.inner_text("#review .phenomenon")
-        texts.add((said_of, page.get_attribute("#review img", "data-key")))
+        said_of = page.inner_text(".name") + page.inner_text(".phenomenon")
+        texts.add((said_of, page.get_attribute("img", "data-key")))
         press(page, "a", "Accepted.")
     assert len(texts) == 4
-    assert "2 by you, ann" in ann.inner_text("#review .count")
+    assert "2 by you, ann" in ann.inner_text(".count")
     assert "bob" not in ann.content()
 
 
@@ -169,7 +165,7 @@ def test_the_next_item_is_there_in_a_fifth_of_a_second(open_page: Any) -> None:
     page = open_page("quick")
     times = page.evaluate("""async () => {
       const wait = (shown) => new Promise((done) => { const look = () => shown() ? done() : setTimeout(look, 2); look(); });
-      const times = [], [status, accept] = ["#review .status", "[data-verdict=accept]"].map((at) => document.querySelector(at));
+      const times = [], [status, accept] = [".status", "[data-verdict=accept]"].map((at) => document.querySelector(at));
       for (let n = 0; n < 9; n++) {
         const begun = performance.now();
         status.textContent = "";
@@ -197,39 +193,148 @@ def test_an_answer_on_a_bad_line_is_saved_once(open_page: Any, run: Path) -> Non
         else:
             route.continue_()
 
-    page.route("**/run/verdict", lose_the_first_answer)
+    page.route("**/api/verdict", lose_the_first_answer)
     press(page, "a", "Accepted.")
     assert len(sent) == 2
     assert len(said(run, "line")) == 1
-    shown = page.inner_text("#review .phenomenon")
-    page.unroute("**/run/verdict")
-    page.route("**/run/verdict", lambda route: route.abort())
+    shown = page.inner_text(".phenomenon")
+    page.unroute("**/api/verdict")
+    page.route("**/api/verdict", lambda route: route.abort())
     page.keyboard.press("a")
-    page.locator("#review [role=alert]", has_text="not saved").wait_for()
-    assert page.inner_text("#review .phenomenon") == shown
-    page.unroute("**/run/verdict")
-    with page.expect_response("**/run/verdict"):
+    page.locator(".error", has_text="not saved").wait_for()
+    assert page.inner_text(".phenomenon") == shown
+    page.unroute("**/api/verdict")
+    with page.expect_response("**/api/verdict"):
         press(page, "a", "Accepted.")
     assert len(said(run, "line")) == 2
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_everything_can_be_read(open_page: Any, scheme: str, width: int, tmp_path: Path) -> None:
-    """Contrast of WCAG AA, a name for every control, nothing wider than a telephone, answers large enough for a thumb."""
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious_in_any_state(open_page: Any, scheme: str, width: int, tmp_path: Path) -> None:
+    """Asked, editing with note and guidelines, adding, the list, the keys; nothing wider than a phone, answers for thumbs."""
     page = open_page(f"looks-{scheme}-{width}", width=width, height=844, scheme=scheme)
-    page.keyboard.press("n")
-    page.keyboard.press("Escape")
-    page.keyboard.press("e")
     page.screenshot(path=tmp_path / "page.png")
-    contrasts = page.evaluate(CONTRAST)
-    assert len(contrasts) > 20
-    assert min(contrasts)[0] >= 4.5, min(contrasts)
-    assert page.evaluate(UNNAMED) == []
+    found = {"asked": serious(page)}
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for button in page.locator("#review [data-verdict]").all():
+    for button in page.locator(".answers button").all():
         box = button.bounding_box()
         assert min(box["width"], box["height"]) >= 44
+    press(page, "t", "Rejected, trivial.")
+    page.keyboard.press("k")
+    for key in ("g", "n"):
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    found["editing"] = serious(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("e")
+    page.keyboard.press("m")
+    page.locator("form.add").wait_for()
+    found["adding"] = serious(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("l")
+    page.locator(".results button").first.wait_for()
+    found["list"] = serious(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.locator("#keys[open]").wait_for()
+    found["keys"] = serious(page)
+    assert found == {state: [] for state in found}
+    assert page.evaluate("window.run") is None
+
+
+def test_what_was_missed_is_added_by_keyboard_and_by_mouse(open_page: Any, run: Path) -> None:
+    """A box placed and moved by arrow keys, or drawn; four fields; it stands among the picture's candidates, accepted."""
+    page = open_page("adds")
+    page.keyboard.press("m")
+    page.locator("form.add").wait_for()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")  # Place a box
+    before = page.inner_text(".has-box")
+    for key in ("ArrowRight", "Shift+ArrowDown", "Alt+ArrowLeft"):
+        page.keyboard.press(key)
+    assert page.inner_text(".has-box") != before
+    for label, text in (("Name", "Third lamp"), ("What is seen", "It hangs."), ("Why it cannot be", "No cable.")):
+        page.locator("form.add").get_by_label(label).fill(text)
+    page.keyboard.press("Tab")
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    page.locator(".status", has_text="Added.").wait_for()
+    row = page.locator(".rows button", has_text="Third lamp")
+    assert "accepted" in row.inner_text()
+    page.keyboard.press("m")
+    frame = page.locator(".canvas").bounding_box()
+    page.mouse.move(frame["x"] + 20, frame["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2, steps=3)
+    page.mouse.up()
+    assert page.inner_text(".has-box").startswith("Box ")
+    corner = page.locator(".grip.se").bounding_box()
+    drawn = page.inner_text(".has-box")
+    page.mouse.move(corner["x"] + 11, corner["y"] + 11)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + 60, corner["y"] + 50, steps=3)
+    page.mouse.up()
+    assert page.inner_text(".has-box").split(", ")[:2] == drawn.split(", ")[:2]
+    assert page.inner_text(".has-box") != drawn
+    page.keyboard.press("Escape")
+    with sqlite3.connect(run / FILE) as db:
+        (candidate,) = db.execute("SELECT candidate FROM items WHERE added_by = 'adds'").fetchone()
+    db.close()
+    stored = json.loads(candidate)
+    assert (stored["name"], stored["severity"]) == ("Third lamp", 12)
+    assert 0 <= stored["bbox"][0] < stored["bbox"][2]
+
+
+def test_a_box_is_corrected_with_the_answer(open_page: Any, run: Path) -> None:
+    """While editing, arrow keys move it; the correction is stored beside the original."""
+    page = open_page("moves")
+    page.keyboard.press("e")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    press(page, "a", "Accepted.")
+    ((_, _, edit),) = said(run, "moves")
+    assert list(json.loads(edit or "{}")) == ["bbox"]
+
+
+def test_the_list_and_skipping(open_page: Any) -> None:
+    """Search, Enter jumps to the first found; what is answered can be opened and changed; a skipped picture is put aside."""
+    page = open_page("lists")
+    first = page.inner_text(".name")
+    press(page, "d", "Rejected, duplicate.")
+    page.keyboard.press("l")
+    page.get_by_label("Show").select_option("reject")
+    page.locator(".found", has_text="1 found").wait_for()
+    page.get_by_label("Search in the texts").focus()
+    page.keyboard.press("Enter")
+    page.locator(".own", has_text="rejected, duplicate").wait_for()
+    assert page.inner_text(".name") == first
+    press(page, "a", "Accepted.")
+    page.keyboard.press("s")
+    page.locator(".status", has_text="Skipped.").wait_for()
+    page.keyboard.press("l")
+    page.get_by_label("Show").select_option("skipped")
+    page.locator(".found:not(:has-text('0 found'))").wait_for()
+    assert page.locator(".results button").count() >= 1
+
+
+def test_logging_out_forgets_the_name(open_page: Any) -> None:
+    """Whoever comes next is asked who they are; what was in the hand is free."""
+    page = open_page("leaves")
+    page.keyboard.press("n")
+    page.keyboard.type("private")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Your name").wait_for()
+    assert "leaves" not in page.url
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('leaves')).length") == 0
+    assert serious(page) == []
 
 
 def test_text_is_shown_as_text(open_page: Any) -> None:
@@ -237,33 +342,83 @@ def test_text_is_shown_as_text(open_page: Any) -> None:
     page = open_page("victim", width=390, height=844)
     page.wait_for_timeout(300)
     assert page.evaluate("window.run") is None
-    assert page.inner_text("#review .name") == HARM
-    assert HARM in page.inner_text("#review .severity")
-    assert page.inner_text("#review .phenomenon") == TURNED.translate({0x202E: "\ufffd", 0x202C: "\ufffd", 0: "\ufffd"})
-    assert page.locator("#review .card img, #review .card b, #review .card script").count() == 0
+    assert page.inner_text(".name") == HARM
+    assert HARM in page.inner_text(".severity")
+    assert page.inner_text(".phenomenon") == TURNED.translate({0x202E: "\ufffd", 0x202C: "\ufffd", 0: "\ufffd"})
+    assert page.locator(".card img, .card b, .card script").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_zoom_keeps_what_is_spoken_of_in_view(open_page: Any) -> None:
-    """The box lies where the candidate says, at every zoom; B hides it, 0 fits the picture again."""
+    """The box lies where the candidate says, at every zoom; the wheel zooms, dragging moves; B hides boxes, 0 fits the picture."""
     page = open_page("zoom")
     inside = """() => {
-      const [a, b] = ["#review .box", "#review .stage"].map((s) => document.querySelector(s).getBoundingClientRect());
+      const [a, b] = [".box.current", ".stage"].map((s) => document.querySelector(s).getBoundingClientRect());
       const x = (a.left + a.right) / 2, y = (a.top + a.bottom) / 2;
       return x > b.left && x < b.right && y > b.top && y < b.bottom; }"""
     share = """() => {
-      const [a, b] = ["#review .box", "#review img"].map((s) => document.querySelector(s).getBoundingClientRect());
+      const [a, b] = [".box.current", ".canvas img"].map((s) => document.querySelector(s).getBoundingClientRect());
       return [(a.left - b.left) / b.width, (a.top - b.top) / b.height, a.width / b.width]; }"""
     before = page.evaluate(share)
     for _ in range(4):
         page.keyboard.press("+")
         assert page.evaluate(inside)
-    assert page.inner_text("#review .zoom") == "400 %"
+    assert page.inner_text(".zoom") == "506 %"
     assert page.evaluate(share) == pytest.approx(before, abs=0.03)
+    frame = page.locator(".stage").bounding_box()
+    page.mouse.move(frame["x"] + 200, frame["y"] + 200)
+    left = page.evaluate("document.querySelector('.stage').scrollLeft")
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 150, frame["y"] + 200, steps=2)
+    page.mouse.up()
+    assert page.evaluate("document.querySelector('.stage').scrollLeft") == pytest.approx(left + 50, abs=2)
     page.keyboard.press("b")
-    assert not page.locator("#review .box").is_visible()
+    assert not page.locator(".box.current").is_visible()
     page.keyboard.press("0")
-    assert page.inner_text("#review .zoom") == "100 %"
+    assert page.inner_text(".zoom") == "100 %"
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("document.querySelector('.zoom').textContent === '200 %'")
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_twenty_pictures_take_one_action_per_candidate(
+    browser: Any, scenes: Path, tmp_path: Path, single: bool
+) -> None:
+    """By keyboard alone, in both layouts; docs/review.md says what the same costs in Label Studio."""
+    run = write_run(tmp_path / "run", scenes)
+    server = ReviewServer(run)
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(f"{server.wait().url}/?reviewer=counts")
+        ready(page)
+        if single:
+            page.keyboard.press("v")
+        page.evaluate("window.actions = 0; document.addEventListener('keydown', () => window.actions++, true)")
+        pictures: set[str] = set()
+        while True:
+            pictures.add(server.call("next", reviewer="counts")["picture"])
+            if len(pictures) > 20:
+                break
+            done = len(said(run, "counts"))
+            page.keyboard.press("a" if done % 2 else "w")
+            page.locator(".count", has_text=f"{done + 1} by you").wait_for()
+            ready(page)
+        assert page.evaluate("window.actions") == len(said(run, "counts")) >= 20
+    finally:
+        context.close()
+        server.close()
+
+
+def test_the_colours_are_those_of_the_space() -> None:
+    """One theme: every colour of the Space's page, light and dark."""
+    space = Path(__file__).parents[3] / "space"
+    ours = (Path(__file__).parents[3] / "agent" / "review" / "page" / "colours.css").read_text()
+    light, dark = ours.split("@media (prefers-color-scheme: dark)")
+    for part, name in ((light, "colours.light.css"), (dark, "colours.dark.css")):
+        declared = re.findall(r"--ar-[\w-]+: [^;]+;", (space / name).read_text())
+        assert declared
+        assert re.findall(r"--ar-[\w-]+: [^;]+;", part) == declared
 
 
 def test_nothing_is_asked_of_the_network(browser: Any, server: ReviewServer) -> None:
@@ -275,6 +430,6 @@ def test_nothing_is_asked_of_the_network(browser: Any, server: ReviewServer) -> 
     page.get_by_label("Your name").fill("new")
     page.keyboard.press("Enter")
     ready(page)
-    assert "by you, new" in page.inner_text("#review .count")
+    assert "by you, new" in page.inner_text(".count")
     assert [url for url in elsewhere if not url.startswith((server.url, "data:", "blob:"))] == []
     context.close()

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import re
+import sqlite3
 import subprocess
 import urllib.error
 import urllib.parse
@@ -9,11 +11,15 @@ import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.review.accounts import Accounts, add_account
+from agent.review.app import review_app
 from agent.review.desk import Desk
+from agent.review.guard import LOOPBACK
+from agent.review.store import FILE
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.scenes import write_scenes
 from tests.reviewing import COMMAND, ReviewServer, write_run
@@ -42,102 +48,199 @@ def served(place: Path) -> Iterator[ReviewServer]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def open_to_all(place: Path) -> Iterator[ReviewServer]:
+    """Without a login, from the run's directory."""
+    server = ReviewServer(place / "run")
+    yield server.wait()
+    server.close()
+
+
 def session(server: ReviewServer, name: str, password: str) -> urllib.request.OpenerDirector:
     """A browser's session after an attempt to log in."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-    body = urllib.parse.urlencode({"username": name, "password": password}).encode()
-    opener.open(f"{server.url}/login", body, timeout=60).read()
+    ask(server, opener, "login", name=name, password=password)
     return opener
 
 
-def ask(server: ReviewServer, opener: urllib.request.OpenerDirector, event: str, *data: object) -> object:
+def ask(server: ReviewServer, opener: urllib.request.OpenerDirector, event: str, **fields: object) -> Any:
     request = urllib.request.Request(
-        f"{server.url}/gradio_api/run/{event}",
-        json.dumps({"data": data}).encode(),
-        {"content-type": "application/json"},
+        f"{server.url}/api/{event}", json.dumps(fields).encode(), {"content-type": "application/json"}
     )
-    return json.load(opener.open(request, timeout=60))["data"][0]
+    return json.load(opener.open(request, timeout=60))
 
 
-def status(server: ReviewServer, path: str) -> tuple[int, bytes]:
-    """The answer to a path exactly as it stands, which no client has tidied up."""
+def status(
+    server: ReviewServer, path: str, method: str = "GET", body: bytes = b"", **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    """The answer to a path exactly as it stands, which no client has tidied up; `_` in a header's name is a hyphen."""
     address = urllib.parse.urlsplit(server.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
-    connection.putrequest("GET", path, skip_accept_encoding=True)
-    connection.endheaders()
+    connection.putrequest(method, path, skip_accept_encoding=True, skip_host="host" in headers)
+    for name, value in (headers | {"content_length": str(len(body))}).items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders(body)
     answer = connection.getresponse()
-    return answer.status, answer.read()
+    return answer.status, answer.read(), answer.headers
 
 
 def test_who_has_logged_in_is_the_reviewer(served: ReviewServer, place: Path) -> None:
     """Whatever name a request gives; a wrong password, an unknown name or no login get nothing."""
     ann = session(served, "ann", "correct horse")
-    state = ask(served, ann, "next", "bob")
-    assert state["reviewer"] == "ann"  # type: ignore[index]
-    key = state["items"][0]["item"]  # type: ignore[index]
-    assert ask(served, ann, "verdict", key, "accept", "bob", "t", 1, "", None)["reviewer"] == "ann"  # type: ignore[index]
+    state = ask(served, ann, "next", reviewer="bob")
+    assert state["reviewer"] == "ann"
+    key, picture = state["focus"], state["picture"]
+    assert ask(served, ann, "verdict", item=key, verdict="accept", reviewer="bob")["reviewer"] == "ann"
+    assert ann.open(f"{served.url}/pictures/{picture}", timeout=60).headers["content-type"] == "image/png"
     for name, password in (("ann", "wrong"), ("eve", "correct horse"), ("", "")):
         with pytest.raises(urllib.error.HTTPError) as refused:
             session(served, name, password)
-        assert refused.value.code in (400, 422)
-    for event, data in (("next", ["ann"]), ("verdict", [key, "reject", "ann", "x", 1, "", None]), ("picture", [key])):
-        with pytest.raises(AssertionError, match="Not authenticated"):
-            served.call(event, *data)
+        assert refused.value.code == 401
+    for event, fields in (("next", {}), ("verdict", {"item": key, "verdict": "reject"}), ("search", {}), ("leave", {})):
+        with pytest.raises(AssertionError, match="not logged in"):
+            served.call(event, reviewer="ann", **fields)
+    assert status(served, f"/pictures/{picture}")[0] == 401
+    ask(served, ann, "logout")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(served, ann, "next")
+    assert refused.value.code == 401
 
 
-def test_no_path_leads_to_a_file(place: Path) -> None:
+def test_no_path_leads_to_a_file(open_to_all: ReviewServer, place: Path) -> None:
     """Traversal, absolute paths, the verdicts, the journal, links and files beside the pictures; from the run's directory."""
-    run = place / "run"
-    server = ReviewServer(run).wait()
-    try:
-        wanted = [
-            run / "verdicts.sqlite", run / "journal.sqlite", run / "annotations.jsonl", run / "run.json",
-            place / "secret.png", place / "scenes" / "images" / "link.png", place / "scenes" / "images" / "notes.txt",
-            place / "scenes" / "scenes.jsonl", next((place / "scenes" / "images").glob("*_odd.png")), Path("/etc/passwd"),
-        ]  # fmt: skip
-        for file in wanted:
-            dots = "../" * 12 + str(file).lstrip("/")
-            for name in (
-                str(file),
-                dots,
-                urllib.parse.quote(dots, safe=""),
-                urllib.parse.quote(str(file), safe=""),
-                file.name,
+    run, server = place / "run", open_to_all
+    wanted = [
+        run / "verdicts.sqlite", run / "journal.sqlite", run / "annotations.jsonl", run / "run.json",
+        place / "secret.png", place / "scenes" / "images" / "link.png", place / "scenes" / "images" / "notes.txt",
+        place / "scenes" / "scenes.jsonl", next((place / "scenes" / "images").glob("*_odd.png")), Path("/etc/passwd"),
+    ]  # fmt: skip
+    for file in wanted:
+        dots = "../" * 12 + str(file).lstrip("/")
+        for name in (
+            str(file),
+            dots,
+            urllib.parse.quote(dots, safe=""),
+            urllib.parse.quote(str(file), safe=""),
+            file.name,
+        ):
+            for route in (
+                "page/",
+                "page/../../",
+                "pictures/",
+                "api/",
+                "",
             ):
-                for route in (
-                    "gradio_api/file=",
-                    "file=",
-                    "gradio_api/file/",
-                    "static/",
-                    "assets/",
-                    "gradio_api/stream/",
-                    "",
-                ):
-                    code, content = status(server, f"/{route}{name}")
-                    assert code in (307, 400, 403, 404, 405), (route, name, code)
-                    assert file.read_bytes()[:40] not in content
-        known = server.call("next", "ann")["items"][0]
-        for key in (known["item"], "link.png", "../secret.png", str(place / "secret.png"), "file:///etc/passwd", ""):
-            with pytest.raises(AssertionError, match="no such picture"):
-                server.call("picture", key)
-        assert server.call("picture", known["picture"]).startswith("data:image/png;base64,")
-    finally:
-        server.close()
+                code, content, _ = status(server, f"/{route}{name}")
+                assert code in (307, 400, 404, 405), (route, name, code)
+                assert file.read_bytes()[:40] not in content
+    known = server.call("next", reviewer="ann")
+    for key in (known["focus"], "link.png", "..%2fsecret.png", "file:%2f%2f%2fetc%2fpasswd"):
+        code, content, _ = status(server, f"/pictures/{key}")
+        assert code == 404
+        assert b"PNG" not in content
+    assert status(server, f"/pictures/{known['picture']}")[1].startswith(b"\x89PNG")
 
 
-def test_a_page_from_elsewhere_cannot_answer(served: ReviewServer) -> None:
-    """Without the type that makes a browser ask first, a request is refused; when it asks, another origin is not allowed."""
-    request = urllib.request.Request(
-        f"{served.url}/gradio_api/run/next", b'{"data": ["ann"]}', {"content-type": "text/plain"}
-    )
-    with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(request, timeout=60)
-    asked = urllib.request.Request(
-        f"{served.url}/gradio_api/run/verdict",
-        headers={"origin": "https://elsewhere.example", "access-control-request-method": "POST"},
-        method="OPTIONS",
-    )
-    assert urllib.request.urlopen(asked, timeout=60).headers["access-control-allow-origin"] is None
+JSON = {"content_type": "application/json"}
+
+
+def stored(place: Path) -> int:
+    with sqlite3.connect(place / "run" / FILE) as db:
+        (count,) = db.execute("SELECT count(*) FROM events").fetchone()
+    db.close()
+    return int(count)
+
+
+def test_a_foreign_host_gets_nothing(open_to_all: ReviewServer, place: Path) -> None:
+    """DNS rebinding: a page of another name that leads to this machine reads no picture, no page, and stores no verdict."""
+    known = open_to_all.call("next", reviewer="ann")
+    port = urllib.parse.urlsplit(open_to_all.url).port
+    body = json.dumps({"reviewer": "ann", "item": known["focus"], "verdict": "accept"}).encode()
+    before = stored(place)
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "",
+        "127.0.0.1@evil.example",
+        "0.0.0.0",
+        "[::1",
+    ):
+        origin = {"origin": f"http://{host}", "sec_fetch_site": "same-origin"}  # as the browser sees it, it is one site
+        for path, method in (
+            ("/api/verdict", "POST"),
+            ("/", "GET"),
+            (f"/pictures/{known['picture']}", "GET"),
+            ("/api/about", "GET"),
+        ):
+            code, content, _ = status(open_to_all, path, method, body, host=host, **origin, **JSON)
+            assert code in (400, 403), (host, path)
+            assert b"PNG" not in content
+    assert stored(place) == before
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", "LOCALHOST"):
+        assert status(open_to_all, "/api/about", host=host)[0] == 200
+
+
+def test_a_page_from_elsewhere_cannot_answer(open_to_all: ReviewServer, place: Path) -> None:
+    """Another origin, another site, a form's content type: refused, and no permission is given when the browser asks first."""
+    known = open_to_all.call("next", reviewer="ann")
+    port = urllib.parse.urlsplit(open_to_all.url).port
+    body = json.dumps({"reviewer": "ann", "item": known["focus"], "verdict": "accept"}).encode()
+    before = stored(place)
+    for headers in (
+        {"origin": "https://elsewhere.example"},
+        {"origin": "null"},
+        {"origin": f"http://127.0.0.1:{(port or 0) + 1}"},
+        {"origin": open_to_all.url, "sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ):
+        code, content, _ = status(open_to_all, "/api/verdict", "POST", body, **headers, **JSON)
+        assert code == 403, headers
+        assert b"open that page" in content
+    assert status(open_to_all, "/api/verdict", "POST", body, content_type="text/plain")[0] == 415
+    asked = {"origin": "https://elsewhere.example", "access_control_request_method": "POST"}
+    assert status(open_to_all, "/api/verdict", "OPTIONS", **asked)[2]["access-control-allow-origin"] is None
+    assert stored(place) == before
+    assert status(open_to_all, "/api/verdict", "POST", body, origin=open_to_all.url, **JSON)[0] == 200
+    assert stored(place) == before + 1
+
+
+def test_nothing_foreign_runs_in_the_page_and_nobody_frames_it(open_to_all: ReviewServer) -> None:
+    """Scripts and styles are files of this server; the page's own markup has neither inline."""
+    for path in ("/", "/page/main.js", "/api/about", "/nowhere"):
+        _, _, headers = status(open_to_all, path)
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+        assert not any(word in headers["content-security-policy"] for word in ("unsafe", "*", "http"))
+    page = status(open_to_all, "/")[1].decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"[]", 400),
+        (b"{", 400),
+        (b"[" * 100_000, 400),
+        (b'{"reviewer": 3}', 400),
+        (b'{"reviewer": "ann", "item": {}}', 400),
+        (b'{"reviewer": "ann", "nonsense": 1}', 400),
+        (b'{"reviewer": "ann", "show": ["x"]}', 400),
+        (b'{"reviewer": "ann", "show": "\\ud800"}', 400),
+        (b'{"reviewer": "ann", "show": "DROP TABLE items"}', 400),
+        (b"\xff", 400),
+        (b'{"reviewer": "' + b"a" * 300_000 + b'"}', 413),
+    ],
+)
+def test_requests_that_mean_harm_are_sentences(open_to_all: ReviewServer, body: bytes, code: int) -> None:
+    """A status and what is wrong; the server goes on."""
+    found, content, _ = status(open_to_all, "/api/next", "POST", body, **JSON)
+    assert found == code
+    assert len(json.loads(content)["error"]) < 400
+    assert status(open_to_all, "/api/nothing", "POST", b"{}", **JSON)[0] == 404
 
 
 def test_a_picture_that_became_a_link_or_is_none_is_not_shown(place: Path, tmp_path: Path) -> None:
@@ -162,7 +265,7 @@ def test_elsewhere_than_on_this_machine_only_behind_a_login(place: Path, tmp_pat
     for options, words in (
         (["--host", "0.0.0.0"], "--auth-file"),
         (["--host", "::"], "--auth-file"),
-        (["--host", "0.0.0.0", "--auth-file", str(tmp_path / "plain")], "plain:1: is no account"),
+        (["--host", "0.0.0.0", "--auth-file", str(tmp_path / "plain")], "plain:1: is not an account"),
     ):
         done = subprocess.run([COMMAND, "review", place / "run", *options], capture_output=True, text=True, check=False)
         assert done.returncode == 2
@@ -189,7 +292,7 @@ def test_passwords_are_kept_as_hashes(tmp_path: Path) -> None:
         assert not accounts.admits(name, password)
     with pytest.raises(InputError, match="fewer than 8"):
         add_account(path, "eve", "short")
-    with pytest.raises(InputError, match="no name"):
+    with pytest.raises(InputError, match="not a name"):
         add_account(path, "a:b", "long enough")
 
 
@@ -210,27 +313,21 @@ def test_the_command_asks_for_the_password_and_takes_it_from_nowhere_visible(tmp
     assert CliRunner().invoke(app, [*command, "--password", "correct horse"]).exit_code == 2
 
 
-def test_the_page_can_be_a_tab_of_another_app(place: Path) -> None:
-    """Its events keep their names there, and work without a file being allowed."""
-    import gradio as gr
-    from gradio_client import Client
-
-    from agent.review.app import review_page
+def test_the_desk_can_be_mounted_in_another_app(place: Path) -> None:
+    """Below any path: its page asks for everything beside itself, and is guarded there too."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
 
     desk = Desk(place / "run")
-    page = review_page(desk)
-    with gr.Blocks(analytics_enabled=False) as app:
-        with gr.Tab("Elsewhere"):
-            gr.Markdown("Something else.")
-        with gr.Tab("Review"):
-            page.render()
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
-    try:
-        client = Client(url, verbose=False)
-        item = client.predict("tab", api_name="/next")["items"][0]
-        state = client.predict(item["item"], "unsure", "tab", api_name="/verdict")
-        assert state["progress"]["yours"] == 1
-        assert client.predict("tab", api_name="/undo")["undone"]["item"] == item["item"]
-    finally:
-        app.close(verbose=False)
-        desk.store.close()
+    app = Starlette(routes=[Mount("/review", review_app(desk, hosts=LOOPBACK))])
+    with TestClient(app, base_url="http://localhost") as client:
+        page = client.get("/review/").text
+        assert not re.search(r'(?:src|href)="/', page)
+        assert client.get("/review/page/main.js").status_code == 200
+        state = client.post("/review/api/next", json={"reviewer": "tab"}).json()
+        client.post("/review/api/verdict", json={"reviewer": "tab", "item": state["focus"], "verdict": "unsure"})
+        undone = client.post("/review/api/undo", json={"reviewer": "tab"}).json()["undone"]
+        assert undone["item"] == state["focus"]
+        assert client.get("/review/", headers={"host": "evil.example"}).status_code == 403
+    desk.store.close()

@@ -24,7 +24,8 @@ def test_the_last_answer_stands_and_the_first_stays_on_record(desk: Desk) -> Non
     """Answering again adds an event; the state is a view over them."""
     item = first(desk)
     desk.verdict("ann", item, "accept", "1", seconds=2.5)
-    desk.verdict("ann", item, "reject", "2", note="no", edit={"name": "Cup"})
+    before = desk.next("ann", item)["beside"][0]["answer"]["event"]
+    desk.verdict("ann", item, "reject", "2", replaces=before, note="no", edit={"name": "Cup"})
     assert events(desk) == [(item, "accept"), (item, "reject")]
     (stands,) = desk.store.standing()
     assert (stands.verdict, stands.note, stands.edit) == ("reject", "no", {"name": "Cup"})
@@ -103,7 +104,7 @@ def test_a_file_from_the_future_or_of_another_kind_is_refused(run: Path) -> None
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"verdict": "maybe"}, "accept, reject or unsure"),
+        ({"verdict": "maybe"}, "not a verdict; send accept, reject or unsure"),
         ({"item": "../../etc/passwd"}, "none of this run's"),
         ({"reviewer": " "}, "who are you"),
         ({"reviewer": "a\u202eb"}, "printable"),
