@@ -1,5 +1,6 @@
 """Runs of `anomreason annotate` in processes of their own, and what they leave behind; killed, where a test wants it."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
-__all__ = ["Killed", "annotate", "kill_and_resume", "outputs", "rows", "start", "stats", "summary"]
+from agent.journal_files import open_for_reading
+from agent.journal_rows import totals
+
+__all__ = ["Killed", "annotate", "check_ledger", "kill_and_resume", "outputs", "rows", "start", "stats", "summary"]
 
 POOL = 8
 HANG = 300  # seconds after which a process that should have ended is a failure
@@ -108,3 +112,27 @@ def kill_and_resume(source: Path, out: Path, base_url: str, kills: int, seed: in
     code, printed = annotate(source, out, base_url)
     assert code == 0, printed
     return Killed(done, early)
+
+
+def check_ledger(run: Path, served: Mapping[str, int]) -> int:
+    """Check that a run's ledger bounds what its server billed, and is exact but for attempts that were lost.
+
+    An attempt without an answer (a connection that broke, a time-out) may have been billed or not, which only the server knows: the
+    ledger counts all it may have cost. On a busy machine that happens without any fault.
+
+    Args:
+        run (`Path`): the run.
+        served (mapping): the server's `prompt_tokens` and `completion_tokens`.
+
+    Returns:
+        The number of attempts that were lost.
+    """
+    tokens = served["prompt_tokens"] + served["completion_tokens"]
+    with contextlib.closing(open_for_reading(run)) as db:
+        everything = totals(db)
+        (answered,) = db.execute(
+            "SELECT coalesce(sum(prompt_tokens + completion_tokens), 0) FROM calls WHERE billed AND NOT lost"
+        ).fetchone()
+    assert everything.tokens >= tokens, f"the ledger has {everything.tokens:,} tokens, less than the {tokens:,} billed"
+    assert answered <= tokens, f"the ledger has answers of {answered:,} tokens, more than the {tokens:,} billed"
+    return everything.lost

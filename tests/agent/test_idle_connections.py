@@ -21,8 +21,7 @@ from agent.pictures import SentPicture
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
-from benchmarks.agent import check_ledger
-from tests.annotating import stats
+from tests.annotating import check_ledger, stats
 from tests.scripted_endpoint import completion
 
 ANSWER = json.dumps(completion("[]").body).encode()
