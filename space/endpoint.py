@@ -9,6 +9,7 @@ from typing import Any
 from agent.boxes import boxes_of
 from agent.client import Chat
 from agent.connection import connect
+from agent.loops import LoopThread
 from dataset_builder.prompts import PROMPTS, Task
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import parse_verdict
@@ -53,33 +54,34 @@ class Endpoint:
 
     def _pieces(self, image: str, language: str) -> Iterator[str | VerdictAnswer]:
         # A connection per picture, closed at its end: that hangs up on a model that is still writing.
-        with asyncio.Runner() as runner:
+        # A loop in a thread of its own: the caller's may run one already, as in a notebook.
+        with LoopThread() as loop:
             server = connect(self._model, self._base_url, self._key or Settings.key(self._base_url))
             chat = Chat(server, self._model, concurrency=1, timeout=TIMEOUT)
             try:
-                yield from self._answer(chat, runner, image, language)
-                if verdict := self._verdict(chat, runner, image):
+                yield from self._answer(chat, loop, image, language)
+                if verdict := self._verdict(chat, loop, image):
                     yield verdict
             finally:
-                runner.run(server.close())
+                loop.wait(server.close())
 
-    def _answer(self, chat: Chat, runner: asyncio.Runner, image: str, language: str) -> Iterator[str]:
+    def _answer(self, chat: Chat, loop: LoopThread, image: str, language: str) -> Iterator[str]:
         pieces = chat.stream(_messages(self._task, image, language), {"temperature": 0.0}, 2048)
         try:
-            while (piece := runner.run(_next(pieces))) is not None:
+            while (piece := loop.wait(_next(pieces))) is not None:
                 yield piece
         # Endpoints and what lies before them fail in every way there is; the visitor is told that it failed, not how.
         except Exception:
             raise ConnectionError("the endpoint failed") from None
         finally:
-            runner.run(pieces.aclose())
+            loop.wait(pieces.aclose())
 
-    def _verdict(self, chat: Chat, runner: asyncio.Runner, image: str) -> VerdictAnswer | None:
+    def _verdict(self, chat: Chat, loop: LoopThread, image: str) -> VerdictAnswer | None:
         """Whether it takes the picture for generated; with a probability if the endpoint tells probabilities."""
         body = {"model": self._model, "messages": _messages("verdict", image), "max_tokens": 2, "temperature": 0}
         asked = chat.server.complete({**body, "logprobs": True, "top_logprobs": 10})
         try:
-            choice = json.loads(runner.run(asked).text)["choices"][0]
+            choice = json.loads(loop.wait(asked).text)["choices"][0]
             label = parse_verdict(choice["message"]["content"] or "")
         except Exception:
             return None

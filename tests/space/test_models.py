@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 import space.local
+from agent.loops import run
+from agent.simulated import serve
 from dataset_builder.errors import InputError
+from space.endpoint import Endpoint
+from space.examination import Examination
 from space.settings import Settings
 from space.uploads import read_picture
 from tests.space.conftest import EXAMPLES
@@ -96,3 +100,15 @@ def test_a_key_goes_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.key("https://router.huggingface.co/v1") == "token"
     monkeypatch.setenv("ANOMREASON_API_KEY", "key")
     assert Settings.key("https://example.org/v1") == "key"
+
+
+def test_an_endpoint_answers_where_a_loop_runs_already(scenes: Path) -> None:
+    """As in a notebook, whose cells run in a loop."""
+    odd = next((scenes / "images").glob("*_odd.png"))
+
+    async def cell(url: str) -> list[Examination]:
+        return list(Endpoint(url, "simulated").examine(read_picture(odd.read_bytes(), odd.name)))
+
+    with serve(scenes) as url:
+        *_, last = run(cell(url))
+    assert last.status == "anomalies"
