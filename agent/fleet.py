@@ -1,10 +1,9 @@
 """Several servers of one model: each picture goes to one of them, and a server that fails is left out.
 
-A picture stays with its server, which has it in its cache after the first call. The next one goes where the fewest would wait the
-shortest: pictures under way, times the time that a picture has taken there lately. So a server's share follows what it can do.
+A picture stays with its server, which has it in its cache after the first call. The next one goes where the fewest are under way,
+which mostly is where one has just ended: so a server gets as many pictures as it ends, which is what it can do.
 """
 
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,9 +12,6 @@ from dataset_builder.errors import UnavailableError
 
 __all__ = ["Fleet"]
 
-LATELY = 0.3
-"""Weight of the last picture in the time that one takes."""
-
 
 class _Member:
     """A server, and what is known of it."""
@@ -23,7 +19,6 @@ class _Member:
     def __init__(self, chat: Chat) -> None:
         self.chat = chat
         self.under_way = self.finished = 0
-        self.seconds: float | None = None
         self.failed: str | None = None
 
 
@@ -47,6 +42,11 @@ class Fleet:
         """How many pictures ended at each server."""
         return {one.chat.server.base: one.finished for one in self._members}
 
+    def check(self) -> None:
+        """Raise `UnavailableError` with every server's reason if none is left."""
+        if all(one.failed is not None for one in self._members):
+            raise UnavailableError("; ".join(dict.fromkeys(self.left_out.values())))
+
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Chat]:
         """The server for the next picture, until that has ended.
@@ -54,33 +54,15 @@ class Fleet:
         Raises:
             UnavailableError: what the block raises, which leaves out its server; or if none is left.
         """
-        member = self._next()
+        self.check()
+        member = min((one for one in self._members if one.failed is None), key=lambda one: one.under_way)
         member.under_way += 1
-        started = time.monotonic()
         try:
             yield member.chat
         except UnavailableError as error:
             member.failed = member.failed or str(error)
             raise
         else:
-            took = time.monotonic() - started
-            member.seconds = took if member.seconds is None else (1 - LATELY) * member.seconds + LATELY * took
             member.finished += 1
         finally:
             member.under_way -= 1
-
-    def check(self) -> None:
-        """Raise `UnavailableError` with every server's reason if none is left."""
-        if all(one.failed is not None for one in self._members):
-            raise UnavailableError("; ".join(dict.fromkeys(self.left_out.values())))
-
-    def _next(self) -> _Member:
-        self.check()
-        left = [one for one in self._members if one.failed is None]
-        known = [one.seconds for one in left if one.seconds is not None]
-        usual = sum(known) / len(known) if known else 1.0
-
-        def waiting(one: _Member) -> float:
-            return (one.under_way + 1) * (usual if one.seconds is None else one.seconds)
-
-        return min(left, key=waiting)

@@ -15,8 +15,9 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from dataset_builder.errors import UnavailableError
-from tests.annotating import outputs, run_command, stats, summary
+from tests.annotating import outputs, stats, summary
 from tests.clocks import in_no_time
+from tests.processes import run_command
 
 RATES = {"miss": 0.2, "hallucinate": 0.1}
 
@@ -31,10 +32,6 @@ def run(scenes: Path, out: Path, urls: list[str], limit: int = 12, concurrency: 
     first, *others = urls
     endpoint = Endpoint("simulated", first, concurrency, others=tuple(others))
     return annotate(str(scenes), out, endpoint, Settings(), limit=limit)
-
-
-def scenes_asked(url: str) -> int:
-    return int(stats(url)["calls"])
 
 
 def test_two_servers_do_the_work_of_one(scenes: Path, tmp_path: Path) -> None:
@@ -61,13 +58,11 @@ class _Chat:
         self.base = base
 
 
-def test_a_server_s_share_follows_what_it_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_s_share_follows_what_it_can_do() -> None:
     """Of two servers one of which takes three times as long, it gets a quarter of the pictures."""
     seconds = {"fast": 1.0, "slow": 3.0}
 
     async def pictures() -> Counter[str]:
-        clock = asyncio.get_running_loop().time
-        monkeypatch.setattr("agent.fleet.time.monotonic", clock)
         fleet = Fleet([_Chat("slow"), _Chat("fast")])  # type: ignore[list-item]
         room, shares = asyncio.Semaphore(8), Counter[str]()
 

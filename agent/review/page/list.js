@@ -54,12 +54,13 @@ dialog.querySelector("form").addEventListener("submit", (event) => {
   results.querySelector("button")?.click();
 });
 
-// Whether what was answered in another tab is to be replaced (or taken back) all the same.
-export function replaceIt(standing, doing) {
+// Whether what was answered in another tab is to be replaced (or taken back, as the verb says) all the same.
+export function replaceIt(standing, question, verb) {
   const conflict = at("#conflict");
   at("#conflict-said").textContent = standing
-    ? `In another tab or window you have answered: ${said(standing)}. ${doing}`
-    : `In another tab or window you have taken your answer back. ${doing}`;
+    ? `In another tab or window you have answered: ${said(standing)}. ${question}`
+    : `In another tab or window you have taken your answer back. ${question}`;
+  conflict.querySelector(".primary").textContent = verb;
   conflict.returnValue = "";
   conflict.showModal();
   return new Promise((decided) => conflict.addEventListener("close", () => decided(conflict.returnValue === "replace"), { once: true }));

@@ -6,11 +6,11 @@ import * as stage from "./stage.js";
 
 const at = (selector) => document.querySelector(selector);
 const all = (selector) => document.querySelectorAll(selector);
-const addForm = at("form.add");
+const addForm = at("form.add"), img = at(".canvas img");
 const SAID = { accept: "Accepted", reject: "Rejected", unsure: "Marked unsure" };
 
 let reviewer = new URLSearchParams(location.search).get("reviewer") || "";
-let login = false, state = null, focus = null, shownPicture = null, visible = false, busy = false, began = 0, hiddenAt = 0;
+let login = false, state = null, focus = null, visible = false, busy = false, began = 0, hiddenAt = 0;
 let single = localStorage.getItem("review-layout") === "single";
 
 const current = () => state?.beside.find((one) => one.item === focus);
@@ -40,8 +40,8 @@ function take(next, words = "") {
 async function show() {
   closeAdd();
   const key = state.picture;
-  if (shownPicture !== key) {
-    shownPicture = null;
+  if (img.dataset.key !== key) {
+    img.dataset.key = "";
     visible = false;
     stage.setVisible(false);
     at(".missing").hidden = true;
@@ -51,7 +51,7 @@ async function show() {
       if (state.picture !== key) return;
       await stage.showPicture(url);
       if (state.picture !== key) return;
-      shownPicture = key;
+      img.dataset.key = key;
       visible = true;
     } catch (error) {
       if (state.picture !== key) return;
@@ -121,13 +121,13 @@ async function act(work) {
 }
 
 // Sends an event; before it replaces what another tab has answered meanwhile, the person is asked.
-async function send(event, fields, stated, doing) {
+async function send(event, fields, stated, question, verb) {
   try {
     return await call(event, { reviewer, token: token(), ...fields });
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 409) throw error;
-    if (!(await replaceIt(error.standing, doing))) return null;
-    return send(event, { ...fields, [stated]: error.standing?.event ?? 0 }, stated, doing);
+    if (!(await replaceIt(error.standing, question, verb))) return null;
+    return send(event, { ...fields, [stated]: error.standing?.event ?? 0 }, stated, question, verb);
   }
 }
 
@@ -143,7 +143,7 @@ const answer = (verdict, reason = null) => act(async () => {
     return at("#rating").focus();
   }
   const fields = { item: item.item, verdict, reason, rating, replaces: item.answer?.event ?? 0, seconds: seconds(), note: card.note(), edit: card.edits() };
-  const next = await send("verdict", fields, "replaces", `Replace that with: ${verdict}${reason ? `, ${reason}` : ""}?`);
+  const next = await send("verdict", fields, "replaces", `Replace that with: ${verdict}${reason ? `, ${reason}` : ""}?`, "Replace it");
   card.forgetDraft(item.item);
   if (!next) return refresh();
   const words = `${SAID[verdict]}${reason ? `, ${reason}` : ""}. `;
@@ -153,7 +153,7 @@ const answer = (verdict, reason = null) => act(async () => {
 
 const undo = () => act(async () => {
   if (!state?.last) return;
-  const next = await send("undo", { last: state.last.event }, "last", "Take that answer back?");
+  const next = await send("undo", { last: state.last.event }, "last", "Take that answer back?", "Take it back");
   if (!next) return refresh();
   if (next.undone) card.keepDraft(next.undone);
   await take(next, next.undone ? `Taken back: ${card.said(next.undone)}. Answer again.` : "There is nothing to take back.");
@@ -236,7 +236,7 @@ document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) return;
   const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select");
   if (event.key === "Escape" && (typing || adding())) {
-    event.target.blur();
+    event.target.blur?.();
     if (adding()) actions.close();
     return;
   }

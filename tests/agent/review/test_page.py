@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.review.accounts import add_account
 from agent.review.store import FILE
 from dataset_builder.scenes import write_scenes
 from tests.accessibility import serious
@@ -142,7 +143,7 @@ def test_a_refresh_and_a_second_tab_lose_nothing(open_page: Any, run: Path) -> N
     other.keyboard.press("z")
     question.wait_for()
     assert [verdict for verdict, *_ in said(run, "tabs")] == ["accept", "reject", "undo", "unsure"]
-    other.get_by_role("button", name="Replace it").click()
+    other.get_by_role("button", name="Take it back").click()
     other.locator(".status", has_text="Taken back: unsure").wait_for()
     assert [verdict for verdict, *_ in said(run, "tabs")] == ["accept", "reject", "undo", "unsure", "undo"]
 
@@ -320,8 +321,8 @@ def test_the_list_and_skipping(open_page: Any) -> None:
     page.locator(".status", has_text="Skipped.").wait_for()
     page.keyboard.press("l")
     page.get_by_label("Show").select_option("skipped")
-    page.locator(".found:not(:has-text('0 found'))").wait_for()
-    assert page.locator(".results button").count() >= 1
+    page.locator(".results .mark.skipped").first.wait_for()
+    assert page.locator(".results .mark:not(.skipped)").count() == 0
 
 
 def test_logging_out_forgets_the_name(open_page: Any) -> None:
@@ -405,6 +406,43 @@ def test_twenty_pictures_take_one_action_per_candidate(
             page.locator(".count", has_text=f"{done + 1} by you").wait_for()
             ready(page)
         assert page.evaluate("window.actions") == len(said(run, "counts")) >= 20
+    finally:
+        context.close()
+        server.close()
+
+
+def test_severities_are_rated_and_pictures_looked_over_behind_a_login(
+    browser: Any, small_run: Path, tmp_path: Path
+) -> None:
+    """A wrong password is told; the model's severity is nowhere; an accept asks for a number; the picture ends with a question."""
+    add_account(tmp_path / "accounts", "ann", "correct horse")
+    server = ReviewServer(small_run, "--rate-severity", "--ask-missed", "--auth-file", tmp_path / "accounts")
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(server.wait().url)
+        page.get_by_label("Your name").fill("ann")
+        for password in ("wrong horse", "correct horse"):
+            page.get_by_label("Password").fill(password)
+            page.keyboard.press("Enter")
+            page.locator(".error:has-text('wrong'), .answers .accept:enabled").first.wait_for()
+        ready(page)
+        assert "irrational" not in page.inner_text("dl")
+        page.keyboard.press("a")
+        page.keyboard.type("35")
+        page.keyboard.press("Enter")
+        page.locator(".status", has_text="Accepted.").wait_for()
+        press(page, "o", "Rejected, wrong object.")
+        assert page.inner_text(".name") == "Is anything else wrong with this picture?"
+        press(page, "a", "Accepted.")
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Password").wait_for()
+        with sqlite3.connect(small_run / FILE) as db:
+            said = db.execute("SELECT verdict, reason, rating, reviewer FROM events ORDER BY id").fetchall()
+        db.close()
+        assert said == [
+            ("accept", None, 35, "ann"), ("reject", "wrong object", None, "ann"), ("accept", None, None, "ann"),
+        ]  # fmt: skip
     finally:
         context.close()
         server.close()
