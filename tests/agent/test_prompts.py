@@ -37,6 +37,22 @@ def test_a_language_is_asked_for_in_the_system_message_alone() -> None:
     assert french[1:] == plain[1:]
 
 
+def test_all_calls_of_a_picture_begin_alike(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same system message and the whole picture, so that a server which caches prefixes reads the picture once."""
+    sent: list[dict[str, Any]] = []
+
+    def recorded(body: dict[str, Any]) -> bytes:
+        sent.append(body)
+        return json.dumps(body).encode()
+
+    monkeypatch.setattr("agent.connection._encoded", recorded)
+    with serve(scenes) as base_url:
+        annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(), limit=1)
+    begins = {json.dumps([body["messages"][0], body["messages"][1]["content"][0]]) for body in sent}
+    assert len(sent) >= 8
+    assert len(begins) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
