@@ -47,7 +47,7 @@ def test_all_calls_of_a_picture_begin_alike(scenes: Path, tmp_path: Path, monkey
 
     monkeypatch.setattr("agent.connection._encoded", recorded)
     with serve(scenes) as base_url:
-        annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(), limit=1)
+        annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(plan="paper"), limit=1)
     begins = {json.dumps([body["messages"][0], body["messages"][1]["content"][0]]) for body in sent}
     assert len(sent) >= 8
     assert len(begins) == 1
