@@ -100,7 +100,16 @@ class AnomAgent:
         """
         picture = SentPicture.read(image, image_id)
         return self._loop.begin(
-            self._annotate(Asker(picture, self._services, self.settings.stance, boxes=self.settings.boxes, tell=tell))
+            self._annotate(
+                Asker(
+                    picture,
+                    self._services,
+                    self.settings.stance,
+                    boxes=self.settings.boxes,
+                    tell=tell,
+                    texts=self.settings.texts,
+                )
+            )
         )
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from agent.journal import Journal
 from agent.journal_rows import Attempt
 from agent.picture_tokens import picture_tokens
 from agent.pictures import CROP_SIDE, SentPicture
-from agent.prompts import Stance, messages, repair_messages
+from agent.prompts import OURS, Stance, Texts, messages, repair_messages
 from agent.stages import Stage, schema
 from dataset_builder.errors import shorten
 
@@ -88,6 +88,7 @@ class Asker:
         failures (`list[Failure]`): those that were given up.
         round (`str`, *optional*): asks what was asked before once more, with answers of its own under this name.
         tell (callable, *optional*): called with a question's stage and `False` as it is asked, and with `True` once it has ended.
+        texts (`Texts`): how the stages are asked.
     """
 
     picture: SentPicture
@@ -97,6 +98,7 @@ class Asker:
     boxes: Unit | None = None
     round: str = ""
     tell: Callable[[str, bool], None] | None = None
+    texts: Texts = OURS
     asked: int = 0
     failures: list[Failure] = field(default_factory=list)
 
@@ -130,7 +132,7 @@ class Asker:
             stage,
             about,
             sample,
-            messages(stage, self.stance, [self.picture.url, *crops], given, wording=sample),
+            messages(stage, self.stance, [self.picture.url, *crops], given, wording=sample, texts=self.texts),
             {
                 "temperature": temperature,
                 "top_p": 0.95,

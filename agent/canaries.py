@@ -80,7 +80,7 @@ async def ask_again(
             picture = SentPicture.read(item.path, item.image_id)
         except PictureError:
             continue
-        asker = Asker(picture, services, settings.stance, rank, settings.boxes, round=round_)
+        asker = Asker(picture, services, settings.stance, rank, settings.boxes, round=round_, texts=settings.texts)
         annotation = await PLANS[settings.plan](asker, settings)
         if annotation.status in ("anomalies", "none"):
             before.append(earlier)

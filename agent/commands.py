@@ -51,6 +51,10 @@ def annotate(
     samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
     max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
     min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named or confirmed.")] = 1,
+    language: Annotated[str | None, typer.Option(help="Language of the texts in answers, for example French.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Wordings in the place of ours, YAML or JSON: a stage or stance: its text.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, help="Calls in flight at each server, of all pictures together.")
@@ -91,6 +95,9 @@ def annotate(
 
     captions = plan == "caption"
     settings = _settings("direct" if captions else plan, stance, drafts, samples, max_objects, min_support, boxes)
+    if (language or prompts) and settings.plan == "direct":
+        raise InputError(f"--plan {plan}: asks in the words of training; leave out --language and --prompts")
+    settings = _worded(settings, language, prompts)
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; name the model at your server, or use --simulate")
@@ -196,6 +203,18 @@ def _settings(
         min_support=min_support,
         boxes=check_unit(boxes),
     )
+
+
+def _worded(settings: Any, language: str | None, prompts: Path | None) -> Any:
+    """Settings with a language and wordings."""
+    from agent.plans import Settings
+    from agent.prompt_files import read_prompts
+    from dataset_builder.errors import InputError
+
+    if language is not None and not (language.isprintable() and 2 <= len(language) <= 60):
+        raise InputError(f"--language {printable(language[:60])!r}: is not a language's name; write for example French")
+    chosen = {"language": language, "prompts": read_prompts(prompts) if prompts else {}}
+    return Settings(**settings.model_dump() | chosen)
 
 
 def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContextManager[str | None]:

@@ -173,7 +173,7 @@ async def _one(
         picture = await asyncio.to_thread(lambda: SentPicture.read(content(image_id), image_id))
     except PictureError as error:
         return _lost(image_id, str(error))
-    asker = Asker(picture, services, settings.stance, rank, settings.boxes)
+    asker = Asker(picture, services, settings.stance, rank, settings.boxes, texts=settings.texts)
     try:
         # A call each: the answer to one question must not depend on the other.
         answers = await together(*(_asked(asker, task, settings) for task in tasks))

@@ -6,11 +6,14 @@ prefix cache holds the picture after the first call.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
-from agent.stages import Stage
+from pydantic import BaseModel
 
-__all__ = ["LOOKS", "STANCES", "WORDINGS", "Stance", "messages", "repair_messages"]
+from agent.stages import ANSWERS, Anomalies, Findings, Groups, Objects, Stage, Verdicts
+
+__all__ = ["LOOKS", "OURS", "STANCES", "WORDINGS", "Stance", "Texts", "messages", "repair_messages"]
 
 Stance = Literal["neutral", "assume-generated"]
 
@@ -59,6 +62,11 @@ _ANOMALIES = (
     f"{_SEVERITY}"
 )
 
+_GROUPS = (
+    'Answer {"groups": [{"ids"}]}: each finding\'s id stands in exactly one group, and those that are the same anomaly stand '
+    "together."
+)
+
 WORDINGS: tuple[str, ...] = (
     "List every object in the picture. Look at people first: each person, and each of their hands, faces and limbs that "
     "can be seen.",
@@ -85,53 +93,92 @@ LOOKS: tuple[str, ...] = (
 """The differently worded questions of the looks of the plan `vote`."""
 
 _ASK: dict[Stage, str] = {
-    "discovery_draft": _OBJECTS,
+    "discovery_draft": "",
     "discovery_merge": (
         "The drafts of the input list the objects of this picture, each by itself. Make one list of them: a thing that "
-        f"several drafts name stands once, a thing that only one names stays if the picture shows it. {_OBJECTS}"
+        "several drafts name stands once, a thing that only one names stays if the picture shows it."
     ),
     "attributes_broad": (
         "Look at each of the objects of the input by itself: form and proportions, number and joints of parts, material, "
-        f"whether it could do what it is for. Note everything about them that cannot be so. {_FINDINGS}"
+        "whether it could do what it is for. Note everything about them that cannot be so."
     ),
     "attributes_verify": (
         "Each finding of the input says that something about an object cannot be so. Take them one by one, look at that "
-        f"place in the picture again and decide. {_VERDICTS}"
+        "place in the picture again and decide."
     ),
     "relations_broad": (
         "Look at how each of the objects of the input stands to the others and to its surroundings: contact and support, "
         "perspective and size, overlap, light, shadow and reflection, cause and effect, sense. The findings are known "
-        f"already; note what else cannot be so. {_FINDINGS}"
+        "already; note what else cannot be so."
     ),
     "relations_verify": (
         "Each finding of the input says that an object, or how it stands to others and to its surroundings, cannot be so. "
-        "Take them one by one, look at all that is concerned and decide by logic, physics, meaning and cause. "
-        f"{_VERDICTS}"
+        "Take them one by one, look at all that is concerned and decide by logic, physics, meaning and cause."
     ),
     "summary_object": (
         "The findings of the input concern one object and come from two examinations. Make one list of them: what both "
-        f"say stands once, what contradicts the picture is left out. {_FINDINGS}"
+        "say stands once, what contradicts the picture is left out."
     ),
     "summary_image": (
         "The findings of the input come from examinations of single objects. List every anomaly of the whole picture "
-        f"that they show, each once. {_FINDINGS}"
+        "that they show, each once."
     ),
-    "integrate": (
-        'Some of the findings of the input may be the same anomaly seen twice. Answer {"groups": [{"ids"}]}: each '
-        "finding's id stands in exactly one group, and those that are the same anomaly stand together."
-    ),
-    "scan": f"Examine the whole picture and list each of its anomalies; sources is an empty list. {_ANOMALIES}",
-    "look": f"List each anomaly of the whole picture; sources is an empty list. {_ANOMALIES}",
+    "integrate": "Some of the findings of the input may be the same anomaly seen twice.",
+    "scan": "Examine the whole picture and list each of its anomalies; sources is an empty list.",
+    "look": "List each anomaly of the whole picture; sources is an empty list.",
     "format": (
         "Write the final list of anomalies of this picture from the findings of the input. Findings that are the same "
         "anomaly become one; where they contradict each other the picture decides; what cannot be seen is left out. "
-        f"sources lists the ids of the findings used. {_ANOMALIES}"
+        "sources lists the ids of the findings used."
     ),
 }
+"""What each stage is asked, before the form of its answer; those with several wordings have these first."""
+
+_FORM: dict[type[BaseModel], str] = {
+    Objects: _OBJECTS,
+    Findings: _FINDINGS,
+    Verdicts: _VERDICTS,
+    Groups: _GROUPS,
+    Anomalies: _ANOMALIES,
+}
+_SEVERAL: dict[Stage, tuple[str, ...]] = {"discovery_draft": WORDINGS, "look": LOOKS}
+
+
+class Texts(NamedTuple):
+    """Wordings in the place of ours.
+
+    Attributes:
+        language (`str`, *optional*): of the texts in answers, as English calls it.
+        replaced (mapping): by a stage's or stance's name, in how many wordings as you like; a stage's samples go through them.
+    """
+
+    language: str | None = None
+    replaced: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    def system(self, stance: Stance) -> str:
+        """The system message."""
+        said = self.replaced[stance][0] if stance in self.replaced else STANCES[stance]
+        if self.language is None:
+            return said
+        return f"{said} Write all texts of your answers in {self.language}; the names of fields stay as they are."
+
+    def ask(self, stage: Stage, wording: int) -> str:
+        """What a stage is asked: in one of its wordings, then the form of the answer, which the agent relies on."""
+        several = self.replaced.get(stage) or _SEVERAL.get(stage, ("",))
+        ours = "" if stage in self.replaced else _ASK[stage]
+        return " ".join(filter(None, (several[wording % len(several)], ours, _FORM[ANSWERS[stage]])))
+
+
+OURS = Texts()
 
 
 def messages(
-    stage: Stage, stance: Stance, pictures: Sequence[str], given: Mapping[str, Any] | None = None, wording: int = 0
+    stage: Stage,
+    stance: Stance,
+    pictures: Sequence[str],
+    given: Mapping[str, Any] | None = None,
+    wording: int = 0,
+    texts: Texts = OURS,
 ) -> list[dict[str, Any]]:
     """The messages of a call.
 
@@ -141,10 +188,9 @@ def messages(
         pictures (sequence of `str`): URLs: the whole picture, then crops.
         given (mapping, *optional*): the input; empty fields are left out.
         wording (`int`, defaults to 0): which of its wordings a stage is asked in that has several; taken modulo their number.
+        texts (`Texts`, *optional*): wordings in the place of ours.
     """
-    ask = _ASK[stage]
-    if wordings := {"discovery_draft": WORDINGS, "look": LOOKS}.get(stage):
-        ask = f"{wordings[wording % len(wordings)]} {ask}"
+    ask = texts.ask(stage, wording)
     fields = {key: value for key, value in (given or {}).items() if value}
     block = json.dumps(fields, ensure_ascii=False, indent=None)
     if "crops" in fields:
@@ -152,7 +198,7 @@ def messages(
     text = f"Task: {stage}\n\n{ask}\n\nInput:\n```json\n{block}\n```"
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in pictures]
     return [
-        {"role": "system", "content": STANCES[stance]},
+        {"role": "system", "content": texts.system(stance)},
         {"role": "user", "content": [*content, {"type": "text", "text": text}]},
     ]
 

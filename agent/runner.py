@@ -192,7 +192,9 @@ async def _annotate(item: Listed, services: Services, servers: Fleet, settings: 
     while True:
         try:
             async with servers.one() as chat:
-                asker = Asker(picture, services._replace(chat=chat), settings.stance, rank, settings.boxes)
+                asker = Asker(
+                    picture, services._replace(chat=chat), settings.stance, rank, settings.boxes, texts=settings.texts
+                )
                 return await PLANS[settings.plan](asker, settings)
         except UnavailableError:
             servers.check()  # what was answered is in the journal: the next server is asked for the rest

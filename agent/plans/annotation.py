@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.asking import Asker, Failure
 from agent.boxes import Unit
 from agent.pictures import SentPicture
-from agent.prompts import LOOKS, STANCES, WORDINGS, Stance
+from agent.prompts import LOOKS, STANCES, WORDINGS, Stance, Texts
 from agent.stages import AnomalyItem, Finding
 from dataset_builder.predictions import Status
 from dataset_builder.schema import Candidate
@@ -32,6 +32,8 @@ class Settings(BaseModel):
         max_objects (`int`, *optional*): only the first objects are examined.
         min_support (`int`): anomalies that fewer samples named or confirmed are left out.
         boxes (`str`, *optional*): how the model gives boxes, `pixels`, `permille` or `fraction`, if not as its family is known to.
+        language (`str`, *optional*): of the texts in answers, as English calls it; English unless given.
+        prompts (`dict`): wordings in the place of ours, by a stage's or stance's name; see `agent.prompt_files`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,14 +45,25 @@ class Settings(BaseModel):
     max_objects: int | None = Field(default=None, ge=1)
     min_support: int = Field(default=1, ge=1)
     boxes: Unit | None = None
+    language: str | None = Field(default=None, min_length=2, max_length=60)
+    prompts: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def texts(self) -> Texts:
+        """How the stages are asked."""
+        return Texts(self.language, self.prompts)
 
     def fingerprint(self, model: str) -> str:
         """Changes whenever a picture's row could be another: with the settings, the model or a prompt."""
         from agent import prompts, stages
 
-        asks = {stage: prompts.messages(stage, self.stance, ["picture"]) for stage in stages.ANSWERS}
+        asks = {stage: prompts.messages(stage, self.stance, ["picture"], texts=self.texts) for stage in stages.ANSWERS}
         schemas = {stage: stages.schema(stage) for stage in stages.ANSWERS}
-        content = [VERSION, self.model_dump(), model, asks, schemas, WORDINGS, LOOKS, STANCES]
+        # What came later counts where it is used, so that earlier runs stay finished.
+        chosen = {
+            name: value for name, value in self.model_dump().items() if value or name not in ("language", "prompts")
+        }
+        content = [VERSION, chosen, model, asks, schemas, WORDINGS, LOOKS, STANCES]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

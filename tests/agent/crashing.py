@@ -1,7 +1,13 @@
-"""A run through batches whose process ends at a chosen step, as by a power cut: nothing is cleaned up, nothing is said."""
+"""Runs through batches whose process ends at every step in turn, as by a power cut: nothing is cleaned up, nothing is said.
+
+`python -m tests.agent.crashing SOURCE OUT URL PLAN LIMIT CLOCK` makes a run `OUT/1`, `OUT/2`, … for each step: it ends there, is
+run again to its end, and so on until one gets through. Steps are before and after each request and each commit. The processes are
+forked from one that has everything imported.
+"""
 
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +18,20 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from tests.clocks import faster
 
-__all__ = ["DIED", "annotate_until"]
+__all__ = ["through_batches"]
 
 DIED = 9
 
 
-def annotate_until(
-    step: int, source: Path, out: Path, base_url: str, settings: Settings, limit: int, clock: float
-) -> None:
-    """Annotate; the process ends at the given step. Steps are before and after each request and each commit."""
+def through_batches(source: str, out: str, base_url: str, plan: str, limit: str, clock: str) -> None:
+    """Annotate through batches, with a clock so many times faster than the wall's."""
+    settings: Any = Settings(plan=plan)  # type: ignore[arg-type]
+    with faster(float(clock)):
+        annotate(source, Path(out), Endpoint("simulated", base_url), settings, limit=int(limit), batches=True)
+
+
+def _die_at(step: int) -> None:
+    """Have this process end at a step."""
     passed = 0
 
     def pass_one() -> None:
@@ -44,5 +55,36 @@ def annotate_until(
         pass_one()
 
     Server.request, GroupCommit._commit = counted_request, counted_commit  # type: ignore[method-assign, assignment]
-    with faster(clock):
-        annotate(str(source), out, Endpoint("simulated", base_url), settings, limit=limit, batches=True)
+
+
+def _in_a_process(work: Callable[[], None]) -> int:
+    """How a forked process ends that does some work; 1 if it fails."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        work()
+        os._exit(0)
+    finally:
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        os._exit(1)
+
+
+def _every_step(source: str, out: str, *rest: str) -> None:
+    for step in range(1, 2000):
+
+        def crash(step: int = step) -> None:
+            _die_at(step)
+            through_batches(source, f"{out}/{step}", *rest)
+
+        code = _in_a_process(crash)
+        again = _in_a_process(lambda step=step: through_batches(source, f"{out}/{step}", *rest))  # type: ignore[misc]
+        if code not in (0, DIED) or again:
+            sys.exit(f"step {step} ended with {code}, and run again with {again}")
+        if code == 0:
+            return
+
+
+if __name__ == "__main__":
+    through_batches(sys.argv[1], f"{sys.argv[2]}/warm", *sys.argv[3:])
+    _every_step(*sys.argv[1:])

@@ -1,8 +1,9 @@
 """The engine `batch`: the same answers at half the price, and no request paid for twice, whatever ends a run or a batch."""
 
 import json
-import multiprocessing
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import BatchRules, serve
 from dataset_builder.contestants import Limits
-from tests.agent.crashing import DIED, annotate_until
 from tests.annotating import outputs, stats, summary
 from tests.clocks import faster
 
@@ -162,21 +162,18 @@ def test_a_budget_holds_in_batches(scenes: Path, tmp_path: Path, option: str) ->
 def test_whatever_step_a_run_dies_at_nothing_is_paid_for_twice(scenes: Path, tmp_path: Path) -> None:
     """The process ends at once before and after every request and every commit, one after the other: run again, it ends with the
     same bytes, and the server has answered each call once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.agent.crashing"])
     with serve(scenes, **RATES) as base_url:
         online(scenes, tmp_path / "online", base_url, DIRECT, limit=2)
-        for step in range(1, 200):
-            out, before = tmp_path / f"run{step}", stats(base_url)["answers"]
-            arguments = (step, scenes, out, base_url, DIRECT, 2, CLOCK)
-            child = context.Process(target=annotate_until, args=arguments)
-            child.start()
-            child.join(60)
-            assert child.exitcode in (0, DIED)
-            told = run(scenes, out, base_url, DIRECT, limit=2)
-            assert outputs(out) == outputs(tmp_path / "online"), step
-            assert stats(base_url)["answers"] - before == told["calls"] == 2, step
-            assert told["calls_waiting_in_batches"] == 0
-            if child.exitcode == 0:
-                break
-    assert 15 < step < 199
+        before = stats(base_url)["answers"]
+        module = [sys.executable, "-m", "tests.agent.crashing"]
+        subprocess.run(
+            [*module, scenes, tmp_path / "runs", base_url, "direct", "2", str(CLOCK)], check=True, timeout=300
+        )
+        answers = stats(base_url)["answers"] - before
+    runs = list((tmp_path / "runs").iterdir())
+    assert len(runs) > 15
+    assert answers == 2 * len(runs)
+    for one in runs:
+        assert outputs(one) == outputs(tmp_path / "online")
+        assert summary(one)["calls"] == 2
+        assert summary(one)["calls_waiting_in_batches"] == 0

@@ -35,7 +35,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "agent.md"
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("dialects") / "scenes", 6, seed=3)
+    return write_scenes(tmp_path_factory.mktemp("dialects") / "scenes", 4, seed=33)
 
 
 @pytest.fixture(scope="module")

@@ -113,13 +113,14 @@ def test_a_migration_takes_an_older_journal_along(tmp_path: Path, monkeypatch: p
         db.execute("ALTER TABLE calls ADD COLUMN other TEXT")
         raise sqlite3.OperationalError("disk I/O error")
 
+    present = len(migrations.MIGRATIONS)
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, adds_a_column, breaks])
     with pytest.raises(OutputError, match="disk I/O error"):
         within(tmp_path, record)
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (present + 1,)
         assert [row[1] for row in db.execute("PRAGMA table_info(calls)")][-1] == "extra"
-    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:3])
+    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: present + 1])
     within(tmp_path, lambda journal: _equal(journal.attempts("k"), [attempt()]))
 
 
@@ -189,6 +190,37 @@ def test_the_same_question_is_asked_one_at_a_time(tmp_path: Path) -> None:
         assert not journal.turn("k").locked()
 
     within(tmp_path, work)
+
+
+def test_what_waits_in_a_batch_counts_until_its_answer_is_recorded(tmp_path: Path) -> None:
+    """A request handed in counts with all it may cost, is known to the next process, and gives way to its answer; one that nobody
+    worked on is forgotten; one whose batch is not known any more stays in the ledger."""
+    waits = attempt("k", prompt_tokens=500, completion_tokens=2000, problem="waits", lost=True, pending="k-0")
+
+    async def hand_in(journal: Journal) -> None:
+        assert journal.settled("k") == 0
+        await journal.hand_in("batch", [waits, waits._replace(key="k2", pending="k2-0")])
+        await journal.know("batch", file_id="file", batch_id="b1")
+        spent = journal.totals()
+        assert (spent.calls, spent.tokens, spent.pending, spent.lost) == (2, 5000, 2, 0)
+        assert journal.attempts("k") == []
+
+    async def go_on(journal: Journal) -> None:
+        assert journal.take_up() == [("batch", "file", "b1")]
+        await journal.record(attempt("k"))
+        await journal.take_back([journal.waiting["k2"]])
+        assert (journal.waiting, journal.take_up()) == ({}, [])
+        spent = journal.totals()
+        assert (spent.calls, spent.tokens, spent.pending, spent.batch_prompt_tokens) == (1, 110, 0, 100)
+        assert [one.batch for one in journal.attempts("k")] == ["batch"]
+        assert journal.settled("k") == 1
+        await journal.hand_in("lost", [waits._replace(key="k3", pending="k3-0")])
+        journal._opened.writer.execute("DELETE FROM batches")
+        assert (journal.take_up(), journal.waiting, journal.settled("k3")) == ([], {}, 1)
+        assert journal.totals().calls == 2
+
+    within(tmp_path, hand_in)
+    within(tmp_path, go_on)
 
 
 def test_another_journal_is_taken_over_once(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Kills of a run through batches, at random moments and at every step of all its rounds."""
 
-import multiprocessing
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,13 +12,11 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import BatchRules, serve
 from dataset_builder.scenes import write_scenes
-from tests.agent.crashing import DIED, annotate_until
 from tests.annotating import outputs, stats, summary
 from tests.clocks import faster
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "seed": 3}
 CLOCK = 60.0
-NEVER = 0
 
 
 @pytest.mark.soak
@@ -28,17 +27,15 @@ def test_thirty_kills_of_a_batch_run_change_nothing(tmp_path: Path, expires: flo
     scenes = write_scenes(tmp_path / "scenes", 30, seed=17) / "images"
     with serve(tmp_path / "scenes", **RATES) as base_url:
         annotate(str(scenes), tmp_path / "whole", Endpoint("simulated", base_url), Settings())
-    context, dice, kills = multiprocessing.get_context("forkserver"), random.Random(7), 0
-    context.set_forkserver_preload(["tests.agent.crashing"])
+    dice, kills, out = random.Random(7), 0, tmp_path / "killed"
     with serve(tmp_path / "scenes", batches=BatchRules(seconds=0.3, expires=expires), **RATES) as base_url:
-        arguments = (NEVER, scenes, tmp_path / "killed", base_url, Settings(), 30, CLOCK)
+        begin = "import sys; from tests.agent.crashing import through_batches; through_batches(*sys.argv[1:])"
+        command = [sys.executable, "-c", begin, scenes, out, base_url, "efficient", "30", str(CLOCK)]
         for _ in range(30):
-            child = context.Process(target=annotate_until, args=arguments)
-            child.start()
-            time.sleep(dice.uniform(0.1, 2.0))
-            kills += child.is_alive()
-            child.kill()
-            child.join()
+            with subprocess.Popen(command) as process:
+                time.sleep(dice.uniform(1.0, 4.0))
+                kills += process.poll() is None
+                process.kill()
         with faster(CLOCK):
             told = annotate(
                 str(scenes), tmp_path / "killed", Endpoint("simulated", base_url), Settings(), limit=30, batches=True
@@ -58,24 +55,15 @@ def test_thirty_kills_of_a_batch_run_change_nothing(tmp_path: Path, expires: flo
 def test_whatever_step_of_all_rounds_a_run_dies_at(tmp_path: Path) -> None:
     """The plan `efficient`, whose rounds follow from each other, dies before and after every request and commit."""
     scenes = write_scenes(tmp_path / "scenes", 2, seed=17)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.agent.crashing"])
     with serve(scenes, **RATES) as base_url:
         annotate(str(scenes), tmp_path / "whole", Endpoint("simulated", base_url), Settings())
-        calls = summary(tmp_path / "whole")["calls"]
-        for step in range(1, 1000):
-            out, before = tmp_path / f"run{step}", stats(base_url)["answers"]
-            child = context.Process(
-                target=annotate_until, args=(step, scenes, out, base_url, Settings(), 2, 10 * CLOCK)
-            )
-            child.start()
-            child.join(60)
-            assert child.exitcode in (0, DIED)
-            with faster(10 * CLOCK):
-                annotate(str(scenes), out, Endpoint("simulated", base_url), Settings(), limit=2, batches=True)
-            assert outputs(out) == outputs(tmp_path / "whole"), step
-            assert stats(base_url)["answers"] - before == calls, step
-            if child.exitcode == 0:
-                break
-    print(f"\n{step - 1} steps")
-    assert 50 < step < 999
+        calls, before = summary(tmp_path / "whole")["calls"], stats(base_url)["answers"]
+        module = [sys.executable, "-m", "tests.agent.crashing"]
+        arguments = [scenes, tmp_path / "runs", base_url, "efficient", "2", str(10 * CLOCK)]
+        subprocess.run([*module, *arguments], check=True, timeout=900)
+        answers = stats(base_url)["answers"] - before
+    runs = list((tmp_path / "runs").iterdir())
+    print(f"\n{len(runs) - 1} steps, {answers} answers")
+    assert len(runs) > 50
+    assert answers == calls * len(runs)
+    assert {outputs(one) for one in runs} == {outputs(tmp_path / "whole")}
