@@ -43,9 +43,9 @@ def annotate(
     plan: Annotated[
         str,
         typer.Option(
-            help="efficient, vote, paper or direct; caption: why real photographs are credible, instead of anomalies."
+            help="vote, efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
         ),
-    ] = "efficient",
+    ] = "vote",
     stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
     drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
     samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
