@@ -170,7 +170,7 @@ def _reviewer(name: str, answers: Answers, gold: list[tuple[str, Verdict]], seco
     return Reviewer(
         name=name,
         answers=len(own),
-        verdicts=Counter(said[name] for said in own.values()),
+        verdicts=dict(Counter(said[name] for said in own.values())),
         with_others=statistics.fmean(pairs) if pairs else None,
         gold=len(gold),
         gold_right=sum(truth == verdict for truth, verdict in gold),
