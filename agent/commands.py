@@ -109,7 +109,7 @@ def annotate(
         raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
     if engine == "batch" and (rpm or tpm):
         raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
-    first, *others = base_url or [None]
+    first, *others = base_url or (None,)
     if others and (captions or engine != "local"):
         raise InputError(
             "--base-url: several servers are for --engine local and plans other than caption; give one of them"

@@ -13,7 +13,7 @@ from agent.boxes import check_unit
 from agent.budget import Budget, read_prices
 from agent.direct import examine, predict
 from agent.forecast import expected
-from agent.journal import Totals
+from agent.journal_rows import Totals
 from agent.judge import Judge
 from agent.plans import Settings
 from agent.reach import ROOM, check_endpoint, contestant_checks
