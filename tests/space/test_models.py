@@ -11,6 +11,7 @@ import pytest
 
 import space.local
 from dataset_builder.errors import InputError
+from space.backends import open_backends
 from space.settings import Settings
 from space.uploads import read_picture
 from tests.space.conftest import EXAMPLES
@@ -27,6 +28,19 @@ def test_a_process_loads_a_model_once(monkeypatch: pytest.MonkeyPatch, adapter: 
     assert base is not None
     assert tuned._weights is base._weights is alone._weights
     space.local._weights.cache_clear()
+
+
+def test_the_first_visitor_does_not_wait_for_what_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in this process has answered once before the page is served."""
+    asked, examine = [], space.local.Local.examine
+
+    def counted(model: Any, picture: Any, language: str = "") -> Any:
+        asked.append(picture.image_id)
+        return examine(model, picture, language)
+
+    monkeypatch.setattr(space.local.Local, "examine", counted)
+    open_backends(Settings())
+    assert asked == ["clean.png"]
 
 
 def test_on_zerogpu_a_gpu_is_asked_for_while_a_model_answers(monkeypatch: pytest.MonkeyPatch) -> None:
