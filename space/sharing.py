@@ -56,7 +56,9 @@ class Card(BaseModel):
 
     @property
     def found(self) -> Examination:
-        verdict = self.verdict and VerdictAnswer(label=self.verdict.label, p_fake=self.verdict.p_fake)
+        verdict: VerdictAnswer | None = None
+        if self.verdict is not None:
+            verdict = {"label": self.verdict.label, "p_fake": self.verdict.p_fake}
         return Examination(self.image_id, self.status, self.anomalies, verdict, problem=self.problem)
 
 
@@ -65,7 +67,7 @@ def card_of(found: Examination, picture: Upload, model: str, warning: str = "") 
     return Card(
         image_id=found.image_id,
         status=found.status,
-        verdict=found.verdict and CardVerdict(**found.verdict),
+        verdict=None if found.verdict is None else CardVerdict(**found.verdict),
         anomalies=found.anomalies,
         problem=found.problem,
         size=picture.size,
