@@ -56,9 +56,9 @@ async def _public(host: str) -> str:
 def _allowed(address: str) -> bool:
     """Whether an address is one of the public internet's."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if ip.version == 6:
+    if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip.sixtofour or ip
-    return ip.is_global and not ip.is_multicast and not (ip.version == 6 and ip in _NAT64)
+    return ip.is_global and not ip.is_multicast and ip not in _NAT64
 
 
 async def _get(scheme: str, host: str, ip: str, rest: str) -> bytes:

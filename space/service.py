@@ -78,7 +78,7 @@ class Service:
 
     async def look(
         self, sent: Sent, models: Sequence[Backend], client: str, *, language: str = "", paid: bool = False
-    ) -> AsyncGenerator[Seen]:
+    ) -> AsyncGenerator[Seen, None]:
         """Look at a picture. The last moment is told again every `BEAT`; leaving the loop soon stops the model.
 
         Args:

@@ -56,9 +56,9 @@ class Card(BaseModel):
 
     @property
     def found(self) -> Examination:
-        verdict = None
+        verdict: VerdictAnswer | None = None
         if self.verdict is not None:
-            verdict = VerdictAnswer(label=self.verdict.label, p_fake=self.verdict.p_fake)
+            verdict = {"label": self.verdict.label, "p_fake": self.verdict.p_fake}
         return Examination(self.image_id, self.status, self.anomalies, verdict, problem=self.problem)
 
 
@@ -67,7 +67,7 @@ def card_of(found: Examination, picture: Upload, model: str, warning: str = "") 
     return Card(
         image_id=found.image_id,
         status=found.status,
-        verdict=found.verdict and CardVerdict(**found.verdict),
+        verdict=None if found.verdict is None else CardVerdict(**found.verdict),
         anomalies=found.anomalies,
         problem=found.problem,
         size=picture.size,

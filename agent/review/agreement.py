@@ -105,8 +105,8 @@ def measure(items: Iterable[Item], standing: Iterable[Standing]) -> Review:
             answers[one.item][one.reviewer] = one.verdict
         seconds[one.reviewer].append(one.seconds)
     families: dict[str, dict[str, Mapping[str, Verdict]]] = defaultdict(dict)
-    for asked, said in answers.items():
-        families[family_of(known[asked].candidate.name) or "other"][asked] = said
+    for key, said in answers.items():
+        families[family_of(known[key].candidate.name) or "other"][key] = said
     names = sorted(seconds)
     return Review(
         overall=agreement(answers),

@@ -56,10 +56,18 @@ def test_reviewers_and_families_and_gold() -> None:
     items = [Item(key, "p", "a.png", Candidate(name=name, severity=5)) for key, name in names.items()]
     items += [Item(f"g{n}", "p", "a.png", Candidate(severity=5), truth) for n, truth in enumerate(("accept", "reject"))]  # type: ignore[arg-type]
     standing = [
-        Standing(item, who, verdict, {}, "", 4.0) for item, said in SAID.items() for who, verdict in said.items()
+        Standing(1, item, who, verdict, None, None, {}, "", 4.0)
+        for item, said in SAID.items()
+        for who, verdict in said.items()
     ]
-    standing += [Standing("g0", "ann", "accept", {}, "", 2.0), Standing("g1", "ann", "unsure", {}, "", 2.0)]
-    standing += [Standing("g1", "bob", "accept", {}, "", 9.0), Standing("gone", "eve", "accept", {}, "", 9.0)]
+    standing += [
+        Standing(1, "g0", "ann", "accept", None, None, {}, "", 2.0),
+        Standing(1, "g1", "ann", "unsure", None, None, {}, "", 2.0),
+    ]
+    standing += [
+        Standing(1, "g1", "bob", "accept", None, None, {}, "", 9.0),
+        Standing(1, "gone", "eve", "accept", None, None, {}, "", 9.0),
+    ]
     review = measure(items, standing)
     assert review.overall == agreement(SAID)
     assert {family: found.items for family, found in review.by_family.items()} == {

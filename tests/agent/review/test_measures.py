@@ -141,7 +141,7 @@ SAYING = st.tuples(
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(SAYING, min_size=4, max_size=16, unique_by=lambda one: one[:2]), st.randoms(use_true_random=False))
 def test_an_export_is_the_same_whoever_answered_first(

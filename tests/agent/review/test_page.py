@@ -161,6 +161,7 @@ def test_two_people_side_by_side(open_page: Any) -> None:
     assert "bob" not in ann.content()
 
 
+@pytest.mark.soak
 def test_the_next_item_is_there_in_a_fifth_of_a_second(open_page: Any) -> None:
     """From the key to the next item with its picture, the median of nine answers."""
     page = open_page("quick")
