@@ -60,7 +60,7 @@ def run(environment: str, *command: str, cwd: Path, **variables: str) -> subproc
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes and the dataset built from them, whose test split has 100 pictures."""
     place = tmp_path_factory.mktemp("harnesses")
-    write_scenes(place / "scenes", 1000, seed=26)
+    write_scenes(place / "scenes", 560, seed=26)
     build(place / "scenes", place / "anomreason", split="test", limit=50, recipe=None)
     return place
 
