@@ -43,9 +43,9 @@ def annotate(
     plan: Annotated[
         str,
         typer.Option(
-            help="efficient, vote, paper or direct; caption: why real photographs are credible, instead of anomalies."
+            help="vote, efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
         ),
-    ] = "efficient",
+    ] = "vote",
     stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
     drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
     samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
@@ -109,7 +109,7 @@ def annotate(
         raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
     if engine == "batch" and (rpm or tpm):
         raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
-    first, *others = base_url or [None]
+    first, *others = base_url or (None,)
     if others and (captions or engine != "local"):
         raise InputError(
             "--base-url: several servers are for --engine local and plans other than caption; give one of them"

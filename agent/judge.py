@@ -20,7 +20,8 @@ from agent import loops
 from agent.asking import Asker, Question, Services, key_of
 from agent.budget import UNLIMITED, BudgetReached, Price
 from agent.direct import answer_all
-from agent.journal import Totals, open_for_reading
+from agent.journal_files import open_for_reading
+from agent.journal_rows import Totals
 from agent.pictures import SentPicture
 from agent.run import Endpoint
 from dataset_builder.contestants import Limits

@@ -31,7 +31,7 @@ def read_prompts(path: Path) -> dict[str, tuple[str, ...]]:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(f"{path}: {place}: is not a text; write for example `scan: What is wrong here?`") from None
     known = (*STANCES, *ANSWERS)
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name, given in read.items():
         texts = tuple(" ".join(text.split()) for text in ([given] if isinstance(given, str) else given))
         if name not in known:

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from agent.boxes import check_unit
-from agent.budget import read_prices
+from agent.budget import Budget, read_prices
 from agent.direct import examine, predict
 from agent.forecast import expected
+from agent.journal_rows import Totals
 from agent.judge import Judge
 from agent.plans import Settings
 from agent.reach import ROOM, check_endpoint, contestant_checks
@@ -225,10 +226,11 @@ def judging(
         *((partial(check_endpoint, model, base_url), partial(check_room, run, ROOM)) if asks else ()),
         lambda: prices and read_prices(prices),
     )
-    price = read_prices(prices).get(model) if prices else None
+    price, limits = read_prices(prices).get(model) if prices else None, Limits(usd, tokens, calls)
+    Budget(limits, price, Totals())  # a budget in money without a price is told before the texts are encoded
     endpoint = Endpoint(model, base_url, rpm=rpm, tpm=tpm)
     with pictures_done() as show:
-        yield Judge(endpoint, run, partial(show, "questions"), limits=Limits(usd, tokens, calls), price=price)
+        yield Judge(endpoint, run, partial(show, "questions"), limits=limits, price=price)
 
 
 def _endpoint(model: str | None, adapter: str | None, base_url: str) -> Endpoint:

@@ -9,8 +9,8 @@ The contract with any server, and so with the simulated one:
 - The text's first line is `Task: <stage>`; `response_format.json_schema.name` is `<stage>` too where the server takes
   one. The text ends with `Input:` and a fenced JSON object of these fields, those that a stage does not use left out:
   `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`,
-  `object`, `name`, `phenomenon`, `reasoning`), `drafts` (lists of objects), `descriptions` (by object) and `crops` (the
-  objects that crop 1, 2, … show).
+  `object`, `name`, `phenomenon` and, but for `integrate`, `reasoning`), `drafts` (lists of objects), `descriptions` (by
+  object) and `crops` (the objects that crop 1, 2, … show).
 - `seed` is the number of the sample, from 0: independent samples of one question differ in nothing else.
 - Boxes are [x0, y0, x1, y1] on a grid from 0 to 1000 over the whole picture, never over a crop.
 - Plan `direct` sends `dataset_builder.prompts.PROMPTS["anomalies"]`, no system message and no schema; the answer is the

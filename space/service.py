@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +78,7 @@ class Service:
 
     async def look(
         self, sent: Sent, models: Sequence[Backend], client: str, *, language: str = "", paid: bool = False
-    ) -> AsyncIterator[Seen]:
+    ) -> AsyncGenerator[Seen]:
         """Look at a picture. The last moment is told again every `BEAT`; leaving the loop soon stops the model.
 
         Args:

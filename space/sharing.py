@@ -56,7 +56,9 @@ class Card(BaseModel):
 
     @property
     def found(self) -> Examination:
-        verdict = self.verdict and VerdictAnswer(label=self.verdict.label, p_fake=self.verdict.p_fake)
+        verdict = None
+        if self.verdict is not None:
+            verdict = VerdictAnswer(label=self.verdict.label, p_fake=self.verdict.p_fake)
         return Examination(self.image_id, self.status, self.anomalies, verdict, problem=self.problem)
 
 

@@ -21,16 +21,15 @@ __all__ = ["Thorough"]
 UNANSWERED = "Some questions about this picture got no answer. What is known stands here; please try again."
 
 _STEPS = {
-    "List what is in the picture": ("discovery_draft", "discovery_merge"),
-    "Look closely at each thing, and at all of them together": ("attributes_broad", "relations_broad", "scan", "look"),
-    "Check what looked wrong": ("attributes_verify", "relations_verify"),
-    "Write down what holds": ("summary_object", "summary_image", "integrate", "format"),
+    "Look at the whole picture, several times": ("look",),
+    "Compare what was found": ("integrate",),
+    "Check what looked wrong": ("relations_verify",),
 }
 _STEP_OF = {stage: label for label, stages in _STEPS.items() for stage in stages}
 
 
 class Thorough:
-    """AnomAgent at an OpenAI-compatible endpoint, with its plan `efficient`.
+    """AnomAgent at an OpenAI-compatible endpoint, with its plan `vote`.
 
     Each picture has an agent of its own, whose journal is deleted with it: nothing of a picture outlives the answer.
 
@@ -54,7 +53,7 @@ class Thorough:
         yield Examination(picture.image_id, steps=progress.steps())
         server = connect(self._model, self._base_url, Settings.key(self._base_url))
         sent = picture.sent()
-        with AnomAgent(server=server, model=self._model, concurrency=8, timeout=TIMEOUT) as agent:
+        with AnomAgent(server=server, model=self._model, concurrency=8, timeout=TIMEOUT, plan="vote") as agent:
             annotating = agent.begin(sent.data, picture.image_id, lambda stage, ended: told.put((stage, ended)))
             annotating.add_done_callback(lambda _: told.put(None))
             try:

@@ -117,7 +117,8 @@ class Tools:
     async def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if name not in self._offered:
             raise ValueError(f"{name}: there is no such tool; there are {', '.join(self._offered)}")
-        way, request = self._offered[name], self._server.request_context.request
+        way = self._offered[name]
+        request: Any = self._server.request_context.request
         try:
             sent = await self._take(arguments["image"], arguments.get("name", ""))
             found: tuple[Examination, ...] = ()

@@ -366,7 +366,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(data, **headers)
 
     def who(self, names: dict[str, str], query: dict[str, list[str]], body: bytes) -> None:
-        self._json({"type": "user", "name": "loopback", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
+        access = {"accessToken": {"role": "write"}}
+        named = {"name": "loopback", "fullname": "Loop Back", "avatarUrl": ""}
+        self._json({"type": "user", **named, "orgs": [], "auth": access})
 
 
 def _scores(repository: Repository) -> list[tuple[str, dict[str, Any]]]:

@@ -37,7 +37,10 @@ class BatchApi:
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Upload the file of a batch; its name at the server."""
-        form = {"data": {"purpose": "batch"}, "files": {"file": (f"{name}.jsonl", file, "application/jsonl")}}
+        form: dict[str, Any] = {
+            "data": {"purpose": "batch"},
+            "files": {"file": (f"{name}.jsonl", file, "application/jsonl")},
+        }
         file.seek(0)
         return _id(await self._ask("POST", "files", LARGE, before=lambda: _rewound(file), **form))
 

@@ -12,4 +12,4 @@ from agent.plans.vote import vote
 
 __all__ = ["PLANS", "Annotation", "Settings"]
 
-PLANS = {"efficient": efficient, "vote": vote, "paper": paper, "direct": direct}
+PLANS = {"vote": vote, "efficient": efficient, "paper": paper, "direct": direct}

@@ -18,14 +18,14 @@ from dataset_builder.schema import Candidate
 
 __all__ = ["Annotation", "Evidence", "PlanName", "Settings", "candidate", "conclude"]
 
-PlanName = Literal["efficient", "vote", "paper", "direct"]
+PlanName = Literal["vote", "efficient", "paper", "direct"]
 
 
 class Settings(BaseModel):
     """How pictures are annotated.
 
     Attributes:
-        plan (`str`): `efficient`, `vote`, `paper` or `direct`.
+        plan (`str`): `vote`, `efficient`, `paper` or `direct`.
         stance (`str`): `neutral`, or `assume-generated` as in the paper.
         drafts (`int`): T, the drafts of the list of objects.
         samples (`int`): S, the samples of what is sampled: verification in `efficient` and `vote`, summaries in `paper`.
@@ -38,7 +38,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    plan: PlanName = "efficient"
+    plan: PlanName = "vote"
     stance: Stance = "neutral"
     drafts: int = Field(default=3, ge=1)
     samples: int = Field(default=3, ge=1)

@@ -72,9 +72,9 @@ async def efficient(asker: Asker, settings: Settings) -> Annotation:
         return conclude(asker, settings, [])
     # Findings about relations need a view of more than one object, and others do not suffer from it: they go together.
     relational = any(evidence.stage == "relations_broad" for evidence in found)
-    stage: Stage = "relations_verify" if relational else "attributes_verify"
+    question: Stage = "relations_verify" if relational else "attributes_verify"
     boxes = {seen.name: seen.box for seen in objects}
-    await verify(asker, stage, found, boxes, settings.samples, lambda evidence: _decided(evidence, settings))
+    await verify(asker, question, found, boxes, settings.samples, lambda evidence: _decided(evidence, settings))
     held = [evidence for evidence in found if _holds(evidence, settings)]
     if not held:
         return conclude(asker, settings, [])

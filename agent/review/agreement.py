@@ -105,8 +105,8 @@ def measure(items: Iterable[Item], standing: Iterable[Standing]) -> Review:
             answers[one.item][one.reviewer] = one.verdict
         seconds[one.reviewer].append(one.seconds)
     families: dict[str, dict[str, Mapping[str, Verdict]]] = defaultdict(dict)
-    for item, said in answers.items():
-        families[family_of(known[item].candidate.name) or "other"][item] = said
+    for asked, said in answers.items():
+        families[family_of(known[asked].candidate.name) or "other"][asked] = said
     names = sorted(seconds)
     return Review(
         overall=agreement(answers),
@@ -170,7 +170,7 @@ def _reviewer(name: str, answers: Answers, gold: list[tuple[str, Verdict]], seco
     return Reviewer(
         name=name,
         answers=len(own),
-        verdicts=Counter(said[name] for said in own.values()),
+        verdicts=dict(Counter(said[name] for said in own.values())),
         with_others=statistics.fmean(pairs) if pairs else None,
         gold=len(gold),
         gold_right=sum(truth == verdict for truth, verdict in gold),

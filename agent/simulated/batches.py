@@ -157,7 +157,8 @@ class Batches:
 
     async def _work_on(self, batch: dict[str, Any], requests: dict[str, bytes]) -> None:
         await asyncio.sleep(self._rules.seconds)
-        good, bad = [], []
+        good: list[dict[str, Any]] = []
+        bad: list[dict[str, Any]] = []
         for name in sorted(requests, key=lambda name: Dice(self._seed, "order", name)("place")):
             if batch["status"] == "cancelled":
                 break

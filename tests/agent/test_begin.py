@@ -24,7 +24,7 @@ def test_every_question_is_told_as_it_is_asked_and_as_it_ends(scenes: Path) -> N
     assert annotation.status == "anomalies"
     begun, ended = (sorted(stage for stage, over in told if over is which) for which in (False, True))
     assert begun == ended
-    assert {"discovery_draft", "scan", "format"} <= set(begun)
+    assert {"look", "relations_verify"} <= set(begun)
 
 
 def test_cancelling_ends_the_calls_in_flight(scenes: Path) -> None:

@@ -111,8 +111,10 @@ def test_boxes_outside_are_told_in_a_run(scenes: Path, tmp_path: Path) -> None:
     """The summary's notes count the answers from which boxes were dropped."""
 
     def script(asked: Asked, number: int) -> Said:
-        objects = [{"name": "cup", "description": "A cup.", "oddity": None, "bbox": [0, 0, 5000, 5000]}]
-        return completion(json.dumps({"objects": objects, "findings": [], "anomalies": []}))
+        texts = {"object": "cup", "name": "Cup", "phenomenon": "The cup hovers.", "reasoning": "Cups do not."}
+        seen = texts | {"sources": [], "severity": 10, "bbox": [0, 0, 5000, 5000]}
+        verdict = {"id": "1", "evidence": "It does.", "holds": True, "severity": 10}
+        return completion(json.dumps({"anomalies": [seen], "verdicts": [verdict]}))
 
     with serve_scripted(script) as endpoint:
         annotate(str(scenes / "images"), tmp_path / "run", Endpoint("x", endpoint.base_url), Settings(), limit=1)

@@ -12,7 +12,7 @@ from agent.budget import UNLIMITED, Budget, BudgetReached, Price, read_prices
 from agent.journal_rows import Totals
 from agent.ledger import by_stage
 from agent.plans import Settings
-from agent.plans.efficient import calls as efficient_calls
+from agent.plans.vote import calls as vote_calls
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from dataset_builder.contestants import Limits
@@ -88,7 +88,7 @@ def test_earlier_spending_counts() -> None:
 @pytest.mark.parametrize("option", ["calls", "tokens", "usd"])
 def test_a_run_stops_at_its_budget_and_goes_on_with_more(scenes: Path, tmp_path: Path, option: str) -> None:
     """Stopped cleanly with whole pictures and their files; with more it ends as if it had never stopped, paying nothing twice."""
-    limit = {"calls": 30, "tokens": 30_000, "usd": 0.06}[option]
+    limit = {"calls": 20, "tokens": 12_000, "usd": 0.04}[option]
     with serve(scenes, miss=0.2, hallucinate=0.1) as base_url:
         endpoint = Endpoint("simulated", base_url, 8)
 
@@ -148,5 +148,5 @@ def test_a_plan_makes_no_call_and_leaves_nothing(scenes: Path, tmp_path: Path) -
     told = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert set(told) >= {"pictures", "calls", "tokens", "money", "time", "assumed"}
     assert told["pictures"] == "40"
-    assert 0 < int(told["calls"].replace(",", "")) <= 40 * sum(efficient_calls(Settings(), 6, 2).values())
+    assert 0 < int(told["calls"].replace(",", "")) <= 40 * sum(vote_calls(2, settled=False).values())
     assert told["money"].startswith("$")

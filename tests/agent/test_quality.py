@@ -15,7 +15,7 @@ from benchmarks import agent_quality
 from benchmarks.agent_quality import COMPARED, OTHER, REGIMES, annotated, model_of, seeds
 from tests.agent.other_observer import serve_observer
 
-FEW = 6
+FEW = 3
 
 
 def run(scenes: Path, out: Path, base_url: str, plan: Any) -> tuple[list[Annotation], int, int]:

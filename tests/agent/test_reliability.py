@@ -141,7 +141,7 @@ def test_one_run_directory_takes_one_process(whole: Whole, tmp_path: Path) -> No
         printed, _ = first.communicate(timeout=HANG)
     assert first.returncode == 0, printed
     assert [row["status"] for row in rows(tmp_path / "run")] == ["none", "none"]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"] == "efficient"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"] == "vote"
 
 
 def _no_room() -> None:

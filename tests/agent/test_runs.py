@@ -17,7 +17,7 @@ from PIL import Image
 
 from agent import Annotation, AnomAgent, loops
 from agent.plans import Settings
-from agent.plans.efficient import SCANS
+from agent.plans.vote import ROUND
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from dataset_builder.building.build import build
@@ -28,8 +28,8 @@ from tests.processes import run_command
 from tests.scripted_endpoint import Said, completion, serve_scripted, stage_of
 
 LIMIT = 8
-NOTHING = 3 + SCANS
-"""Calls for a picture in which no draft lists anything."""
+NOTHING = ROUND
+"""Calls for a picture in which nobody finds anything."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_only_a_picture_that_changed_is_asked_about(run: Path, base_url: str) ->
     photos, before = sorted((run.parent / "photos").iterdir()), rows(run)
     Image.open(photos[0]).convert("RGB").save(photos[0], "PNG", compress_level=1)
     asked = again(run, base_url)
-    assert asked["discovery_draft"] == 3
+    assert asked["look"] == ROUND
     assert rows(run)[1:] == before[1:]
 
 
@@ -86,19 +86,20 @@ def test_only_the_prompt_that_changed_is_asked_again(run: Path, base_url: str, m
     """With another prompt of one stage, that stage is asked again and all others are answered by the journal."""
     from agent import prompts
 
-    changed = prompts._ASK["scan"].replace("Examine the whole picture", "Look at the whole picture with care")
-    monkeypatch.setitem(prompts._ASK, "scan", changed)
-    asked = again(run, base_url)
-    assert asked["scan"] == SCANS * LIMIT
-    assert asked["discovery_draft"] == asked["attributes_broad"] == asked["relations_broad"] == 0
+    changed = prompts._ASK["relations_verify"].replace("Take them one by one", "Look at one after the other")
+    monkeypatch.setitem(prompts._ASK, "relations_verify", changed)
+    odd = sum(row["status"] == "anomalies" for row in rows(run))
+    assert again(run, base_url) == {"relations_verify": odd}
     monkeypatch.undo()
     assert again(run, base_url) == {}
 
 
 def test_another_plan_takes_what_it_can_from_the_journal(run: Path, base_url: str) -> None:
-    """Fewer drafts are a part of those that were made: nothing of them is asked again."""
-    assert again(run, base_url, drafts=2)["discovery_draft"] == 0
-    assert again(run, base_url, drafts=4)["discovery_draft"] == LIMIT
+    """Fewer drafts are a part of those that were made: nothing of them is asked again. Back at the first plan nothing is either."""
+    assert again(run, base_url, plan="efficient")["discovery_draft"] == 3 * LIMIT
+    assert again(run, base_url, plan="efficient", drafts=2)["discovery_draft"] == 0
+    assert again(run, base_url, plan="efficient", drafts=4)["discovery_draft"] == LIMIT
+    assert again(run, base_url) == {}
 
 
 def test_another_model_is_asked_everything(tmp_path: Path) -> None:
@@ -133,11 +134,11 @@ def test_a_picture_under_two_names_is_paid_for_once(scenes: Path, base_url: str,
 
 
 def test_what_was_lost_is_asked_for_by_the_next_start(scenes: Path, tmp_path: Path) -> None:
-    """A stage that never answers makes pictures partial; once it does, its calls alone are made, and none is lost."""
+    """A look that never answers makes pictures partial; once it does, its calls alone are made, and none is lost."""
     broken = True
 
     def script(asked: Any, number: int) -> Said:
-        if broken and stage_of(asked) == "scan":
+        if broken and asked.body["seed"] == 1:
             return completion("no")
         return completion('{"objects": [], "findings": [], "anomalies": []}')
 
@@ -145,11 +146,11 @@ def test_what_was_lost_is_asked_for_by_the_next_start(scenes: Path, tmp_path: Pa
         source, out = str(scenes / "images"), tmp_path / "run"
         summary = annotate(source, out, Endpoint("scripted", endpoint.base_url), Settings(), limit=3)
         assert (summary["partial"], summary["none"]) == (3, 0)
-        assert {failure["stage"] for row in rows(out) for failure in row["failures"]} == {"scan"}
+        assert {failure["stage"] for row in rows(out) for failure in row["failures"]} == {"look"}
         broken, before = False, len(endpoint.asked)
         summary = annotate(source, out, Endpoint("scripted", endpoint.base_url), Settings(), limit=3)
         assert (summary["partial"], summary["none"]) == (0, 3)
-        assert [stage_of(asked) for asked in endpoint.asked[before:]] == ["scan"] * 3 * SCANS
+        assert [stage_of(asked) for asked in endpoint.asked[before:]] == ["look"] * 3
 
 
 def test_a_server_that_refuses_keeps_what_was_paid_for(scenes: Path, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_runs_are_shown_and_pruned_by_command(run: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     calls = json.loads((run / "summary.json").read_text())["calls"]
     assert f"all  {calls}" in " ".join(shown.stdout.split()).replace("all ", "all  ")
-    assert "discovery_draft" in shown.stdout
+    assert "look" in shown.stdout
     assert run_command("runs", "prune", run, cwd=run).stdout.endswith("0 answers and results forgotten\n")
     wrong = run_command("runs", "show", run.parent, cwd=run)
     assert wrong.returncode == 2
@@ -256,9 +257,10 @@ def test_a_picture_is_sent_upright_and_encoded_once(tmp_path: Path) -> None:
     exif[0x0112] = 6  # to be turned by 90° clockwise
     buffer = io.BytesIO()
     Image.new("RGB", (400, 200), "red").save(buffer, "JPEG", exif=exif)
-    item = {"name": "cup", "description": "a cup", "oddity": "It hovers.", "bbox": [0, 0, 1000, 500]}
+    texts = {"object": "cup", "name": "Cup", "phenomenon": "The cup hovers.", "reasoning": "Cups do not."}
+    item = texts | {"sources": [], "severity": 20, "bbox": [0, 0, 1000, 500]}
     verdict = {"id": "1", "evidence": "seen", "holds": True, "severity": 20}
-    answer = {"objects": [item], "findings": [], "anomalies": [], "verdicts": [verdict]}
+    answer = {"anomalies": [item], "verdicts": [verdict]}
     with serve_scripted(lambda asked, number: completion(json.dumps(answer))) as endpoint:
         with AnomAgent(model="scripted", base_url=endpoint.base_url) as agent:
             annotation = agent.annotate(buffer.getvalue(), "turned.jpg")

@@ -324,13 +324,15 @@ def test_the_command_asks_within_a_budget_and_nothing_twice(files: Path, tmp_pat
 
 
 def test_what_cannot_be_judged_is_refused_before_an_encoder_is_loaded(files: Path, tmp_path: Path) -> None:
-    """A judge needs a model, an option of the judge needs the judge, and its server has to be there."""
+    """A judge needs a model, an option of the judge needs the judge, its server has to be there, and money needs a price."""
     with pytest.raises(OptionError, match="--judge: needs --model"):
         score(files, tmp_path / "out", "--judge")
     with pytest.raises(OptionError, match="--budget-calls: is for the judge"):
         score(files, tmp_path / "out", "--budget-calls", 3)
     with pytest.raises(Exception, match="no answer from the server"):
         score(files, tmp_path / "out", "--judge", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    with pytest.raises(Exception, match="the model's price is not known"):
+        score(files, tmp_path / "out", "--judge", "--model", "m", "--budget-usd", 1, "--dry-run")
     assert not (tmp_path / "out").exists()
 
 

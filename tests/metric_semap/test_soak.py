@@ -60,9 +60,10 @@ def test_scores_intervals_and_tests_keep_their_promise() -> None:
     ).stdout.splitlines()
     for name, sizes in (pair for line in lines for pair in json.loads(line).items()):
         for found in sizes.values():
-            assert found["intervals hold the mean"] >= 0.92, name
+            # Of agreement there are only 200 sets: the simulation's own error is 1.6 points.
+            assert found["intervals hold the mean"] >= (0.9 if name.startswith("agreement") else 0.92), name
             assert found["no p"] > 0.5 or found["p below .05"] <= 0.07, name
-            if not name.startswith(("rare", "verdicts")):
+            if not name.startswith(("rare", "verdicts", "agreement")):
                 assert found["intervals hold the mean"] <= 0.98, name
                 assert found["no p"] > 0.5 or found["p below .05"] >= 0.03, name
 

@@ -15,7 +15,7 @@ from tests.reviewing import ReviewServer, write_run
 @pytest.mark.parametrize("seed", [1, 2])
 def test_saving_an_answer_takes_less_than_150_ms(tmp_path: Path, seed: int) -> None:
     """At the 95th percentile, with two server processes on one file, until every one of 2,000 items has its answer."""
-    run = write_run(tmp_path / "run", write_scenes(tmp_path / "scenes", 40, seed=11), copies=34)
+    run = write_run(tmp_path / "run", write_scenes(tmp_path / "scenes", 200, seed=11), copies=7)
     servers = [ReviewServer(run), ReviewServer(run)]
     try:
         urls = [server.wait().url for server in servers]

@@ -13,6 +13,7 @@ import space.local
 from agent.loops import run
 from agent.simulated import serve
 from dataset_builder.errors import InputError
+from space.backends import open_backends
 from space.endpoint import Endpoint
 from space.examination import Examination
 from space.settings import Settings
@@ -31,6 +32,19 @@ def test_a_process_loads_a_model_once(monkeypatch: pytest.MonkeyPatch, adapter: 
     assert base is not None
     assert tuned._weights is base._weights is alone._weights
     space.local._weights.cache_clear()
+
+
+def test_the_first_visitor_does_not_wait_for_what_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in this process has answered once before the page is served."""
+    asked, examine = [], space.local.Local.examine
+
+    def counted(model: Any, picture: Any, language: str = "") -> Any:
+        asked.append(picture.image_id)
+        return examine(model, picture, language)
+
+    monkeypatch.setattr(space.local.Local, "examine", counted)
+    open_backends(Settings())
+    assert asked == ["clean.png"]
 
 
 def test_on_zerogpu_a_gpu_is_asked_for_while_a_model_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -377,7 +377,7 @@ def test_the_results_hold_no_address_and_no_folder(place: Path, endpoint: str, w
         ("models: {a: {model: tiny, predictions: x.json}}", "stands alone"),
         ("models: {a: {model: m, adapter: d, base_url: 'http://h'}}", "endpoint serves the adapter"),
         ("models: {a: {model: tiny}}\nlimit: 0", "limit"),
-        ("models: [", "no YAML"),
+        ("models: [", "is not valid YAML"),
     ],
 )
 def test_a_bad_file_is_told_with_its_place(content: str, told: str, tmp_path: Path) -> None:

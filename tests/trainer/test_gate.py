@@ -177,9 +177,9 @@ def test_an_audit_with_calibrated_severities_says_so(tmp_path: Path) -> None:
     rows = "".join(f"{s},{s / 2},{at}\n" for at, s in enumerate(range(0, 100, 2)))
     (tmp_path / "ratings.csv").write_text(f"severity,rating,item\n{rows}")
     people = fit(read_ratings(tmp_path / "ratings.csv"))
-    answers = Answers({"reviewer": {"a.png": Picture([Anomaly("x", "y", "z", 60)])}}, lambda _: None)
+    answers = Answers({"reviewer": {"a.png": Picture([Anomaly("x", "y", "z", 60, bbox=(1, 2, 3, 4))])}}, lambda _: None)
     changed = calibrated(Reviewed({"g": answers}, None, []), people).generators["g"].by_reviewer["reviewer"]
-    assert [one.severity for one in changed["a.png"].anomalies] == [30]
+    assert [(one.severity, one.bbox) for one in changed["a.png"].anomalies] == [(30, (1, 2, 3, 4))]
     rng = np.random.default_rng(5)
     for name in ("v1", "v2"):
         write(tmp_path / f"{name}.json", pictures(rng, np.ones(30), 1, 1))

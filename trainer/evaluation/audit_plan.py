@@ -5,7 +5,7 @@
       sdxl:  {images: pictures/sdxl}                            # pictures, to be shown to the reviewer
       sd35:  {dataset: ORG/pictures, where: {generator: sd35}, split: test}
       turbo: {annotations: {AnomReasonor: a.json, AnomAgent: b.json}}    # two reviewers, whose rankings are compared
-    reviewer: {model: gpt-4o, plan: efficient}                  # of `images` and `dataset`, as a model of `bench.yaml`
+    reviewer: {model: gpt-4o, plan: vote}                       # of `images` and `dataset`, as a model of `bench.yaml`
     budget_usd: 20                                              # of the reviewer; also budget_tokens, budget_calls
     prices: prices.yaml                                         # as in `bench.yaml`; needed by budget_usd
     clean: {annotations: clean.json}                            # pictures with nothing wrong: the reviewer's false alarms

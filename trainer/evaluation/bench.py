@@ -12,7 +12,7 @@ models:
   tiny: {model: tiny}
   adapted: {model: tiny, adapter: runs/adapter}
   served: {model: Qwen/Qwen2.5-VL-7B-Instruct, base_url: http://localhost:8000/v1}
-  agent: {model: gpt-4o, plan: efficient}
+  agent: {model: gpt-4o, plan: vote}
   theirs: {predictions: their_preds.json}
 ```
 

@@ -98,8 +98,8 @@ def benchmark(
         typer.echo((out / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
     for name in names:
         typer.echo(out / name, err=as_json)
-    for name, reason in result.unfinished.items():
-        typer.echo(f"{printable(name)}: not scored: {printable(reason)}", err=True)
+    for model, reason in result.unfinished.items():
+        typer.echo(f"{printable(model)}: not scored: {printable(reason)}", err=True)
     if result.unfinished:
         raise typer.Exit(3)
 

@@ -13,7 +13,7 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from dataset_builder.errors import InputError, shorten
 from dataset_builder.files.regular import read_regular
-from metric_semap.anomalies import Picture
+from metric_semap.anomalies import Anomaly, Picture
 from trainer.evaluation.audit_answers import Answers, Reviewed
 from trainer.evaluation.intensity import Score
 
@@ -178,7 +178,15 @@ def calibrated(reviewed: Reviewed, people: SeverityMap) -> Reviewed:
 
     def of(picture: Picture) -> Picture:
         changed = [
-            one if one.severity is None else replace(one, severity=people(one.severity)) for one in picture.anomalies
+            Anomaly(
+                one.name,
+                one.phenomenon,
+                one.reasoning,
+                None if one.severity is None else people(one.severity),
+                one.score,
+                one.bbox,
+            )
+            for one in picture.anomalies
         ]
         return picture._replace(anomalies=changed)
 

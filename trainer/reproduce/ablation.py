@@ -11,16 +11,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dataset_builder import atomic
 from dataset_builder.building.build import build
 from dataset_builder.errors import InputError
+from dataset_builder.files.regular import read_regular
 from dataset_builder.predictions import read_predictions
 from dataset_builder.sources.opening import open_source
-from dataset_builder.sources.rows import of_config
+from dataset_builder.sources.rows import SPLITS, of_config
 from dataset_builder.stored import load_split
 from metric_semap.anomalies import Picture
 from trainer import sft
@@ -72,7 +73,7 @@ class Ablation:
 
     def cost(self) -> Cost:
         """Of training every variant, on a GPU unless the recipe's model is the tiny one, and of asking all about the test split."""
-        recipe = yaml.safe_load(_config(self.recipe).read_text(encoding="utf-8"))
+        recipe = _read(self.recipe)
         model, epochs = str(recipe.get("model_name_or_path")), float(recipe.get("num_train_epochs", 3))
         train, test, variants = self._numbers()
         trainings = self.seeds * variants
@@ -92,7 +93,7 @@ class Ablation:
         """Pictures to train on and to test on, and variants to train."""
         if self.release is not None:
             rows = open_source(self.release).rows
-            train, test = (len(of_config(rows, "default", split)) for split in ("train", "test"))
+            train, test = (len(of_config(rows, "default", split)) for split in SPLITS)
             return train, test, 3 if any(row.candidates is not None for row in rows) else 2
         if self.dataset is not None:
             train, test = (
@@ -200,3 +201,19 @@ def _config(recipe: str) -> Path:
     if not path.is_file():
         raise InputError(f"--config {recipe}: no such recipe; give a YAML file or a recipe's name, as for train")
     return path
+
+
+def _read(recipe: str) -> dict[str, Any]:
+    """The recipe's own settings, without those of options; on any machine, as training on a GPU may be planned elsewhere.
+
+    Raises:
+        InputError: if it is not a YAML mapping.
+    """
+    path = _config(recipe)
+    try:
+        content = yaml.safe_load(read_regular(path))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: is not a YAML mapping; give a recipe, as for train")
+    return content

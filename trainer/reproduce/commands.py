@@ -14,6 +14,7 @@ from dataset_builder.extras import require
 from trainer.reproduce.common import experiment
 
 if TYPE_CHECKING:
+    from dataset_builder.preflight import Check
     from trainer.reproduce.common import Prepared
 
 app = typer.Typer()
@@ -105,16 +106,16 @@ def hitl(
     from trainer.reproduce.hitl import Hitl
     from trainer.reproduce.reviewed import read_dataset, read_release, read_run
 
-    given = [str(one) for one in (run, dataset, release) if one is not None]
-    if len(given) > 1:
+    if sum(one is not None for one in (run, dataset, release)) > 1:
         raise InputError("--reviewed, --dataset and --release: are three sources; give one of them")
-    if not given:
-        return Hitl(seed=seed), []
     if run is not None:
-        read = partial(read_run, run, context.obj.reviewing if (run / "verdicts.sqlite").is_file() else None)
-    else:
-        read = partial(read_dataset, dataset) if dataset is not None else partial(read_release, release)
-    return Hitl(read, given[0], seed=seed), []
+        reviewing = context.obj.reviewing if (run / "verdicts.sqlite").is_file() else None
+        return Hitl(partial(read_run, run, reviewing), str(run), seed=seed), []
+    if dataset is not None:
+        return Hitl(partial(read_dataset, dataset), dataset, seed=seed), []
+    if release is not None:
+        return Hitl(partial(read_release, release), str(release), seed=seed), []
+    return Hitl(seed=seed), []
 
 
 @experiment(reproduce, "metric")
@@ -142,12 +143,14 @@ def generators(
 ) -> "Prepared":
     """Generators ranked by several reviewers, how far these agree, and whether quality is rationality. Run it again to
     resume."""
+    from functools import partial
+
     from dataset_builder.errors import InputError
     from trainer.reproduce.generators import Generators, read_quality
 
-    quality_checks = [] if quality is None else [lambda: read_quality(quality)]
+    first: list[Check] = [] if quality is None else [partial(read_quality, quality)]
     if (plan, models, dataset, release) == (None, None, None, None):
-        return Generators(quality=quality, seed=seed), quality_checks
+        return Generators(quality=quality, seed=seed), first
     require("reproduce generators with data", "train")
     from trainer.reproduce.audited import planned
     from trainer.reproduce.by_generator import of_dataset
@@ -157,15 +160,15 @@ def generators(
             raise InputError(
                 "--generators: names pictures and reviewers itself; leave out --models, --dataset, --release"
             )
-        experiment, checks = planned(plan, context.obj.served, quality, seed)
-        return experiment, [*quality_checks, *checks]
+        found, checks = planned(plan, context.obj.served, quality, seed)
+        return found, [*first, *checks]
     setting = _setting(context, models, dataset, release, pictures=1)
     if setting.pictures:
         raise InputError(
             f"--models {models}: needs pictures of generators; give --dataset or --release, or a dataset in the file"
         )
-    experiment, checks = of_dataset(setting, quality, seed)
-    return experiment, [*quality_checks, *checks]
+    found, checks = of_dataset(setting, quality, seed)
+    return found, [*first, *checks]
 
 
 @experiment(reproduce, "train")

@@ -35,8 +35,8 @@ def experiment(app: typer.Typer, extra: str) -> Callable[[Callable[..., "Prepare
 
         def command(out: Path, dry_run: bool, overwrite: bool, as_json: bool, **own: Any) -> None:
             require(f"reproduce {name}", extra)
-            experiment, checks = prepare(**own)
-            _carry_out(experiment, out, checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
+            prepared, checks = prepare(**own)
+            _carry_out(prepared, out, checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
 
         place = typer.Option(help="Where result.json, .md, .html, .tex and answers go.")
         common = {

@@ -71,7 +71,8 @@ def of_dataset(dataset: str) -> dict[str, Anomalies]:
         return variants
     rows = rows.select_columns(["image_id", "anomalies"])
     before = {row["image_id"]: [_plain(one) for one in row["anomalies"]] for row in rows}
-    return variants | {UNVERIFIED: lambda image_id, true: before.get(image_id, true)}
+    variants[UNVERIFIED] = lambda image_id, true: before.get(image_id, true)
+    return variants
 
 
 def _true(_: str, anomalies: list[dict[str, Any]]) -> list[dict[str, Any]]:

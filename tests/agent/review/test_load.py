@@ -18,7 +18,7 @@ from tests.reviewing import ReviewServer, write_run
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of more than 2,000 items."""
     place = tmp_path_factory.mktemp("large")
-    return write_run(place / "run", write_scenes(place / "scenes", 40, seed=11), copies=34)
+    return write_run(place / "run", write_scenes(place / "scenes", 200, seed=11), copies=7)
 
 
 @pytest.fixture(scope="module")

@@ -240,6 +240,7 @@ def test_axe_finds_nothing_serious_in_any_state(open_page: Any, scheme: str, wid
     page.locator(".results button").first.wait_for()
     found["list"] = serious(page)
     page.keyboard.press("Escape")
+    page.locator("#list:not([open])").wait_for(state="attached")  # the browser closes it a moment later
     page.keyboard.press("?")
     page.locator("#keys[open]").wait_for()
     found["keys"] = serious(page)

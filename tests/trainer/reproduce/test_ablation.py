@@ -88,3 +88,9 @@ def test_a_recipe_is_a_name_or_a_file(recipe: str) -> None:
     assert ablation._config(recipe) == sft.CONFIGS / "tiny.yaml"
     with pytest.raises(InputError, match="no such recipe"):
         ablation._config(f"{recipe}s")
+
+
+def test_a_recipe_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(InputError, match=r"list\.yaml: is not a YAML mapping"):
+        Ablation(str(tmp_path / "list.yaml")).cost()

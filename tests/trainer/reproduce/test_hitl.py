@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.review.answers import Answer
 from agent.review.export import export
 from agent.review.items import gold_items, run_items
-from agent.review.store import FILE, Answer, Store
+from agent.review.store import FILE, Store
 from agent.review.verdicts import verdicts_of
 from dataset_builder.errors import InputError
 from dataset_builder.scenes import read_scenes
@@ -107,13 +108,13 @@ def test_a_reviewed_run_is_read_with_each_reviewer_s_verdicts_and_gold(scenes: P
     run = write_run(tmp_path / "run", scenes)
     items, gold = run_items(run), gold_items(scenes)
     store = Store(run / FILE)
-    store.register([*items, *gold], overlap=1)
+    store.register([*items, *gold])
     with store.write() as db:
         from agent.review.store import append
 
         for at, item in enumerate([*items, *gold]):
             verdict = item.gold or ("accept" if "_odd" in item.image_id else "reject")
-            append(db, Answer(f"t{at}", item.key, "ada", verdict, {}, "", 1.0))
+            append(db, Answer(f"t{at}", item.key, "ada", verdict, seconds=1.0))
     store.close()
     export(run, "majority")
     found = Hitl(lambda: read_run(run, verdicts_of), "run").run(tmp_path / "out", Steps())
