@@ -82,13 +82,13 @@ class BatchServer(Server):
     async def complete(self, body: Mapping[str, Any], attempt: Attempt | None = None) -> Came:
         """The result of a request, whichever process handed it in."""
         assert attempt is not None, "only questions of a run go through batches"
-        if self._failed is not None:
-            raise self._failed
         waits = self.journal.waiting.get(attempt.key)
         # The same after a crash, until the attempt is recorded; at most 64 characters.
         name = waits.pending if waits else f"{attempt.key[:48]}-{self.journal.settled(attempt.key)}"
         if name in self._arrived:
             return self._arrived.pop(name)
+        if self._failed is not None:
+            raise self._failed
         answer: asyncio.Future[Came] = asyncio.get_running_loop().create_future()
         self._asked[name] = _Asked(Request(name, body), attempt._replace(pending=name), answer)
         if waits is None:
@@ -131,7 +131,7 @@ class BatchServer(Server):
             while self._added.is_set():
                 self._added.clear()
                 await asyncio.sleep(LINGER)
-            asked = [self._asked[name] for name in self._queue if name in self._asked]
+            asked = [self._asked[name] for name in dict.fromkeys(self._queue) if name in self._asked]
             self._queue.clear()
             while asked:
                 file, count = await asyncio.to_thread(write_file, [one.request for one in asked], self.limits)
@@ -157,9 +157,8 @@ class BatchServer(Server):
         if not found and file_id:
             found = await self.api.find(name)
             if found is None:
-                await self.api.delete(
-                    file_id
-                )  # so that a request to create it which is still under way comes to nothing
+                # A request to create it may be under way still: without the file it comes to nothing.
+                await self.api.delete(file_id)
                 found = await self.api.find(name)
             if found is not None:
                 await self.journal.know(name, file_id=file_id, batch_id=found)

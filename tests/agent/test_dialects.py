@@ -25,9 +25,9 @@ from tests.annotating import rows, stats, summary
 from tests.clocks import faster
 
 CLOCK = 60.0
-QUOTA = 20
+QUOTA = 15
 """Requests per minute, which is a second here."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds of the fast clock for an attempt."""
 BOXES = {"boxes-pixels": "pixels", "bbox-2d": "pixels", "boxes-permille": "permille", "boxes-fraction": "fraction"}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "agent.md"
@@ -35,7 +35,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "agent.md"
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("dialects") / "scenes", 4, seed=33)
+    return write_scenes(tmp_path_factory.mktemp("dialects") / "scenes", 6, seed=3)
 
 
 @pytest.fixture(scope="module")
