@@ -7,7 +7,7 @@ LOWEST_TESTS := tests/test_bounds.py tests/test_extras.py tests/test_public_name
 	tests/metric_semap/test_semap.py tests/metric_semap/test_evaluation.py tests/trainer/test_sft.py
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test lint soak lowest tiny release clean
+.PHONY: demo test lint soak lowest tiny figures release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -40,6 +40,11 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 50 minutes on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
 	$(BIN)/python -m trainer.tiny.known --model runs/tiny/model
+
+figures: .venv/.installed-test ## measure again what depends on scenes or the tiny model, and write it into the documents (about an hour)
+	$(BIN)/python docs/make_space_scenes.py
+	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/make_screenshots.py
 
 release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md
 	@test -n "$(ORG)" || { echo "make release: ORG is not set; name your organisation or user on the Hub: ORG=…"; exit 2; }

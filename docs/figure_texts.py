@@ -1,7 +1,8 @@
 """How the figures of docs/figures are told in the documents: Markdown from what `make_figures.py` measured."""
 
-import math
 from typing import Any
+
+from benchmarks.meta_scenes import markdown
 
 __all__ = ["held_out", "meta_scenes", "quickstart", "robustness", "scores", "unknown"]
 
@@ -112,30 +113,23 @@ def quickstart(of: Measured) -> str:
 
 def meta_scenes(of: Measured) -> str:
     """What corruptions of correct answers score: `benchmarks.meta_scenes.tables`."""
-
-    def table(values: dict[str, dict[str, float]], first: str, digits: dict[str, int]) -> str:
-        columns = list(next(iter(values.values())))
-        rows = [
-            [name, *(_number(cells[column], digits.get(column, 3)) for column in columns)]
-            for name, cells in values.items()
-        ]
-        return _table([first, *columns], rows)
-
-    scored, alike = of["scores"], of["similarities"]
+    scored = of["scores"]
+    # Those that change nothing in a pair have the paraphrase's similarities.
+    alike = {name: row for name, row in of["similarities"].items() if "," not in name}
 
     def semap(name: str) -> str:
-        return _number(scored[name]["SemAP_Full"])
+        return f"{scored[name]['SemAP_Full']:.3f}"
 
     def reach(name: str) -> str:
-        return f"{alike[name]['≥ 0.7']:.0%}".replace("%", " %")
+        return f"{100 * alike[name]['≥ 0.7']:.0f} %"
 
     return "\n".join(
         [
-            table(scored, "predictions", {"severity_error": 1}),
+            markdown(scored, "predictions", {"severity_error": 1}),
             "",
             "Where the thresholds lie, for the pairs matched in Full; the quantiles from 5 % to 95 % and the shares are of Full:",
             "",
-            table(alike, "matched pairs, Full", {}),
+            markdown(alike, "matched pairs, Full", {}),
             "",
             f"A paraphrase of the same anomaly scores {semap('paraphrase')} in SemAP_Full; said of another object "
             f"{semap('wrong object')};",
@@ -144,7 +138,3 @@ def meta_scenes(of: Measured) -> str:
             f"{reach('wrong object')} of those with a wrong object and {reach('wrong reason')} of those with a wrong reason do.",
         ]
     )
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")

@@ -33,7 +33,7 @@ from trainer.known import FILE  # noqa: E402
 from trainer.loading import TINY  # noqa: E402
 
 FIGURES = ROOT / "docs" / "figures"
-DOCUMENTS = ("trainer/tiny/model/README.md", "metric_semap/README.md", "docs/paper.md")
+DOCUMENTS = ("trainer/tiny/model/README.md", "metric_semap/README.md")
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 
 
@@ -111,9 +111,11 @@ def read(name: str) -> dict[str, Any]:
 
 
 def filled(document: str) -> str:
-    """A document with the texts that the files of docs/figures give it."""
+    """A document with the texts that the files of docs/figures give it, and as it is where there is no file yet."""
 
     def told(block: re.Match[str]) -> str:
+        if not (FIGURES / f"{block[2]}.json").is_file():
+            return block[0]
         return block[1] + ALL[block[2]].text(read(block[2])["measured"]) + block[3]
 
     return BLOCK.sub(told, document)

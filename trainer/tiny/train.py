@@ -3,8 +3,8 @@
 1. The vision tower alone learns the renderer's dense labels (`trainer.tiny.dense`).
 2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name, of the object and of the
    severity weighted four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict. In every step
-   the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and repeats random words, so that it can
-   write every token of its vocabulary. Without that, words that only the held-out families use stay at their random start, and
+   the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and it repeats random words (later in every
+   fourth step only), so that it can write every token of its vocabulary. Without that, words that only the held-out families use stay at their random start, and
    a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
 
 Pictures are rendered as they are needed and never repeat; half of them are varied (`trainer.tiny.variation`). They come from seeds
