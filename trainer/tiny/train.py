@@ -320,7 +320,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision-steps", type=int, default=1100)
-    parser.add_argument("--answer-steps", type=int, default=1100)
+    parser.add_argument("--answer-steps", type=int, default=850)
     arguments = parser.parse_args()
     train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps)
 
