@@ -61,7 +61,7 @@ def _held_out(family: str, seed: int) -> dict[str, Any]:
 def _robustness() -> dict[str, Any]:
     from benchmarks import robustness
 
-    return {"scenes": 150, "seed": robustness.SEED, "changes": robustness.measured("tiny", 150, robustness.SEED)}
+    return {"scenes": 100, "seed": robustness.SEED, "changes": robustness.measured("tiny", 100, robustness.SEED)}
 
 
 def _unknown() -> dict[str, Any]:
