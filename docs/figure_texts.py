@@ -13,11 +13,12 @@ def _of(pair: list[int]) -> str:
     return f"{pair[0]:,} of {pair[1]:,}"
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(
-        "| " + " | ".join(line) + " |" if line[0] else "| | " + " | ".join(line[1:]) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(line) + " |" for line in (columns, ["---"] * len(columns), *rows))
 
 
 def scores(of: Measured) -> str:
@@ -26,7 +27,7 @@ def scores(of: Measured) -> str:
     answers, wrong, chance = of["answers"], of["wrong_object"], of["chance"]
     rows = [
         ["refused as unknown", _of(of["refused"])],
-        ["parseable answers, of the others", f"{of['parseable']:.1%}"],
+        ["parseable answers, of the others", _percent(of["parseable"])],
         ["anomaly family: **micro-F1**", f"**{of['micro_f1']:.3f}**"],
         ["precision, recall", f"{of['precision']:.3f}, {of['recall']:.3f}"],
         ["exact set of families", f"{of['exact']:.3f}"],
@@ -57,7 +58,7 @@ def robustness(of: Measured) -> str:
                 f"{found['micro_f1']:.3f}",
                 _of(found["object"]),
                 _of(found["false_alarms"]),
-                f"{found['parseable']:.1%}",
+                _percent(found["parseable"]),
             ]
             if "micro_f1" in found
             else ["–"] * 4
@@ -81,8 +82,8 @@ def unknown(of: Measured) -> str:
             [
                 kind,
                 _of(found["refused"]),
-                f"{count / whole:.1%}",
-                f"{100 * found['low']:.1f} to {100 * found['high']:.1f} %",
+                _percent(count / whole),
+                f"{100 * found['low']:.1f} to {_percent(found['high'])}",
                 f"{found['nearest']:.2f} to {found['farthest']:.2f}",
             ]
         )

@@ -4,12 +4,12 @@
 2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name, of the object and of the
    severity weighted four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict. In every step
    the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and it repeats random words (later in every
-   fourth step only), so that it can write every token of its vocabulary. Without that, words that only the held-out families use stay at their random start, and
-   a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
+   fourth step only), so that it can write every token of its vocabulary. Without that, words that only the held-out families use
+   stay at their random start, and a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
 
-Pictures are rendered as they are needed and never repeat; half of them are varied (`trainer.tiny.variation`). They come from seeds
-from 1,000,000 on, which nothing else uses, so every other seed is unseen. A checkpoint is written every few hundred steps; run again
-with the same `--out` to go on from it.
+Pictures are rendered as they are needed and never repeat; half of them are varied (`trainer.tiny.variation`). They come from
+seeds from 1,000,000 on, which nothing else uses, so every other seed is unseen. A checkpoint is written every few hundred steps;
+run again with the same `--out` to go on from it.
 
 Speed on a CPU: all pictures have one size and all prompts of a task one length, so attention runs over whole batches and position
 ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); short answers are not
