@@ -37,7 +37,7 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 50 minutes on two cores)
+tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about an hour on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
 	$(BIN)/python -m trainer.tiny.known --model runs/tiny/model
 

@@ -111,12 +111,15 @@ def read(name: str) -> dict[str, Any]:
 
 
 def filled(document: str) -> str:
-    """A document with the texts that the files of docs/figures give it, and as it is where there is no file yet."""
+    """A document with the texts that the files of docs/figures give it; where there is no file, it says so."""
 
     def told(block: re.Match[str]) -> str:
-        if not (FIGURES / f"{block[2]}.json").is_file():
-            return block[0]
-        return block[1] + ALL[block[2]].text(read(block[2])["measured"]) + block[3]
+        name = block[2]
+        if (FIGURES / f"{name}.json").is_file():
+            return block[1] + ALL[name].text(read(name)["measured"]) + block[3]
+        return (
+            f"{block[1]}`{name}` was not measured on these weights yet: `python docs/make_figures.py {name}`.{block[3]}"
+        )
 
     return BLOCK.sub(told, document)
 

