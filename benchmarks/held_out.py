@@ -9,6 +9,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -34,8 +35,8 @@ def _names(prediction: Prediction, family: str) -> bool:
 
 def run(
     family: str, model: str, seed: int, pictures: int, fresh: int, options: list[str], root: Path
-) -> dict[str, object]:
-    """Teach one family and return hits, false alarms, forgetting and the minutes it took."""
+) -> dict[str, Any]:
+    """Teach one family and return `hits` and `false_alarms` ([count, of]), `before` and `after` (micro-F1), and `minutes`."""
     # Every fourth scene or so is of the family; with more of it the others are forgotten, with less it is not found in time.
     write_scenes(root / "scenes", pictures, seed, (family,) * 3 + TRAINED)
     build(root / "scenes", root / "dataset", recipe=None)
@@ -58,10 +59,12 @@ def run(
     before, after = (score(rows, list(predict(named, *loaded, batch_size=32))) for loaded in (load(model), tuned))
     return {
         "family": family,
-        "hits": f"{sum(_names(told[name], family) for name in true)} of {len(true)}",
-        "false alarms on clean twins": f"{sum(_names(told[name], family) for name in twins)} of {len(twins)}",
-        "trained families, micro-F1": f"{before['micro_f1']:.3f} to {after['micro_f1']:.3f}",
-        "minutes of training": round(minutes, 1),
+        "seed": seed,
+        "hits": [sum(_names(told[name], family) for name in true), len(true)],
+        "false_alarms": [sum(_names(told[name], family) for name in twins), len(twins)],
+        "before": round(before["micro_f1"], 4),
+        "after": round(after["micro_f1"], 4),
+        "minutes": round(minutes, 1),
     }
 
 

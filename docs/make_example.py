@@ -35,16 +35,16 @@ p { margin: 0 0 6px; } p + p { color: #5f5b66; }
 <p>{{ a.phenomenon }}</p><p>{{ a.reasoning }}</p>{% else %}nothing wrong{% endfor %}</div></figure>{% endfor %}"""
 
 
-def main() -> None:
-    predictions = read_predictions(ROOT / "demo" / "preds_tuned.jsonl")
+def main(demo: Path = ROOT / "demo") -> None:
+    predictions = read_predictions(demo / "preds_tuned.jsonl")
     cards = []
     for family in FAMILIES:
         row = next(
             row
-            for row in read_scenes(ROOT / "demo" / "scenes")
+            for row in read_scenes(demo / "scenes")
             if row.image_id in predictions and [anomaly.family for anomaly in row.anomalies] == [family]
         )
-        picture = (ROOT / "demo" / "scenes" / "images" / row.image_id).read_bytes()
+        picture = (demo / "scenes" / "images" / row.image_id).read_bytes()
         source = data_url(picture, "image/png")
         cards.append((source, predictions[row.image_id].anomalies))
     page = jinja2.Environment(autoescape=True).from_string(_PAGE).render(cards=cards, severity=severity)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
+from dataset_builder.scenes.geometry import Extent
 from dataset_builder.scenes.world import SIZE
 
-__all__ = ["Canvas", "Colour", "Extent", "Point", "shade", "union"]
+__all__ = ["Canvas", "Colour", "Point", "shade", "union"]
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
-Extent = tuple[float, float, float, float]
 
 OVERSAMPLING = 3
 

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from dataset_builder.scenes.canvas import Canvas, Colour, Extent, shade, union
-from dataset_builder.scenes.things import DRAW
-from dataset_builder.scenes.world import (
-    COLOURS,
-    GROUND_BASE,
+from dataset_builder.scenes.canvas import Canvas, Colour, shade, union
+from dataset_builder.scenes.geometry import (
     HORIZON,
-    SIZE,
-    TABLE_BASE,
     TABLE_FRONT,
+    TABLE_SCALE,
     TABLE_TOP,
-    Scene,
-    Thing,
+    Extent,
+    shadow_extent,
+    standing,
 )
+from dataset_builder.scenes.sampling import SMALL
+from dataset_builder.scenes.things import DRAW
+from dataset_builder.scenes.world import COLOURS, SIZE, Scene, Thing
 
 __all__ = ["draw_scene"]
 
@@ -37,13 +37,15 @@ def draw_scene(scene: Scene) -> tuple[Image.Image, list[Extent]]:
     canvas = Canvas()
     surface = _room(canvas, scene) if scene.setting == "room" else _outdoors(canvas, scene)
     for thing in scene.things:
-        if thing.kind != "clock":
-            _shadow(canvas, thing, scene, surface)
+        if thing.kind != "clock" and thing.flaw != "sunk":
+            canvas.ellipse(shadow_extent(thing, scene), shade(surface, 0.58))
     extents = []
     for index, thing in enumerate(scene.things):
-        extent = DRAW[thing.kind](canvas, _standing(thing))
+        extent = DRAW[thing.kind](canvas, standing(thing, scene.setting))
+        if thing.flaw == "sunk":
+            _table_edge(canvas, extent[0] - 2, extent[2] + 4, surface)
         if thing.flaw == "shadow":
-            extent = union(extent, _shadow_extent(thing, scene))
+            extent = union(extent, shadow_extent(thing, scene))
         if thing.flaw == "mirror" and index == scene.mirror:
             extent = union(extent, _mirror_extent(thing))
         extents.append(_clip(extent))
@@ -81,8 +83,12 @@ def _room(canvas: Canvas, scene: Scene) -> Colour:
     for x in (16, 144):
         canvas.rect((x, TABLE_FRONT, x + 8, 164), shade(wood, 0.6))
     canvas.polygon([(12, TABLE_TOP), (156, TABLE_TOP), (164, TABLE_FRONT), (4, TABLE_FRONT)], wood)
-    canvas.rect((4, TABLE_FRONT, 164, TABLE_FRONT + 5), shade(wood, 0.75))
+    _table_edge(canvas, 4, 164, wood)
     return wood
+
+
+def _table_edge(canvas: Canvas, left: float, right: float, wood: Colour) -> None:
+    canvas.rect((max(left, 4), TABLE_FRONT, min(right, 164), TABLE_FRONT + 5), shade(wood, 0.75))
 
 
 def _outdoors(canvas: Canvas, scene: Scene) -> Colour:
@@ -99,7 +105,7 @@ def _outdoors(canvas: Canvas, scene: Scene) -> Colour:
 
 
 def _mirror_extent(thing: Thing) -> Extent:
-    return thing.x - 23, 10, thing.x + 23, 70
+    return thing.x - 23, 4, thing.x + 23, 61
 
 
 def _mirror(canvas: Canvas, thing: Thing, wall: Colour) -> None:
@@ -127,43 +133,5 @@ def _false_reflection(thing: Thing) -> Thing:
     if thing.amount > 0.5 or kind in ("apple", "banana"):
         kinds = [name for name in ("mug", "ball", "book", "vase", "bottle") if name != kind]
         kind = kinds[int(thing.pose * 97) % len(kinds)]
-    return Thing(kind, colour, thing.x, thing.y, 32, thing.pose)
-
-
-# Shadows
-
-
-def _shadow_extent(thing: Thing, scene: Scene) -> Extent:
-    away = 1 if scene.light == "left" else -1
-    length = min(0.75 * thing.height, 42.0)
-    if thing.flaw == "shadow":
-        away, length = -away, length * (1 + 0.5 * thing.amount)
-    foot = thing.x + away * 0.25 * thing.width
-    left, right = sorted((foot - away * 0.3 * thing.width, foot + away * length + away * 0.2 * thing.width))
-    half = 4.0 if scene.setting == "room" else 6.0
-    return left, thing.y - half, right, thing.y + half
-
-
-def _shadow(canvas: Canvas, thing: Thing, scene: Scene, surface: Colour) -> None:
-    if thing.flaw == "sunk":
-        return
-    x0, y0, x1, y1 = _shadow_extent(thing, scene)
-    if scene.setting == "room":
-        x0, x1 = max(x0, 9), min(x1, 159)
-    canvas.ellipse((x0, y0, x1, y1), shade(surface, 0.58))
-
-
-def _standing(thing: Thing) -> Thing:
-    """The thing where its flaw puts it: lifted, sunk or enlarged."""
-    y, height = thing.y, thing.height
-    room = thing.y <= TABLE_BASE
-    match thing.flaw:
-        case "floating":
-            y -= (12 if room else 14) + (22 if room else 26) * thing.amount
-        case "sunk":
-            y = TABLE_FRONT + 5 + height * (0.3 + 0.35 * thing.amount)
-        case "giant":
-            height *= (1.9 if room else 2.1) + 0.6 * thing.amount
-            height = min(height, 92 / max(thing.width / thing.height, 1.0))
-            y += 0 if room else GROUND_BASE - thing.y
-    return Thing(thing.kind, thing.colour, thing.x, y, height, thing.pose, thing.flaw, thing.amount)
+    low, high = SMALL[kind]
+    return Thing(kind, colour, thing.x, thing.y, TABLE_SCALE * (low + high) / 2, thing.pose)

@@ -13,15 +13,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dataset_builder import owned
 from dataset_builder.errors import InputError, RecordError
 from dataset_builder.files.regular import read_regular
-from dataset_builder.scenes.canvas import Extent
 from dataset_builder.scenes.draw import draw_scene
 from dataset_builder.scenes.families import FAMILIES, TRAINED
-from dataset_builder.scenes.world import Scene, sample
+from dataset_builder.scenes.geometry import Extent
+from dataset_builder.scenes.sampling import sample
+from dataset_builder.scenes.world import Scene
 from dataset_builder.schema import Anomaly, Label
 
-__all__ = ["SCENES_VERSION", "Picture", "SceneAnomaly", "SceneRow", "pair", "read_scenes", "write_scenes"]
+__all__ = [
+    "SCENES_VERSION",
+    "Picture",
+    "SceneAnomaly",
+    "SceneRow",
+    "clean",
+    "odd",
+    "pair",
+    "read_scenes",
+    "write_scenes",
+]
 
-SCENES_VERSION = 1
+SCENES_VERSION = 2
 """Raised whenever a seed would give other pictures or other texts than before."""
 
 
@@ -70,10 +81,12 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
     Returns:
         The picture with one or two anomalies, left to right, and the same scene with none.
     """
-    # A string seeds through SHA-512: the same scene in every process and Python version.
-    rng = random.Random(f"scenes {SCENES_VERSION} {seed} {index}")
-    scene = sample(rng, tuple(families))
-    odd_id, clean_id = (f"scene_{seed}_{index:06d}_{twin}.png" for twin in ("odd", "clean"))
+    return odd(seed, index, families), clean(seed, index, families)
+
+
+def odd(seed: int, index: int, families: Sequence[str] = TRAINED) -> Picture:
+    """Render scene `index` of a seed with its anomalies; see `pair`."""
+    scene, rng = _sampled(seed, index, families)
     image, extents = draw_scene(scene)
     anomalies = []
     for thing, extent in sorted(zip(scene.things, extents, strict=True), key=lambda drawn: drawn[1]):
@@ -89,25 +102,37 @@ def pair(seed: int, index: int, families: Sequence[str] = TRAINED) -> tuple[Pict
                 object=thing.object,
             )
             anomalies.append(anomaly)
-    odd = Picture(
-        SceneRow(image_id=odd_id, twin_id=clean_id, seed=seed, label="fake", anomalies=anomalies), image, scene, extents
-    )
-    twin = scene.clean()
-    row = SceneRow(image_id=clean_id, twin_id=odd_id, seed=seed, label="real", anomalies=[])
-    return odd, Picture(row, *_drawn(twin))
+    odd_id, clean_id = _names(seed, index)
+    row = SceneRow(image_id=odd_id, twin_id=clean_id, seed=seed, label="fake", anomalies=anomalies)
+    return Picture(row, image, scene, extents)
 
 
-def _drawn(scene: Scene) -> tuple[Image.Image, Scene, list[Extent]]:
+def clean(seed: int, index: int, families: Sequence[str] = TRAINED) -> Picture:
+    """Render scene `index` of a seed with nothing wrong in it; see `pair`."""
+    scene = _sampled(seed, index, families)[0].clean()
     image, extents = draw_scene(scene)
-    return image, scene, extents
+    odd_id, clean_id = _names(seed, index)
+    row = SceneRow(image_id=clean_id, twin_id=odd_id, seed=seed, label="real", anomalies=[])
+    return Picture(row, image, scene, extents)
+
+
+def _sampled(seed: int, index: int, families: Sequence[str]) -> tuple[Scene, random.Random]:
+    """The scene, and the chance that is left for its words."""
+    # A string seeds through SHA-512: the same scene in every process and Python version.
+    rng = random.Random(f"scenes {SCENES_VERSION} {seed} {index}")
+    return sample(rng, tuple(families)), rng
+
+
+def _names(seed: int, index: int) -> tuple[str, str]:
+    return f"scene_{seed}_{index:06d}_odd.png", f"scene_{seed}_{index:06d}_clean.png"
 
 
 def _pictures(n: int, seed: int, families: Sequence[str]) -> Iterator[Picture]:
     for index in range(n // 2):
         yield from pair(seed, index, families)
     if n % 2:
-        clean = pair(seed, n // 2, families)[1]
-        yield clean._replace(row=clean.row.model_copy(update={"twin_id": None}))
+        last = clean(seed, n // 2, families)
+        yield last._replace(row=last.row.model_copy(update={"twin_id": None}))
 
 
 def check_families(families: Sequence[str]) -> None:

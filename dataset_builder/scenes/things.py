@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable
 
-from dataset_builder.scenes.canvas import Canvas, Colour, Extent, Point, shade, union
+from dataset_builder.scenes.canvas import Canvas, Colour, Point, shade, union
+from dataset_builder.scenes.geometry import Extent
 from dataset_builder.scenes.world import COLOURS, Thing
 
 __all__ = ["DRAW"]
@@ -113,10 +114,10 @@ def _person(canvas: Canvas, t: Thing) -> Extent:
     for angle in angles:
         shoulder = at(0.085 * math.copysign(1, math.cos(angle)), 0.74)
         hand = (shoulder[0] + 0.33 * h * math.cos(angle) * 0.9, shoulder[1] - up * 0.33 * h * math.sin(angle) * 0.9)
-        canvas.limb(shoulder, hand, h * 0.075, shade(fill, 0.82))
-        canvas.disc(hand, h * 0.05, SKIN)
-        reach = max(reach, abs(hand[0] - t.x) + h * 0.05)
-        highest = min(highest, hand[1] - h * 0.05)
+        canvas.limb(shoulder, hand, h * 0.1, shade(fill, 0.82))
+        canvas.disc(hand, h * 0.06, SKIN)
+        reach = max(reach, abs(hand[0] - t.x) + h * 0.06)
+        highest = min(highest, hand[1] - h * 0.06)
     top, bottom = sorted((at(0, 0.8)[1], at(0, 0.4)[1]))
     canvas.rect((t.x - 0.12 * h, top, t.x + 0.12 * h, bottom), fill, radius=h * 0.06)
     canvas.disc(at(0, 0.9), h * 0.1, SKIN)

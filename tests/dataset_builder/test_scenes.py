@@ -1,8 +1,10 @@
 """Procedural scenes: known truth, clean twins, the same bytes from the same seed."""
 
 import hashlib
+import itertools
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from PIL import Image
 
 from dataset_builder.errors import InputError, OutputError
-from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, family_of, pair, read_scenes, write_scenes
+from dataset_builder.scenes import FAMILIES, HELD_OUT, TRAINED, clean, family_of, odd, pair, read_scenes, write_scenes
+from dataset_builder.sources.opening import split_of
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path, scenes: Path) -> None:
@@ -70,6 +73,95 @@ def test_families_kept_out_of_training_are_drawn_only_when_named() -> None:
     assert len(TRAINED) == 8
     for family in HELD_OUT:
         assert pair(3, 0, (family,))[0].row.anomalies[0].family == family
+
+
+def test_every_family_can_be_told_in_many_ways() -> None:
+    """At least 150 distinct sentences of either sort, short, the object once in each of what is seen."""
+    phenomena = [sentence for family in FAMILIES.values() for sentence in family.phenomena]
+    reasonings = [sentence for family in FAMILIES.values() for sentence in family.reasonings]
+    assert len(set(phenomena)) == len(phenomena) >= 150
+    assert len(set(reasonings)) == len(reasonings) >= 150
+    assert all(sentence.count("{object}") == 1 for sentence in phenomena)
+    assert max(len(sentence.split()) for sentence in phenomena + reasonings) <= 16
+    for family in FAMILIES.values():
+        assert min(len(family.phenomena), len(family.reasonings)) >= 15
+        if "outdoors" in family.settings:  # must be true there as well
+            assert not any(word in sentence for sentence in family.phenomena for word in ("table", "wall", "mirror"))
+
+
+def test_texts_are_shared_between_splits_as_often_as_chance_would_have_it() -> None:
+    """The splits' texts are drawn independently: as many of the test split's are in train as chance alone would put there."""
+    train: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    test: list[tuple[str, str, str]] = []
+    for index in range(1000):
+        row = odd(13, index).row
+        for anomaly in row.anomalies:
+            told = (anomaly.family, anomaly.object, anomaly.phenomenon.replace(anomaly.object, "{object}"))
+            (test if split_of(row) == "test" else train[anomaly.family]).append(told)
+    seen = {told for family in train.values() for told in family}
+    shared = sum(told in seen for told in test) / len(test)
+    expected = 0.0
+    for family, thing, _ in test:
+        objects = Counter(told[1] for told in train[family])
+        share = objects[thing] / len(train[family]) / len(FAMILIES[family].phenomena)
+        expected += 1 - (1 - share) ** len(train[family])
+    expected /= len(test)
+    # Four standard deviations of a share of so many.
+    assert shared == pytest.approx(expected, abs=4 * (expected * (1 - expected) / len(test)) ** 0.5)
+    assert shared < 0.5
+
+
+def test_sizes_in_clean_pictures_are_plausible() -> None:
+    """As drawn: houses and trees are higher than people, cars not, nothing one can carry comes near; likewise on the table."""
+    heights: dict[str, list[float]] = defaultdict(list)
+    beside = 0
+    for index in range(300):
+        picture = clean(14, index)
+        drawn = [
+            (thing.kind, y1 - y0) for thing, (_, y0, _, y1) in zip(picture.scene.things, picture.extents, strict=True)
+        ]
+        for kind, height in drawn:
+            heights[f"{picture.scene.setting} {kind}"].append(height)
+        for (one, high), (other, low) in itertools.permutations(drawn, 2):
+            if one in ("house", "tree") and other in ("person", "car", "ball", "vase"):
+                assert high > low
+            if one == "person" and other in ("car", "ball", "vase"):
+                assert high > low
+            if one in ("book", "vase", "bottle") and other in ("mug", "apple", "banana"):
+                assert picture.scene.setting == "outdoors" or high > low
+            beside += one == "house" and other == "person"
+    assert beside > 3
+    assert set(heights) == {
+        *(f"outdoors {kind}" for kind in ("person", "house", "tree", "car", "ball", "vase")),
+        *(f"room {kind}" for kind in ("mug", "ball", "book", "vase", "bottle", "apple", "banana", "clock")),
+    }
+    for setting, tall, small, times in (
+        ("outdoors", "person", "ball", 2.0),
+        ("outdoors", "house", "person", 1.05),
+        ("room", "bottle", "apple", 2.0),
+        ("room", "mug", "apple", 1.05),
+    ):
+        assert min(heights[f"{setting} {tall}"]) > times * max(heights[f"{setting} {small}"])
+
+
+def test_a_giant_is_far_larger_than_its_kind_ever_is() -> None:
+    """The smallest giant is half as high again as the largest clean thing of its kind, its twin is of the usual size."""
+    giants, usual = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for index in range(150):
+        picture = odd(15, index, ("giant",))
+        for thing, (_, y0, _, y1) in zip(picture.scene.things, picture.extents, strict=True):
+            (giants if thing.flaw else usual)[f"{picture.scene.setting} {thing.kind}"].append(y1 - y0)
+    assert len(giants) == 6
+    for kind, heights in giants.items():
+        assert min(heights) > 1.5 * max(usual[kind])
+
+
+@pytest.mark.parametrize("family", ["shadow", "handle", "extra_arm", "floating"])
+def test_flaws_are_in_view(family: str) -> None:
+    """What tells the anomaly changes at least 40 pixels of the picture, all of them inside it."""
+    for index in range(40):
+        changed = np.asarray(odd(16, index, (family,)).image, int) - np.asarray(clean(16, index, (family,)).image, int)
+        assert (np.abs(changed).max(-1) > 25).sum() >= 40
 
 
 @pytest.mark.parametrize("family", FAMILIES)

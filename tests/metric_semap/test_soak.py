@@ -86,7 +86,7 @@ def test_what_the_scores_tell_apart() -> None:
 
 
 def test_what_the_scores_tell_apart_on_scenes() -> None:
-    """Wrong phenomena and reasons score below paraphrases, a wrong object hardly does, and the card shows these numbers."""
+    """Wrong phenomena, reasons and objects score below paraphrases, a denial is as similar, and the card shows these numbers."""
     spec = importlib.util.spec_from_file_location("meta_scenes", BENCHMARKS / "meta_scenes.py")
     assert spec is not None
     assert spec.loader is not None
@@ -104,7 +104,7 @@ def test_what_the_scores_tell_apart_on_scenes() -> None:
     similar = result["similarities"]
     assert similar["wrong reason"]["median Rea"] < similar["paraphrase"]["median Rea"]
     assert similar["negation"]["median"] > 0.95 * similar["paraphrase"]["median"]
-    assert scores["wrong object"]["SemAP_Full"] > 0.95 * scores["paraphrase"]["SemAP_Full"]
+    assert scores["wrong object"]["SemAP_Full"] < scores["paraphrase"]["SemAP_Full"]
     card = (BENCHMARKS.parent / "metric_semap" / "README.md").read_text()
     shown = {name: row for name, row in similar.items() if "," not in name}
     for table in (meta.markdown(scores, "", {"severity_error": 1}), meta.markdown(shown, "", {})):

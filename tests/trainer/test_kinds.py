@@ -58,7 +58,7 @@ def test_kinds_of_scenes_are_those_of_their_families() -> None:
     ]
     assert len(told) >= 40
     assert [kind_of(name, phenomenon) for _, name, phenomenon in told] == [kind for kind, _, _ in told]
-    assert np.mean([kind_of("Anomaly", phenomenon) == kind for kind, _, phenomenon in told]) >= 0.75
+    assert np.mean([kind_of("Anomaly", phenomenon) == kind for kind, _, phenomenon in told]) >= 0.6
 
 
 def test_kinds_of_texts_as_they_are_written() -> None:

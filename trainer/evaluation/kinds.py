@@ -37,8 +37,8 @@ NAME = 3
 NEAR = 0.33
 """The cosine from which a description is near, for the offline encoder: it leaves texts about style alone."""
 
-# A body's part in a name may say where, not what: "Light on the face", "Hand that grips nothing", "Clock hands".
-_NOT_A_BODY = r"interact|\bgrip|grasp|contact|clock|\bwatch|\bdial"
+# A body's part in a name may say where, not what: "Light on the face", "Hand that grips nothing", "Clock hands", "On their head".
+_NOT_A_BODY = r"interact|\bgrip|grasp|contact|clock|\bwatch|\bdial|on (?:the|their|his|her) head\b"
 _FORMS = {
     "text and symbols": (
         r"\btexts?\b|letter(?:s|ing)?\b|\bwords?\b|wording|alphabet|typograph|gibberish|illegible|unreadable|misspel|spelling|\blogo|"

@@ -23,7 +23,7 @@ from trainer.predict import predict
 __all__ = ["evaluate_scenes", "score", "text_scores"]
 
 STRICT = (0.99,)
-_OBJECTS = [f"{colour} {kind}" for kind, (_, _, colours) in KINDS.items() for colour in colours]
+_OBJECTS = [f"{colour} {kind}" for kind, told in KINDS.items() for colour in told.colours]
 _OBJECT = re.compile("|".join(_OBJECTS))
 
 

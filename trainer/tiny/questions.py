@@ -44,6 +44,6 @@ QUESTION_TEXTS = [
     _ask(list(COLOURS), list(KINDS)),
     _ask([], []),
     NOTHING,
-    *(f"{colour} {kind}, {colour} {kind}" for kind, (_, _, colours) in KINDS.items() for colour in colours),
+    *(f"{colour} {kind}, {colour} {kind}" for kind, told in KINDS.items() for colour in told.colours),
 ]
 """Every word of the questions and answers, for the tokenizer."""

@@ -33,7 +33,7 @@ _SPLIT = Regex(
 
 def _texts() -> list[str]:
     """Every sentence the scenes can say, in the form the model writes, and every prompt it can be given."""
-    objects = [f"{colour} {kind}" for kind, (_, _, colours) in KINDS.items() for colour in colours]
+    objects = [f"{colour} {kind}" for kind, told in KINDS.items() for colour in told.colours]
     texts = [
         *PROMPTS.values(),
         "system\nYou are a helpful assistant.",
@@ -44,29 +44,29 @@ def _texts() -> list[str]:
         "[]",
         *QUESTION_TEXTS,
     ]
+    texts += [f"{thing}." for thing in objects]
     for family in FAMILIES.values():
-        for phenomenon in family.phenomena:
-            for object_ in objects:
-                anomalies = [
-                    Anomaly(
-                        name=name,
-                        phenomenon=phenomenon.format(object=object_),
-                        reasoning=reasoning,
-                        severity=25,
-                        bbox=(10, 20, 130, 140),
-                    )
-                    for name in family.names
-                    for reasoning in family.reasonings
-                ]
-                texts.append(write_answer(anomalies, boxes=True))
+        told = zip(family.phenomena, family.reasonings, strict=True)
+        for number, (phenomenon, reasoning) in enumerate(told):
+            anomalies = [
+                Anomaly(
+                    name=name,
+                    phenomenon=phenomenon.format(object=objects[number % len(objects)]),
+                    reasoning=reasoning,
+                    severity=25,
+                    bbox=(10, 20, 130, 140),
+                )
+                for name in family.names
+            ]
+            texts.append(write_answer(anomalies, boxes=True))
     return texts
 
 
-def build_tokenizer(vocabulary: int = 1024) -> Qwen2Tokenizer:
+def build_tokenizer(vocabulary: int = 2048) -> Qwen2Tokenizer:
     """Train the tokenizer and return it as `Qwen2Tokenizer`, special tokens first in the vocabulary.
 
     Args:
-        vocabulary (`int`, defaults to 1024): the largest size; words of the scenes become single tokens well below it.
+        vocabulary (`int`, defaults to 2048): the largest size; words of the scenes become single tokens well below it.
     """
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(

@@ -3,12 +3,13 @@
 1. The vision tower alone learns the renderer's dense labels (`trainer.tiny.dense`).
 2. The whole model learns to answer: cross-entropy on the answer's tokens, those of the anomaly's name, of the object and of the
    severity weighted four times; the dense loss stays on. Tasks alternate by batch: anomalies, grounded, verdict. In every step
-   the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and repeats random words, so that it can
-   write every token of its vocabulary. Without that, words that only the held-out families use stay at their random start, and
-   a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
+   the model is also asked what is there, right or wrong (`trainer.tiny.questions`), and it repeats random words (later in every
+   fourth step only), so that it can write every token of its vocabulary. Without that, words that only the held-out families use
+   stay at their random start, and a LoRA adapter, which leaves embeddings alone, cannot learn to write them.
 
-Pictures are rendered as they are needed and never repeat. They come from seeds from 1,000,000 on, which nothing else uses, so
-every other seed is unseen. A checkpoint is written every few hundred steps; run again with the same `--out` to go on from it.
+Pictures are rendered as they are needed and never repeat; half of them are varied (`trainer.tiny.variation`). They come from
+seeds from 1,000,000 on, which nothing else uses, so every other seed is unseen. A checkpoint is written every few hundred steps;
+run again with the same `--out` to go on from it.
 
 Speed on a CPU: all pictures have one size and all prompts of a task one length, so attention runs over whole batches and position
 ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); short answers are not
@@ -16,7 +17,6 @@ padded to the length of long ones; bfloat16 where the processor computes with it
 """
 
 import argparse
-import math
 import random
 import time
 import types
@@ -29,17 +29,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import rotate_half
 
 from dataset_builder.prompts import PROMPTS, Task, chat
-from dataset_builder.scenes import Picture, SceneAnomaly, pair
+from dataset_builder.scenes import Picture, SceneAnomaly, clean, odd
 from dataset_builder.textform import write_answer
 from trainer.tiny.architecture import build_model, build_processor
 from trainer.tiny.dense import DenseHeads, dense_labels
+from trainer.tiny.optimizers import Optimizers
 from trainer.tiny.questions import question
 from trainer.tiny.tokenizer import SPECIAL_TOKENS, build_tokenizer
+from trainer.tiny.variation import varied
 
 FIRST_TRAINING_SEED = 1_000_000
 BATCH = 32
@@ -50,7 +52,8 @@ DENSE_WEIGHT, QUESTION_WEIGHT, COPY_WEIGHT = 0.5, 0.5, 0.5
 ASKED, QUESTIONS = 16, 3  # pictures of a batch that questions are asked about, and how many of each
 # Sequences of random tokens to repeat; they have one length, so that position alone finds the source.
 COPIES, COPY_LENGTH = 32, 16
-SHORT = 8  # tokens: "nothing is wrong" and the verdict, but no anomaly
+COPIED_ALWAYS, COPIED_SELDOM = 500, 4  # in every step until repeating is learned, in every fourth later
+LENGTHS = (8, 85)  # tokens of an answer: up to 8 without an anomaly, up to 85 with one, more with two
 BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 CHECKPOINT_STEPS = 200
 
@@ -82,17 +85,19 @@ class Samples(torch.utils.data.IterableDataset[tuple[Task, list[Sample]]]):
         while True:
             rng = random.Random(f"batch {self.seed} {batch}")
             task = self.task or rng.choices(list(TASKS), list(TASKS.values()))[0]
-            pictures = []
+            samples = []
             for row in range(BATCH):
-                odd, clean = pair(FIRST_TRAINING_SEED + self.seed, batch * BATCH + row)
-                pictures.append(clean if rng.random() < CLEAN_SHARE else odd)
-            yield task, [self._sample(task, picture, rng) for picture in pictures]
+                render = clean if rng.random() < CLEAN_SHARE else odd
+                picture = render(FIRST_TRAINING_SEED + self.seed, batch * BATCH + row)
+                samples.append(self._sample(task, varied(picture, rng, turns=task != "grounded"), row < ASKED, rng))
+            yield task, samples
             batch += 1
 
-    def _sample(self, task: Task, picture: Picture, rng: random.Random) -> Sample:
+    def _sample(self, task: Task, picture: Picture, asked: bool, rng: random.Random) -> Sample:
         pixels = torch.from_numpy(np.asarray(picture.image).copy()).permute(2, 0, 1)
         answer = _answer(self.processor, task, picture.row.label, picture.row.anomalies)
-        return Sample(pixels, dense_labels(picture), answer, _questions(self.processor, picture, rng))
+        questions = _questions(self.processor, picture, rng) if asked else Told([], [])
+        return Sample(pixels, dense_labels(picture), answer, questions)
 
 
 def _answer(processor: Any, task: Task, label: str, anomalies: list[SceneAnomaly]) -> Told:
@@ -190,9 +195,10 @@ class Trainee:
         return self._loss(self.picture_alone, [sample.questions for sample in samples[:ASKED]], tokens[:ASKED])
 
     def _loss(self, prefix: Prefix, told: list[Told], tokens: Tensor) -> Tensor:
-        short = [row for row, one in enumerate(told) if len(one.tokens) <= SHORT]
-        long = [row for row, one in enumerate(told) if len(one.tokens) > SHORT]
-        sums = [self._summed_loss(prefix, [told[row] for row in rows], tokens[rows]) for rows in (short, long) if rows]
+        groups = defaultdict[int, list[int]](list)
+        for row, one in enumerate(told):
+            groups[sum(len(one.tokens) > length for length in LENGTHS)].append(row)
+        sums = [self._summed_loss(prefix, [told[row] for row in rows], tokens[rows]) for rows in groups.values()]
         return torch.stack(sums).sum() / sum(sum(one.weights) for one in told)
 
     def _summed_loss(self, prefix: Prefix, told: list[Told], tokens: Tensor) -> Tensor:
@@ -249,33 +255,6 @@ def _equal_attention(self: Any, hidden: Tensor, cu_seqlens: Tensor, position_emb
     return F.linear(attended, self.proj.weight, self.proj.bias)
 
 
-class Optimizers:
-    """Muon for the matrices of the blocks, AdamW for everything else, one warm-up and cosine schedule."""
-
-    def __init__(self, modules: list[nn.Module], rate: float, steps: int) -> None:
-        named = [(name, p) for module in modules for name, p in module.named_parameters()]
-        matrices = [p for name, p in named if p.ndim == 2 and ("blocks." in name or "layers." in name)]
-        chosen = {id(p) for p in matrices}
-        rest = [p for _, p in named if id(p) not in chosen]
-        self.all: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01),
-        ]
-        self.rate, self.steps = rate, steps
-        self.parameters = [p for _, p in named]
-
-    def step(self, loss: Tensor, step: int) -> None:
-        rate = self.rate * min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / self.steps)))
-        for optimizer in self.all:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        for optimizer in self.all:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-
-
 def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
     """Train from nothing, or go on from the checkpoint in `out`, and save model and processor there."""
     out.mkdir(parents=True, exist_ok=True)
@@ -310,9 +289,12 @@ def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
                 if stage > 0:
                     answers = trainee.answer_loss(task, batch, tokens)
                     questions = trainee.question_loss(batch, tokens)
-                    copies = trainee.copy_loss(step)
-                    loss = answers + DENSE_WEIGHT * dense + QUESTION_WEIGHT * questions + COPY_WEIGHT * copies
-                    for key, value in (("questions", questions), ("copies", copies), (task, answers)):
+                    loss = answers + DENSE_WEIGHT * dense + QUESTION_WEIGHT * questions
+                    told = {"questions": questions, task: answers}
+                    if step < COPIED_ALWAYS or step % COPIED_SELDOM == 0:
+                        told["copies"] = trainee.copy_loss(step)
+                        loss = loss + COPY_WEIGHT * told["copies"]
+                    for key, value in told.items():
                         losses[key].append(value.item())
                 losses["dense"].append(dense.item())
             optimizers.step(loss, step)
@@ -338,7 +320,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision-steps", type=int, default=1100)
-    parser.add_argument("--answer-steps", type=int, default=1100)
+    parser.add_argument("--answer-steps", type=int, default=850)
     arguments = parser.parse_args()
     train(arguments.out, arguments.seed, arguments.vision_steps, arguments.answer_steps)
 
