@@ -25,7 +25,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nobody gives a closure
         """Nesterov momentum, made orthogonal, scaled to the size of AdamW's steps (.2 √ of the larger side)."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
@@ -43,7 +43,8 @@ class Muon(torch.optim.Optimizer):
         assert gradient is not None
         kept = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(gradient))
         kept.lerp_(gradient, 1 - MOMENTUM)
-        return gradient.lerp(kept, MOMENTUM)
+        moved: Tensor = gradient.lerp(kept, MOMENTUM)
+        return moved
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
