@@ -43,14 +43,13 @@ class Muon(torch.optim.Optimizer):
         assert gradient is not None
         kept = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(gradient))
         kept.lerp_(gradient, 1 - MOMENTUM)
-        moved: Tensor = gradient.lerp(kept, MOMENTUM)
-        return moved
+        return gradient.lerp(kept, MOMENTUM)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """About the nearest matrices [n, rows, columns] whose rows or columns are orthonormal."""
     wide = matrices.shape[1] <= matrices.shape[2]
-    x = matrices if wide else matrices.mT
+    x: Tensor = matrices if wide else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.mT
