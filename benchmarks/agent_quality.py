@@ -30,7 +30,7 @@ from PIL import Image
 
 from agent import loops
 from agent.asking import Asker, Question, Services
-from agent.journal import Attempt
+from agent.journal_rows import Attempt
 from agent.pictures import SentPicture
 from agent.plans import PLANS, Annotation, Settings
 from agent.simulated.answers import answer_stage, answer_task, task_of

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from agent.journal import open_for_reading, totals
+from agent.journal_files import open_for_reading
+from agent.journal_rows import totals
 from agent.judge import UNFINISHED, Judge, Opinion
 from agent.run import Endpoint
 from agent.simulated import serve

@@ -83,11 +83,12 @@ def test_other_wordings_ask_only_what_they_change(scenes: Path, tmp_path: Path) 
     """A run with another wording of one stage asks that stage and what follows from it again; run.json has the words."""
     path = tmp_path / "prompts.yaml"
     path.write_text("scan: |\n  Was stimmt hier nicht?\n  Schau genau hin.\n")
-    settings = Settings(prompts=read_prompts(path))
-    assert settings.fingerprint("m") != Settings().fingerprint("m") != Settings(language="French").fingerprint("m")
+    plain = Settings(plan="efficient")
+    settings = plain.model_copy(update={"prompts": read_prompts(path)})
+    assert settings.fingerprint("m") != plain.fingerprint("m") != Settings(plan="efficient", language="French").fingerprint("m")
     with serve(scenes) as base_url:
         endpoint = Endpoint("simulated", base_url)
-        annotate(str(scenes), tmp_path / "run", endpoint, Settings(), limit=2)
+        annotate(str(scenes), tmp_path / "run", endpoint, plain, limit=2)
         before = stats(base_url)["stages"]
         annotate(str(scenes), tmp_path / "run", endpoint, settings, limit=2)
         after = stats(base_url)["stages"]
