@@ -90,6 +90,8 @@ def read_reply(came: Came, seconds: float, prompt_tokens: int) -> Reply:
         text, note = called, "the answer was written as a call of a tool"
     elif not text.strip() and thoughts and not message.get("refusal"):
         text, note = thoughts, "the content was empty; the answer was read from the model's thoughts"
+    elif not text.strip() and choice.get("finish_reason") is None and not message.get("refusal"):
+        raise NotAnAnswer(came.text)  # a server that broke off, not a model with nothing to say
     if len(text) > MAX_ANSWER:
         text, note = text[:MAX_ANSWER], f"of {len(text):,} characters {MAX_ANSWER:,} were kept"
     refusal = message.get("refusal")

@@ -27,8 +27,8 @@ PUBLIC: dict[str, set[str]] = {
         "chat", "draw",
     },
     "dataset_builder.scenes": {
-        "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "family_of",
-        "pair", "read_scenes", "write_scenes",
+        "FAMILIES", "HELD_OUT", "SCENES_VERSION", "TRAINED", "Family", "Picture", "SceneAnomaly", "SceneRow", "clean",
+        "family_of", "odd", "pair", "read_scenes", "write_scenes",
     },
     "metric_semap": {
         "BertScoreSimilarity", "SemAP", "SemapError", "SentenceSimilarity", "greedy_match", "optimal_match", "score_matrices",

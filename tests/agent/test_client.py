@@ -75,8 +75,11 @@ def first(bad: Said, count: int = 1) -> Callable[[Asked, int], Said]:
         Said(200, []),
         Said(200, {"choices": []}),
         Said(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": 3}, "finish_reason": "stop"}]}),
+        Said(
+            200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": None}]}
+        ),
     ],
-    ids=["429", "408", "409", "500", "502", "503", "cut", "no JSON", "list", "no choices", "no text"],
+    ids=["429", "408", "409", "500", "502", "503", "cut", "no JSON", "list", "no choices", "no text", "broken off"],
 )
 def test_what_passes_is_tried_again(bad: Said) -> None:
     """Two bad replies of each passing kind are followed by a third try, which is answered, by one layer alone."""

@@ -85,7 +85,11 @@ def test_other_wordings_ask_only_what_they_change(scenes: Path, tmp_path: Path) 
     path.write_text("scan: |\n  Was stimmt hier nicht?\n  Schau genau hin.\n")
     plain = Settings(plan="efficient")
     settings = plain.model_copy(update={"prompts": read_prompts(path)})
-    assert settings.fingerprint("m") != plain.fingerprint("m") != Settings(plan="efficient", language="French").fingerprint("m")
+    assert (
+        settings.fingerprint("m")
+        != plain.fingerprint("m")
+        != Settings(plan="efficient", language="French").fingerprint("m")
+    )
     with serve(scenes) as base_url:
         endpoint = Endpoint("simulated", base_url)
         annotate(str(scenes), tmp_path / "run", endpoint, plain, limit=2)

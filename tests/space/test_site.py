@@ -1,6 +1,7 @@
 """The document and its files: packed, kept by browsers for good, and nothing loaded from anywhere else."""
 
 import gzip
+import hashlib
 import re
 import urllib.error
 import urllib.request
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from space.sharing import Card
 from tests.serving import Served
+from tests.space.conftest import EXAMPLES
 
 
 def got(address: str, **headers: str) -> tuple[bytes, Any]:
@@ -59,3 +62,10 @@ def test_the_frame_around_the_page_says_whether_it_is_dark(endpoint: Served) -> 
     """As Hugging Face's does; anything else is ignored."""
     assert b'data-scheme="dark"' in got(endpoint.url + "?__theme=dark")[0]
     assert b"data-scheme" not in got(endpoint.url + '?__theme="><script>')[0]
+
+
+def test_the_example_is_an_answer_about_the_shipped_scene() -> None:
+    """Scenes and example are made together (`docs/make_space_scenes.py`)."""
+    card = Card.model_validate_json((EXAMPLES / "example.json").read_text(encoding="utf-8"))
+    assert card.sha256 == hashlib.sha256((EXAMPLES / card.image_id).read_bytes()).hexdigest()
+    assert card.anomalies
