@@ -1,5 +1,6 @@
 """The verdicts' file: events are only added, the last one stands, and an old file is brought up to date."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -134,7 +135,9 @@ def test_a_candidate_that_changed_is_asked_anew(run: Path) -> None:
     desk.store.close()
     path = run / "annotations.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text(lines[0].replace("hands", "fingers") + "".join(lines[1:]))
+    said = json.loads(lines[0])
+    said["anomalies"][0]["phenomenon"] += " Look again."
+    path.write_text(f"{json.dumps(said)}\n{''.join(lines[1:])}")
     desk = Desk(run)
     assert desk.store.finished() == (0, total, 0.0)
     assert len(desk.store.standing()) == 1
