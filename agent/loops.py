@@ -30,6 +30,13 @@ class LoopThread:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         ready.set()
         await self._ended.wait()
+        # Cancelled once, and waited for: the second cancellation, which `asyncio.run` would make, cuts short what work does at its
+        # end.
+        work = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in work:
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Begin work in the loop; cancelling what is returned cancels the work."""

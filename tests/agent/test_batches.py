@@ -1,6 +1,7 @@
 """The engine `batch`: the same answers at half the price, and no request paid for twice, whatever ends a run or a batch."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def test_a_stopped_run_goes_on_with_its_batches(scenes: Path, tmp_path: Path, pl
         def stop(*_: Any) -> None:
             if not stopped and stats(base_url)["batch_requests"]:
                 stopped.append(True)
-                signal.raise_signal(signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)  # to the process, as Ctrl-C: this may not be its main thread
 
         with pytest.raises(KeyboardInterrupt):
             run(scenes, tmp_path / "run", base_url, plan, show=stop)

@@ -109,11 +109,12 @@ def test_the_card_s_pictures_show_the_boxes(dataset: Path, scenes: Path) -> None
     with Image.open(io.BytesIO(first.picture.read())) as opened:  # type: ignore[union-attr]
         plain = np.asarray(opened.convert("RGB"), dtype=int)
     assert drawn.shape == plain.shape
-    ys, xs = np.where(np.abs(drawn - plain).max(axis=2) > 60)
+    ys, xs = np.where(np.abs(drawn - plain).max(axis=2) > 80)  # JPEG alone differs by 60
     x0, y0, x1, _ = (first.anomalies or [])[0].bbox or (0, 0, 0, 0)
     assert abs(drawn - plain)[round(y0) : round(y0) + 2, round(x0) : round(x1)].max(axis=2).mean() > 30
-    assert xs.min() >= x0 - 8
-    assert ys.min() >= y0 - 8
+    boxes = [anomaly.bbox for anomaly in first.anomalies or [] if anomaly.bbox]
+    assert xs.min() >= min(box[0] for box in boxes) - 8
+    assert ys.min() >= min(box[1] for box in boxes) - 8
 
 
 def test_a_box_beyond_the_upright_picture_is_told(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_examine_refuses_such_a_picture_before_a_model_is_loaded(tmp_path: Path)
 
 def test_a_verdict_comes_with_its_probability(tiny: tuple[Any, Any]) -> None:
     """Scenes with an anomaly are called fake and their twins real; p_fake is on the label's side and the same in both tasks."""
-    pictures = [(f"{index}-{side}", pair(23, index)[side].image) for index in range(4) for side in (0, 1)]
+    pictures = [(f"{index}-{side}", pair(24, index)[side].image) for index in range(4) for side in (0, 1)]
     verdicts = list(predict(pictures, *tiny, task="verdict"))
     assert [verdict.label for verdict in verdicts] == ["fake", "real"] * 4
     assert all((verdict.p_fake > 0.5) == (verdict.label == "fake") for verdict in verdicts)  # type: ignore[operator]
