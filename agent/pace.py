@@ -9,7 +9,8 @@
   are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
 - Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
   minute before are the quota. Else the spacing is guessed from how long it stayed closed and shrinks until the next refusal; from
-  then on, what is taken between two refusals is a measure of it. A measured spacing is tried 5 % closer only now and then.
+  then on, what is taken between two refusals is a measure of it. A measured spacing is tried 5 % closer only now and then. Where a
+  server says that it may be asked again at once, and takes calls soon after, it is busy and no quota is at work.
 
 Times are the event loop's, so a loop with a faster clock waits less.
 """
@@ -96,7 +97,7 @@ class Pace:
         self._probe: float | None = None
         self._probe_began: float | None = None
         self._refusal = self._between = 0.0
-        self._taken, self._was_long = 0, False
+        self._taken, self._was_long, self._momentary = 0, False, False
         self._accepted: deque[float] = deque()
         self._started: deque[tuple[float, int]] = deque()
         self._changed = asyncio.Event()
@@ -169,6 +170,7 @@ class Pace:
             self._wide = self._window
             if self._crowded or not self._spacing:
                 self._window = max(self._window / 2, 1.0)
+            self._momentary = wait == 0
             self._probe = FIRST_PROBE
         else:
             self._probe = min(self._probe * PROBE_GROWS, LAST_PROBE)
@@ -214,6 +216,8 @@ class Pace:
             self._window = max(self._window, self._wide)  # it was not of too many at once
             self._space(quota)
             self._measured = True
+        elif self._momentary:  # by the server's own word it takes calls at once: it was busy, and no quota was used up
+            pass
         elif self._spacing:
             if not self._crowded:  # it was a little too close
                 nearly = self._measured or self._spacing >= TRY_CLOSER * quota
