@@ -119,13 +119,13 @@ def test_rated_severities_calibrate_an_audit(run: Path, tmp_path: Path) -> None:
     done = export(run, "majority")
     assert run / "ratings.csv" in done.files
     status = command("verdicts", "status", run)
-    assert "120 severities of 60 anomalies rated by 2 people" in status.output
+    assert "112 severities of 56 anomalies rated by 2 people" in status.output
     alpha = json.loads(command("verdicts", "status", run, "--json").output)["ratings"]["alpha"]
     assert 0 < alpha < 1
     (tmp_path / "plan.yaml").write_text(f"generators:\n  a: {{annotations: {run}}}\n  b: {{annotations: {run}}}\n")
     audited = command("audit", tmp_path / "plan.yaml", "--out", tmp_path / "audit", "--calibrated", run / "ratings.csv")
     assert audited.exit_code == 0, audited.output
-    assert "calibrated on 120 ratings" in (tmp_path / "audit" / "audit.html").read_text()
+    assert "calibrated on 112 ratings" in (tmp_path / "audit" / "audit.html").read_text()
 
 
 Said = tuple[str, int, str, str | None, bool, bool]
