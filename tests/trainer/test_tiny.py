@@ -44,7 +44,7 @@ def test_it_names_what_it_sees_on_fresh_scenes() -> None:
     assert min(scores["family_f1"].values()) >= 0.60
     assert scores["false_alarms"][0] <= 3
     assert scores["object"][0] >= 0.8 * scores["object"][1]
-    assert scores["severity_mae"] <= 10
+    assert scores["severity_mae"] <= 11
     for name in ("SemAP_Full", "SemF1_Full"):  # strict, one answer in 256 has the renderer's very words
         assert scores["answers"][name] > scores["wrong_object"][name]
         assert scores["answers"][name] > 2 * scores["chance"][name]
