@@ -31,7 +31,7 @@ def servers(scenes: Path, *each: dict[str, Any]) -> Iterator[list[str]]:
 def run(scenes: Path, out: Path, urls: list[str], limit: int = 12, concurrency: int = 2) -> Any:
     first, *others = urls
     endpoint = Endpoint("simulated", first, concurrency, others=tuple(others))
-    return annotate(str(scenes), out, endpoint, Settings(), limit=limit)
+    return annotate(str(scenes), out, endpoint, Settings(plan="efficient"), limit=limit)
 
 
 def test_two_servers_do_the_work_of_one(scenes: Path, tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ def test_a_request_that_meets_a_closing_connection_is_an_attempt_that_may_have_b
 def test_the_ledger_bounds_the_bill(scenes: Path, tmp_path: Path, rates: dict[str, Any]) -> None:
     """It is exact where every attempt was answered; an answer that was billed and got lost on the way is within it."""
     with serve(scenes, **rates) as base_url:
-        summary = annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(plan="efficient"), limit=6)
+        summary = annotate(
+            str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(plan="efficient"), limit=6
+        )
         lost = check_ledger(tmp_path / "run", stats(base_url))
     assert lost == summary["calls_lost"]
     assert bool(lost) == bool(rates)
