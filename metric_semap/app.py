@@ -122,6 +122,7 @@ def theme() -> gr.themes.Base:
         "link_text_color": "var(--ar-accent)",
         "link_text_color_hover": "var(--ar-ink)",
         "button_primary_background_fill": "var(--ar-accent)",
+        "button_primary_background_fill_hover": "var(--ar-accent)",
         "button_primary_text_color": "var(--ar-accent-ink)",
         "button_secondary_background_fill": "var(--ar-surface)",
         "button_secondary_text_color": "var(--ar-ink)",

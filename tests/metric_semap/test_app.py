@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.accessibility import serious
+
 pytestmark = pytest.mark.browser
 
 
@@ -115,3 +117,19 @@ def test_the_page_wears_the_colours_of_the_anomreason_page(metric_folder: Path) 
     for scheme in ("light", "dark"):
         own = (metric_folder.parent / "space" / f"colours.{scheme}.css").read_text()
         assert own.partition("*/")[2].strip() in copy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Any, scheme: str) -> None:
+    """Before and after scoring."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.get_by_role("button", name="Fill in an example").wait_for()
+    found = {"empty": serious(page)}
+    page.get_by_role("button", name="Fill in an example").click()
+    page.wait_for_function("document.querySelector('#predictions textarea').value.includes('cup in the air')")
+    page.get_by_role("button", name="Score", exact=True).click()
+    page.locator("#scores code").first.wait_for()
+    found["scored"] = serious(page)
+    # The label of an empty field is in a `div` of Gradio's own.
+    ours = {state: [one for one in told if "Empty value" not in one] for state, told in found.items()}
+    assert ours == {"empty": [], "scored": []}
