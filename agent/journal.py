@@ -39,7 +39,7 @@ class Journal:
 
     Raises:
         OutputError: if it cannot be written, or another process is writing it.
-        InputError: if the file is no journal, or was written by a newer version.
+        InputError: if the file is not a journal, or was written by a newer version.
 
     Attributes:
         waiting (`dict[str, Attempt]`): the attempts that wait in a batch, by their calls' keys, once they were taken up.

@@ -34,7 +34,7 @@ def open_to_write(directory: Path, patience: float) -> Iterator[Opened]:
 
     Raises:
         OutputError: if it cannot be written, or another process is writing it for longer than `patience` seconds.
-        InputError: if the file is no journal, or was written by a newer version.
+        InputError: if the file is not a journal, or was written by a newer version.
     """
     path = directory / "journal.sqlite"
     with journal_lock(directory, patience), ExitStack() as opened:
@@ -50,7 +50,7 @@ def open_to_write(directory: Path, patience: float) -> Iterator[Opened]:
         except sqlite3.OperationalError as error:
             raise OutputError(f"{path}: cannot be written ({error}); give another place with --out") from None
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{path}: is no journal ({error}); remove it or choose another run") from None
+            raise InputError(f"{path}: is not a journal ({error}); remove it or choose another run") from None
         yield Opened(writer, reader, saved)
 
 
@@ -110,7 +110,7 @@ def open_for_reading(directory: Path) -> sqlite3.Connection:
     try:
         seen = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: is no journal ({error}); give another run") from None
+        raise InputError(f"{path}: is not a journal ({error}); give another run") from None
     if not 1 <= seen <= len(migrations.MIGRATIONS):
         db.close()
         raise InputError(f"{path}: is not a journal of this version; annotate into the run again")

@@ -56,7 +56,7 @@ def cost_of_posts(served: Served, picture: Path, posts: int = 6) -> Cost:
     Image.new("RGB", (64, 64), "teal").save(small)
     client.predict(handle_file(small), api_name="/examine")
     start = resident(served.pid)
-    Path(f"/proc/{served.pid}/clear_refs").write_text("5")  # the system counts the highest point anew
+    Path(f"/proc/{served.pid}/clear_refs").write_text("5")  # the system forgets the peak so far
     with ThreadPoolExecutor(posts) as pool:
         asked = [pool.submit(client.predict, handle_file(picture), api_name="/examine") for _ in range(posts)]
         assert [one.result()["status"] for one in asked] == ["none"] * posts

@@ -27,7 +27,7 @@ BASE_FILES = ("*.safetensors", FILE)
 """The same of a base model."""
 
 # What training leaves beside the adapter for itself: checkpoints, logs of TensorBoard, pictures of the dataset, the run's state.
-# Scores for leaderboards are written anew from the metrics.
+# Scores for leaderboards are always written from the metrics.
 _OF_TRAINING = (
     "checkpoint-*",
     "runs",

@@ -8,7 +8,7 @@
   it sees is there says yes too easily.
 - What is left is looked at again, and kept when more of these looks confirm it than deny it: the first that confirms it ends
   this, two that deny it in a row do too. Looks that agree share errors, so what all of them named is verified as well.
-- Nothing is written anew: the texts are those of a look, severity and box are the medians.
+- Nothing is rewritten: the texts are those of a look, severity and box are the medians.
 """
 
 import statistics

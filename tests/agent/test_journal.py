@@ -127,9 +127,9 @@ def test_a_migration_takes_an_older_journal_along(tmp_path: Path, monkeypatch: p
 def test_journals_that_are_none_or_newer_are_told(tmp_path: Path) -> None:
     """A damaged file and one of a later version are errors that name it; neither is touched."""
     (tmp_path / "journal.sqlite").write_bytes(b"no database " * 100)
-    with pytest.raises(InputError, match=r"journal\.sqlite: is no journal"):
+    with pytest.raises(InputError, match=r"journal\.sqlite: is not a journal"):
         within(tmp_path, lambda journal: _equal(1, 1))
-    with pytest.raises(InputError, match="is no journal"):
+    with pytest.raises(InputError, match="is not a journal"):
         open_for_reading(tmp_path)
     assert (tmp_path / "journal.sqlite").read_bytes() == b"no database " * 100
     (tmp_path / "journal.sqlite").unlink()

@@ -67,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def model(place: Path, **faults: float) -> Iterator[str]:
-    """The simulated model anew: its faults depend on how often it was asked the same."""
+    """A fresh simulated model: its faults depend on how often it was asked the same."""
     with serve(place / "scenes", miss=0.2, hallucinate=0.2, **faults) as base_url:
         yield base_url
 

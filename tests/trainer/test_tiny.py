@@ -37,14 +37,14 @@ def test_the_weights_are_small_and_load_through_plain_transformers() -> None:
 
 
 def test_it_names_what_it_sees_on_fresh_scenes() -> None:
-    """On 60 scenes of a seed used for nothing else, and their twins: what its card claims, with room for so few pictures."""
-    scores = evaluate_scenes("tiny", None, scenes=60, seed=4_242)
+    """On 120 scenes of a seed used for nothing else, and their twins: what its card claims, with room for so few pictures."""
+    scores = evaluate_scenes("tiny", None, scenes=120, seed=4_242)
     assert scores["parseable"] == 1.0
     assert scores["micro_f1"] >= 0.90
     assert min(scores["family_f1"].values()) >= 0.60
     assert scores["false_alarms"][0] <= 3
     assert scores["object"][0] >= 0.8 * scores["object"][1]
-    assert scores["severity_mae"] <= 11
+    assert scores["severity_mae"] <= 10
     for name in ("SemAP_Full", "SemF1_Full"):  # strict, one answer in 256 has the renderer's very words
         assert scores["answers"][name] > scores["wrong_object"][name]
         assert scores["answers"][name] > 2 * scores["chance"][name]
