@@ -140,5 +140,6 @@ def test_publish_pushes_the_space_and_checks_it(tmp_path: Path) -> None:
     assert set(files) == {path.relative_to(expected).as_posix() for path in expected.rglob("[!.]*") if path.is_file()}
     card = files["README.md"].decode()
     assert "- org/anomreason\n" in card
-    assert 'Client("org/demo")' in card
+    assert 'Client("https://org-demo.hf.space"' in card
+    assert "ORG" not in card
     assert hub.token not in ran.stdout + ran.stderr
