@@ -5,10 +5,11 @@ import signal
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-__all__ = ["LoopThread", "run", "wait_for"]
+__all__ = ["LoopThread", "run", "to_its_end", "wait_for"]
 
 _T = TypeVar("_T")
 
@@ -22,6 +23,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         ready = threading.Event()
+        self._begun: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._stay(ready)), name="anomreason", daemon=True)
         self._thread.start()
         ready.wait()
@@ -30,20 +32,26 @@ class LoopThread:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         ready.set()
         await self._ended.wait()
-        # Cancelled once, and waited for: the second cancellation, which `asyncio.run` would make, cuts short what work does at its
-        # end.
-        work = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in work:
+        # Each cancelled once, and waited for. A second cancellation, or one of the tasks that work has of its own, such as
+        # `asyncio.run` makes, would cut short what work does at its end.
+        for task in self._begun:
             if not task.cancelling():
                 task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.gather(*self._begun, return_exceptions=True)
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> "Future[_T]":
         """Begin work in the loop; cancelling what is returned cancels the work."""
         if self.closed:
             work.close()
             raise RuntimeError("the agent is closed; make another one")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
+
+    async def _noted(self, work: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return await work
 
     def wait(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of work done in the loop; where waiting is interrupted, the work is cancelled."""
@@ -74,6 +82,19 @@ def wait_for(future: "Future[_T]") -> _T:
         return future.result()
     except BaseException:
         future.cancel()
+        raise
+
+
+async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of work that is done to its end, however often it is cancelled; a cancellation meanwhile is raised after it."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        task.result()  # what the work itself raised says more
         raise
 
 

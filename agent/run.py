@@ -172,15 +172,21 @@ async def _annotate(
             ended = error
         finally:
             ticking.cancel()
+
+        async def end() -> dict[str, Any]:
+            nonlocal progress
             await asyncio.gather(*(chat.server.close() for chat in chats))
-        if len(progress.order) < len(order) or ended is not None:
-            with suppress(OutputError):  # told where it matters: where the results are written
-                await journal.settle()
-            _all_of(order, pictures, opened, out)
-            stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
-            progress.stopped = stopped
-        show(progress, budget, opened.total)
-        return await _conclude(out, journal, settings, endpoint.model, progress, budget, fleet, drift, ended)
+            if len(progress.order) < len(order) or ended is not None:
+                with suppress(OutputError):  # told where it matters: where the results are written
+                    await journal.settle()
+                _all_of(order, pictures, opened, out)
+                stopped, progress = progress.stopped, Progress.of(order, journal, fingerprint)
+                progress.stopped = stopped
+            show(progress, budget, opened.total)
+            return await _conclude(out, journal, settings, endpoint.model, progress, budget, fleet, drift, ended)
+
+        # An interruption may come in these moments too, and the results are written all the same.
+        return await loops.to_its_end(end())
 
 
 def _expected(source: str, settings: Settings, model: str, price: Price | None) -> Expected:

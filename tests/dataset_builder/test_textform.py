@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from dataset_builder import Anomaly, parse_answer, write_answer, write_official_
 from dataset_builder.textform import identity
 from dataset_builder.textform.denials import says_none
 from dataset_builder.textform.names import says_enough
+from tests.growth import grows_linearly
 
 CUP = Anomaly(name="Floating cup", phenomenon="A cup hovers.", reasoning="Cups fall.", severity=10)
 HAND = Anomaly(
@@ -345,12 +345,9 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("piece", GARBAGE)
-def test_a_megabyte_of_garbage_takes_under_a_second(piece: str) -> None:
-    """The time is linear: no repetition makes brackets, quotes or labels expensive."""
-    text = (piece * (2**20 // len(piece) + 1))[: 2**20]
-    start = time.process_time()
-    parse_answer(text)
-    assert time.process_time() - start < 1
+def test_work_grows_no_faster_than_garbage_does(piece: str) -> None:
+    """No repetition makes brackets, quotes or labels expensive."""
+    assert grows_linearly(parse_answer, piece)
 
 
 @settings(max_examples=150, deadline=None)

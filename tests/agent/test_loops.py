@@ -1,0 +1,88 @@
+"""What asynchronous work leaves behind where it is interrupted: also at its end, and in a thread of its own as in a notebook."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.loops import LoopThread, run, to_its_end
+from agent.plans import Settings
+from agent.run import Endpoint, annotate
+from agent.simulated import serve
+from tests.annotating import rows, summary
+
+
+async def steps(done: list[int], count: int = 5) -> int:
+    for step in range(count):
+        await asyncio.sleep(0.01)
+        done.append(step)
+    return count
+
+
+def test_what_is_to_be_done_to_its_end_is_whatever_comes() -> None:
+    """Cancelled several times it ends first; its own error says more than the cancellation."""
+    done: list[int] = []
+
+    async def cancelled(work: Any) -> None:
+        task = asyncio.create_task(to_its_end(work))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel()
+        await task
+
+    async def broken() -> None:
+        await steps(done)
+        raise ValueError("its own")
+
+    with pytest.raises(asyncio.CancelledError):
+        run(cancelled(steps(done)))
+    assert done == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="its own"):
+        run(cancelled(broken()))
+    assert run(to_its_end(steps(done))) == 5
+
+
+def test_closing_a_loop_lets_what_was_cancelled_clean_up() -> None:
+    """The tasks that work begins in its cleaning up are not cancelled, however late the loop is closed."""
+    done: list[int] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.gather(steps(done), steps(done))
+
+    with LoopThread() as loop:
+        future = loop.begin(work())
+        loop.wait(asyncio.sleep(0.01))
+        future.cancel()
+        loop.wait(asyncio.sleep(0.02))  # in the middle of the cleaning up
+    assert len(done) == 10
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["command", "notebook"])
+def test_a_run_interrupted_as_it_ends_leaves_its_results(scenes: Path, tmp_path: Path, inside: bool) -> None:
+    """The interruption is raised once everything is written."""
+
+    sent: list[int] = []
+
+    def show(progress: Any, *_: Any) -> None:
+        if progress.done == 2 and not sent:
+            sent.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted(base_url: str) -> None:
+        endpoint = Endpoint("simulated", base_url)
+        annotate(str(scenes), tmp_path / "run", endpoint, Settings(plan="direct"), limit=2, show=show)
+
+    async def cell(base_url: str) -> None:
+        interrupted(base_url)
+
+    with serve(scenes) as base_url, pytest.raises(KeyboardInterrupt):
+        run(cell(base_url)) if inside else interrupted(base_url)
+    assert len(rows(tmp_path / "run")) == 2
+    assert summary(tmp_path / "run")["unfinished"] == 0
+    assert (tmp_path / "run" / "report.html").is_file()
