@@ -9,7 +9,7 @@ SLACK, ROOM = 3, 0.1
 
 
 def grows_linearly(read: Callable[[str], object], piece: str, end: str = "") -> bool:
-    """Whether half a megabyte of repetitions takes about eight times the work of an eighth of it; where work is squared, it is 64."""
+    """Whether half a megabyte of repetitions takes about eight times the work of an eighth of it: squared, it is 64."""
 
     def took(length: int) -> float:
         text = (piece * (length // len(piece) + 1))[:length] + end
