@@ -140,8 +140,8 @@ def check(
     elif known is None:
         if any(directory.iterdir()):
             raise OutputError(
-                f"{directory}: is there already and `anomreason {command}` did not make it; "
-                "give another place, or write into it with --overwrite (other files stay)"
+                f"{directory}: is there already and `anomreason {command}` did not make it (or version 0.1.0 did, "
+                "which kept no record); give another place, or write into it with --overwrite (other files stay)"
             )
     elif known.command not in (command, *also):
         raise OutputError(
@@ -166,8 +166,8 @@ def _refuse_foreign(directory: Path, known: _Manifest, names: Iterable[str]) -> 
     there = [name for name in names if (directory / name).exists()]
     if foreign := sorted(name for name in there if name not in known.files):
         raise OutputError(
-            f"{directory / foreign[0]}: is there already and anomreason did not write it; "
-            "move it away, give another place, or replace it with --overwrite"
+            f"{directory / foreign[0]}: is there already and anomreason did not write it (or version 0.1.0 did, "
+            "which kept no record); move it away, give another place, or replace it with --overwrite"
         )
     _refuse_changed(directory, known, there)
 

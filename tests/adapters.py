@@ -14,6 +14,7 @@ __all__ = ["RECORD", "make_adapter"]
 
 RECORD: dict[str, Any] = {
     "dataset": {"id": "anomreason", "name": "AnomReason (rendered scenes)", "config": None, "split": "train"},
+    "tiny_edition": loading.tiny_edition(),
     "tasks": ["anomalies"],
     "epochs": 1.0,
     "settings": {"learning_rate": "0.002", "seed": "0"},

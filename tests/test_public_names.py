@@ -37,7 +37,8 @@ PUBLIC: dict[str, set[str]] = {
     },
     "trainer.loading": {
         "processor_of", "read_config",
-        "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "unreachable",
+        "TINY", "base_of", "first_line", "is_tiny", "load", "load_processor", "load_split", "resolve", "tiny_edition",
+        "unreachable",
     },
     "trainer.predict": {"Asked", "Progress", "Unanswered", "predict", "predict_dataset"},
     "trainer.sft": {"CONFIGS", "LORA_MODULES", "ScriptArguments", "Trainer", "build", "main", "parse", "prepare", "train"},

@@ -24,7 +24,7 @@ from metric_semap.hub_results import hub_results
 from metric_semap.report import number
 from metric_semap.scores import Estimate
 from trainer.known import FILE
-from trainer.loading import base_of, first_line
+from trainer.loading import base_of, first_line, tiny_edition
 from trainer.loss_curve import loss_curve
 
 __all__ = ["METRICS", "RESULTS", "TRAINING", "check_card", "training_record", "write_card"]
@@ -46,12 +46,13 @@ _SETTINGS = (
 )
 
 
-def training_record(trainer: Any, script: Any) -> dict[str, Any]:
+def training_record(trainer: Any, script: Any, base: str) -> dict[str, Any]:
     """What a card tells of a training, and nothing of the machine's paths.
 
     Args:
         trainer: a TRL trainer that has trained, with the `tasks` that it taught.
         script: the script arguments, with `dataset_name`, `dataset_config` and `dataset_train_split`.
+        base (`str`): the base model; of `tiny` the edition is noted, and no other takes the adapter.
     """
     import torch
 
@@ -62,6 +63,7 @@ def training_record(trainer: Any, script: Any) -> dict[str, Any]:
     log = [{key: entry[key] for key in kept if key in entry} for entry in state.log_history]
     dataset = str(script.dataset_name)
     return {
+        **({"tiny_edition": tiny_edition()} if base == "tiny" else {}),
         "dataset": {
             "id": dataset if is_repo_id(dataset) and not Path(dataset).exists() else Path(dataset).name,
             "name": _pretty_name(Path(dataset)),

@@ -1,12 +1,14 @@
 """Loads models: the shipped tiny one, a directory or a Hub id, with or without an adapter."""
 
+import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dataset_builder.errors import InputError, UnavailableError
+from dataset_builder.errors import InputError, UnavailableError, shorten
 from dataset_builder.stored import load_split
 from trainer.families import check_family
 
@@ -21,6 +23,7 @@ __all__ = [
     "processor_of",
     "read_config",
     "resolve",
+    "tiny_edition",
     "unreachable",
 ]
 
@@ -31,6 +34,15 @@ TINY = Path(__file__).parent / "tiny" / "model"
 def resolve(model: str) -> str:
     """The place of a model: `tiny` is the shipped one, anything else stays as it is."""
     return str(TINY) if model == "tiny" else model
+
+
+@cache
+def tiny_edition() -> str:
+    """Which edition of the tiny model is shipped: the first twelve digits of its weights' SHA-256.
+
+    Its weights change with the scenes under the same name and with the same shapes.
+    """
+    return hashlib.sha256((TINY / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def read_config(model: str, revision: str | None = None) -> Any:
@@ -129,6 +141,7 @@ def _with_adapter(model: Any, name: str, adapter: str) -> Any:
     from peft import PeftModel, get_peft_model_state_dict, load_peft_weights
 
     _adapter_config(adapter)
+    _check_edition(name, adapter)
     try:
         adapted = PeftModel.from_pretrained(model, adapter)
         # PEFT passes over what has no counterpart: an adapter of a deeper model would be used in part.
@@ -145,6 +158,22 @@ def _with_adapter(model: Any, name: str, adapter: str) -> Any:
     if strays:
         raise InputError(_misfit(adapter, name, f"{min(strays)} stands in one of the two alone"))
     return adapted
+
+
+def _check_edition(name: str, adapter: str) -> None:
+    """An adapter of another edition of the tiny model would load, and answer nothing that can be read."""
+    record = Path(adapter) / "training.json"
+    if resolve(name) != str(TINY) or not record.is_file():
+        return
+    try:
+        edition = json.loads(record.read_text(encoding="utf-8")).get("tiny_edition", "that of version 0.1.0")
+    except (OSError, ValueError, AttributeError):
+        return  # the card tells what is wrong with it
+    if edition != tiny_edition():
+        raise InputError(
+            f"{adapter}: was trained on another edition of the tiny model ({shorten(str(edition))}) than this one "
+            f"({tiny_edition()}); train it again"
+        )
 
 
 def _misfit(adapter: str, model: str, detail: str) -> str:

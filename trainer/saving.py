@@ -67,7 +67,7 @@ def save_adapter(
         name_base(work, base)
         if known is not None:
             known.write(work)
-        write_card(work, training_record(trainer, script))
+        write_card(work, training_record(trainer, script, base))
     if push:
         args = trainer.args
         try:

@@ -75,7 +75,7 @@ def test_a_directory_that_is_not_ours_is_refused_with_the_fix(tmp_path: Path) ->
     """Without --overwrite nothing is written; with it, only the names that are written."""
     target = tmp_path / "data"
     things = keep_things_in(target)
-    with pytest.raises(OutputError, match=r"`anomreason build` did not make it; .*--overwrite"):
+    with pytest.raises(OutputError, match=r"`anomreason build` did not make it .*--overwrite"):
         fill(target, {"README.md": "ours"})
     assert tree(target) == things
     fill(target, {"README.md": "ours"}, overwrite=True)
