@@ -1,13 +1,11 @@
 """Tasks for VLMEvalKit, and its command with them: `python vlmeval_tasks.py --data anomreason --model NAME --base-url URL`.
 
-VLMEvalKit takes no benchmarks from outside. Its command looks `--data` up in a list of classes, and the classes of `--config` in the
-module that has the list, so this adds ours to both and then starts that command. The variable ANOMREASON_DATASET names the dataset.
+VLMEvalKit takes no benchmarks from outside. Its command looks `--data` up in a list of classes, and those of `--config` in the module
+that has the list, so this adds ours to both and then starts that command. The variable ANOMREASON_DATASET names the dataset.
 """
 
 import os
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
@@ -17,22 +15,19 @@ from vlmeval import run
 from vlmeval.dataset.image_base import ImageBaseDataset
 from vlmeval.smp import dump, get_intermediate_file_path
 
-from dataset_builder.pictures import encode, prepare
 from dataset_builder.prompts import TASKS, Asked
+from trainer.evaluation.harness.picture_files import picture_file
 from trainer.evaluation.harness.scoring import EXPLAINED, JUDGED, Answered, asked, measured
 
 __all__ = ["AnomReason"]
-
-_PICTURES = tempfile.TemporaryDirectory(
-    prefix="anomreason-vlmeval-"
-)  # files, because all questions are made before the first is asked
 
 
 class AnomReason(ImageBaseDataset):
     """The benchmark as a class of VLMEvalKit's: the tasks `anomreason` and `anomreason_deepfake`."""
 
     TYPE = "VQA"
-    TASKS: ClassVar[dict[str, tuple[str, Asked, tuple[str, ...]]]] = {
+    force_use_dataset_prompt = True  # models of the kit would add that they want short words
+    NAMES: ClassVar[dict[str, tuple[str, Asked, tuple[str, ...]]]] = {
         "anomreason": ("default", "anomalies", EXPLAINED),
         "anomreason_deepfake": ("deepfake", "both", JUDGED),
     }
@@ -41,11 +36,11 @@ class AnomReason(ImageBaseDataset):
     @classmethod
     def supported_datasets(cls) -> list[str]:
         """The names that `--data` takes."""
-        return list(cls.TASKS)
+        return list(cls.NAMES)
 
     def load_data(self, dataset: str) -> pd.DataFrame:
         """A row for each question: the picture's file, the prompt, and what `evaluate` has to know of both."""
-        config, questions, _ = self.TASKS[dataset]
+        config, questions, _ = self.NAMES[dataset]
         rows = datasets.load_dataset(os.environ.get("ANOMREASON_DATASET", "anomreason"), config, split="test")
         return pd.DataFrame([_question(number, row) for number, row in enumerate(asked(rows, TASKS[questions]))])
 
@@ -54,13 +49,12 @@ class AnomReason(ImageBaseDataset):
 
         They are also written beside it: `MODEL_TASK_score.json`.
         """
-        rows = pd.read_csv(
-            eval_file, sep="\t", dtype=str, keep_default_na=False
-        )  # its own reader takes None for no answer
+        # Not its own reader, to which an answer that says None is none.
+        rows = pd.read_csv(eval_file, sep="\t", dtype=str, keep_default_na=False)
         said = dict(zip(rows["index"].astype(int), rows["prediction"], strict=True))
         shown = {row["index"]: row["asked"] for row in self.data.to_dict("records")}
         found = measured(tuple(replace(shown[number], answer=answer) for number, answer in said.items()))
-        scores = {name: found[name] for name in self.TASKS[self.dataset_name][2]}
+        scores = {name: found[name] for name in self.NAMES[self.dataset_name][2]}
         dump(scores, get_intermediate_file_path(eval_file, "_score", "json"))
         return scores
 
@@ -71,14 +65,8 @@ class AnomReason(ImageBaseDataset):
 
 
 def _question(number: int, row: dict[str, Any]) -> dict[str, Any]:
-    path = Path(_PICTURES.name) / f"{number}.png"
-    path.write_bytes(encode(prepare(row["image"], row["image_id"]).image, lossless=True)[0])
-    return {
-        "index": number,
-        "image_path": str(path),
-        "question": row["prompt"],
-        "asked": Answered.to(row, ""),
-    }
+    path = picture_file(row, number)
+    return {"index": number, "image_path": path, "question": row["prompt"], "asked": Answered.to(row, "")}
 
 
 if __name__ == "__main__":

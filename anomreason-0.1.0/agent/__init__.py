@@ -1,0 +1,24 @@
+"""AnomAgent: agents that annotate pictures, and the people who verify what they wrote.
+
+`AnomAgent` annotates one picture; `agent.run.annotate` a folder or dataset. Importing this is cheap.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.agent import AnomAgent
+    from agent.plans import Annotation
+
+__all__ = ["Annotation", "AnomAgent"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AnomAgent":
+        from agent.agent import AnomAgent
+
+        return AnomAgent
+    if name == "Annotation":
+        from agent.plans import Annotation
+
+        return Annotation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

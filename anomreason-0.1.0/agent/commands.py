@@ -1,0 +1,315 @@
+"""The commands of the agent: annotate, runs, simulate-vlm."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import agent.simulated.commands
+from dataset_builder.options import AsJson, Boxes, DryRun, Rpm, Tpm
+from dataset_builder.terminal import pictures_done, printable, progress_bar, tell
+
+app = typer.Typer()
+app.add_typer(agent.simulated.commands.app)
+runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
+
+
+@app.command()
+def annotate(
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder, a .txt list of files, a built dataset or a Hub dataset id.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="The run directory; run again with the same one to go on.")] = Path(
+        "runs/mine"
+    ),
+    model: Annotated[str | None, typer.Option(help="The model's name at its server.")] = None,
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An OpenAI-compatible server; the key comes from OPENAI_API_KEY or HF_TOKEN. Repeat it for several servers that "
+            "have the same model."
+        ),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="No model: the simulated one, over a scenes directory as source.")
+    ] = False,
+    plan: Annotated[
+        str,
+        typer.Option(
+            help="vote, efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
+        ),
+    ] = "vote",
+    stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
+    drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
+    max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
+    min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named or confirmed.")] = 1,
+    language: Annotated[str | None, typer.Option(help="Language of the texts in answers, for example French.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Wordings in the place of ours, YAML or JSON: a stage or stance: its text.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Calls in flight at each server, of all pictures together.")
+    ] = 16,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    boxes: Boxes = None,
+    dry_run: DryRun = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
+    ] = None,
+    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
+    budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
+    canaries: Annotated[
+        int,
+        typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
+    ] = 0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="local; batch: files of requests, answered within a day at half the price; or ray: over a cluster (extra ray)."
+        ),
+    ] = "local",
+) -> None:
+    """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
+    from agent.budget import read_prices
+    from agent.outputs import check_is_ours
+    from agent.reach import ROOM, check_reachable
+    from agent.run import Endpoint
+    from agent.run import annotate as run
+    from agent.sources import open_source
+    from dataset_builder.contestants import Limits
+    from dataset_builder.errors import InputError
+    from dataset_builder.preflight import check_room, look
+
+    captions = plan == "caption"
+    settings = _settings("direct" if captions else plan, stance, drafts, samples, max_objects, min_support, boxes)
+    if (language or prompts) and settings.plan == "direct":
+        raise InputError(f"--plan {plan}: asks in the words of training; leave out --language and --prompts")
+    settings = _worded(settings, language, prompts)
+    model = "simulated" if simulate else model
+    if model is None:
+        raise InputError("--model: is missing; name the model at your server, or use --simulate")
+    if captions and (engine != "local" or canaries):
+        raise InputError("--plan caption: goes without --engine and --canaries; leave them out")
+    if engine not in ("local", "batch", "ray"):
+        raise InputError(f"--engine {engine}: is not known; choose local, batch or ray")
+    if engine != "local" and canaries:
+        raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
+    if engine == "batch" and (rpm or tpm):
+        raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
+    first, *others = base_url or (None,)
+    if others and (captions or engine != "local"):
+        raise InputError(
+            "--base-url: several servers are for --engine local and plans other than caption; give one of them"
+        )
+    if dry_run:
+        price = read_prices(prices).get(model) if prices else None
+        _print_forecast(
+            source, settings, model, limit, price.batched if price and engine == "batch" else price, concurrency
+        )
+        return
+    limits = Limits(budget_usd, budget_tokens, budget_calls)
+    look(
+        lambda: check_is_ours(out),
+        lambda: check_room(out, ROOM),
+        *(() if simulate else (partial(check_reachable, model, base_url or [None]),)),
+        lambda: open_source(source, out, limit),
+        lambda: prices and read_prices(prices),
+    )
+    price = read_prices(prices).get(model) if prices else None
+    with _server(source, simulate, first) as url:
+        endpoint = Endpoint(model, url, concurrency, timeout, rpm, tpm, tuple(others))
+        if captions:
+            _captions(source, out, endpoint, limit, limits, price)
+            return
+        if engine == "ray":
+            from agent.cluster import annotate as over_ray
+
+            summary = over_ray(source, out, endpoint, settings, limit=limit, limits=limits, price=price)
+        else:
+            with _showing(price is not None) as show:
+                summary = run(
+                    source,
+                    out,
+                    endpoint,
+                    settings,
+                    limit=limit,
+                    limits=limits,
+                    price=price,
+                    canaries=canaries,
+                    batches=engine == "batch",
+                    show=show,
+                )
+    _print_summary(out, summary)
+    if summary["partial"] or summary["failed"] or summary["unfinished"]:
+        raise typer.Exit(3)
+
+
+def _captions(source: str, out: Path, endpoint: Any, limit: int | None, limits: Any, price: Any) -> None:
+    """Caption a source's pictures and say what came of it; exit code 3 if some have no caption."""
+    from agent.captions import caption
+
+    with pictures_done() as show:
+        found = caption(source, out, endpoint, partial(show, "captions"), limit=limit, limits=limits, price=price)
+    money = "" if found.usd is None else f", ${found.usd:.2f}"
+    typer.echo(
+        f"{printable(str(found.path))}: {found.captions} captions; {found.calls:,} calls, {found.tokens:,} tokens{money}"
+    )
+    for image_id, problem in list(found.failed.items())[:10]:
+        typer.echo(f"{printable(image_id)}: no caption: {printable(problem)}", err=True)
+    if found.unfinished:
+        typer.echo(
+            f"{found.unfinished} pictures are not captioned: the budget is used up; run again with more", err=True
+        )
+    if found.failed or found.unfinished:
+        raise typer.Exit(3)
+
+
+def _settings(
+    plan: str,
+    stance: str,
+    drafts: int,
+    samples: int,
+    max_objects: int | None,
+    min_support: int,
+    boxes: str | None,
+) -> Any:
+    from agent.boxes import check_unit
+    from agent.plans import PLANS, Settings
+    from agent.prompts import STANCES
+    from dataset_builder.errors import InputError
+
+    for option, value, known in (("plan", plan, PLANS), ("stance", stance, STANCES)):
+        if value not in known:
+            raise InputError(f"--{option} {value}: is not known; choose {' or '.join(known)}")
+    return Settings(
+        plan=plan,  # type: ignore[arg-type]
+        stance=stance,  # type: ignore[arg-type]
+        drafts=drafts,
+        samples=samples,
+        max_objects=max_objects,
+        min_support=min_support,
+        boxes=check_unit(boxes),
+    )
+
+
+def _worded(settings: Any, language: str | None, prompts: Path | None) -> Any:
+    """Settings with a language and wordings."""
+    from agent.plans import Settings
+    from agent.prompt_files import read_prompts
+    from dataset_builder.errors import InputError
+
+    if language is not None and not (language.isprintable() and 2 <= len(language) <= 60):
+        raise InputError(f"--language {printable(language[:60])!r}: is not a language's name; write for example French")
+    chosen = {"language": language, "prompts": read_prompts(prompts) if prompts else {}}
+    return Settings(**settings.model_dump() | chosen)
+
+
+def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContextManager[str | None]:
+    if not simulate:
+        return nullcontext(base_url)
+    from agent.simulated import serve
+    from dataset_builder.errors import InputError
+
+    if base_url is not None:
+        raise InputError("--simulate and --base-url: are two servers; give one of them")
+    if not (Path(source) / "scenes.jsonl").is_file():
+        raise InputError(f"{source}: is no scenes directory; make one with `anomreason scenes` to --simulate over")
+    return serve(Path(source))
+
+
+@contextmanager
+def _showing(priced: bool) -> Iterator[Callable[[Any, Any, int | None], None]]:
+    """What is known of a run: pictures, calls, tokens, money, losses, time left; a bar on a terminal, lines in a log."""
+    from rich.progress import TextColumn
+
+    with progress_bar(TextColumn("{task.fields[spent]}")) as bar:
+        task = bar.add_task("pictures", total=None, spent="")
+
+        def show(progress: Any, budget: Any, total: int | None) -> None:
+            money = f" · ${budget.usd:.2f}" if priced else ""
+            lost = progress.statuses["partial"] + progress.statuses["failed"]
+            spent = f"{budget.calls:,} calls · {budget.tokens:,} tokens{money} · {lost} with losses"
+            bar.update(task, completed=progress.done, total=total, spent=spent)
+            left = bar.tasks[0].time_remaining
+            of = "" if total is None else f" of {total:,}"
+            more = "" if left is None else f" · about {timedelta(seconds=round(left))} left"
+            tell(f"{progress.done:,}{of} pictures · {spent}{more}")
+
+        yield show
+
+
+def _print_summary(out: Path, summary: dict[str, Any]) -> None:
+    money = "" if summary["usd"] is None else f", ${summary['usd']:.2f}"
+    tokens = summary["prompt_tokens"] + summary["completion_tokens"]
+    typer.echo(
+        f"{printable(str(out))}: {summary['pictures']} pictures: {summary['anomalies']} with anomalies, "
+        f"{summary['none']} with none, {summary['partial']} partial, {summary['failed']} failed; "
+        f"{summary['calls']:,} calls, {tokens:,} tokens{money}"
+    )
+    if summary["simulated"]:
+        typer.echo("simulated: these answers come from the scenes' known truth, not from a model")
+    for url, reason in summary["servers_left_out"].items():
+        typer.echo(f"{printable(url)}: left out: {printable(reason)}", err=True)
+    for told in filter(None, (summary["salvaged"], summary["canaries"] and summary["canaries"]["told"])):
+        typer.echo(printable(told), err=True)
+    if summary["unfinished"]:
+        typer.echo(
+            f"{summary['unfinished']} pictures are not finished: the budget is used up; run again with more", err=True
+        )
+    typer.echo(f"report: {printable(str(out / 'report.html'))}")
+
+
+def _print_forecast(source: str, settings: Any, model: str, limit: int | None, price: Any, concurrency: int) -> None:
+    from agent.forecast import forecast
+
+    expected = forecast(source, settings, model=model, limit=limit, price=price, concurrency=concurrency)
+    money = "unknown (give --prices)" if expected.usd is None else f"${expected.usd:,.2f}"
+    typer.echo(
+        f"pictures  {expected.pictures:,}\ncalls     {expected.calls:,}\n"
+        f"tokens    {expected.prompt_tokens:,} in, {expected.completion_tokens:,} out\nmoney     {money}\n"
+        f"time      {expected.seconds / 60:,.1f} min\nassumed   {expected.assumed}"
+    )
+
+
+@runs.command("show")
+def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
+    """Show what a run's calls were and what they cost, by stage."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from agent.ledger import by_stage
+
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in by_stage(run)], indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "calls", "unusable", "tokens in", "tokens out", "USD", "s a call"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in by_stage(run):
+        usd = "–" if row.usd is None else f"{row.usd:.4f}"
+        counts = (f"{count:,}" for count in (row.calls, row.unusable, row.prompt_tokens, row.completion_tokens))
+        table.add_row(printable(row.stage), *counts, usd, f"{row.seconds:.2f}")
+    Console().print(table)
+
+
+@runs.command("prune")
+def prune_run(
+    run: Annotated[Path, typer.Argument(show_default=False)],
+) -> None:
+    """Forget the texts of unusable answers, and results of earlier settings. What was paid for stays in the ledger."""
+    from agent.ledger import prune
+
+    typer.echo(f"{printable(str(run))}: {prune(run)} answers and results forgotten")

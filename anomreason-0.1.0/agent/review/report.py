@@ -1,0 +1,125 @@
+"""What the filter did: candidates before and after, severities, and which stages and supports get rejected."""
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.review.agreement import Review
+from agent.review.answers import REASONS, Reason
+from agent.review.ratings import Rated
+from agent.review.recall import Recall
+from dataset_builder import atomic
+from dataset_builder.data_url import data_url
+from dataset_builder.scenes import family_of
+from dataset_builder.schema import Candidate, Verdict
+from dataset_builder.templates import environment
+
+__all__ = ["Kept", "Share", "reasons_by_stage", "shares", "write_report"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A candidate and what became of it, `None` as long as nobody has answered; and why people rejected it."""
+
+    image_id: str
+    candidate: Candidate
+    verdict: Verdict | None
+    reasons: Mapping[Reason, int]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The verdicts on one group of candidates."""
+
+    group: str
+    total: int
+    accepted: int
+    rejected: int
+    unsure: int
+
+    @property
+    def rejected_share(self) -> float:
+        """Rejected of those with a verdict, 0..1."""
+        return self.rejected / self.total
+
+
+def shares(kept: Iterable[Kept], group: Callable[[Candidate], str]) -> list[Share]:
+    """The verdicts by group, of candidates that have one; most often rejected first."""
+    counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    for one in kept:
+        if one.verdict:
+            counts[group(one.candidate)][one.verdict] += 1
+    found = [Share(name, n.total(), n["accept"], n["reject"], n["unsure"]) for name, n in counts.items()]
+    return sorted(found, key=lambda share: (-share.rejected_share, share.group))
+
+
+def reasons_by_stage(kept: Iterable[Kept]) -> list[tuple[str, list[int]]]:
+    """How many rejects of each stage's candidates have which reason, in the order of `REASONS`; stages without any are left out."""
+    counts: dict[str, Counter[Reason]] = defaultdict(Counter)
+    for one in kept:
+        counts[one.candidate.stage or "none stated"].update(one.reasons)
+    return [(stage, [counts[stage][reason] for reason in REASONS]) for stage in sorted(counts) if counts[stage].total()]
+
+
+def write_report(
+    run: Path, kept: list[Kept], pictures: int, review: Review, found: Recall, ratings: Rated, rule: str
+) -> list[Path]:
+    """Write `review.html`, which needs no other file, and `severity.png`. Raises `OutputError`."""
+    plot = _severity_plot(kept)
+    templates = environment(Path(__file__).parent)
+    templates.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
+    templates.filters["percent"] = lambda value: "–" if value is None else f"{value:.0%}"
+    decided = [one for one in kept if one.verdict]
+    page = templates.get_template("report.html.jinja").render(
+        rule=rule,
+        pictures=pictures,
+        before=len(kept),
+        decided=len(decided),
+        counts=Counter(one.verdict for one in decided),
+        review=review,
+        tables={
+            "Stage": shares(kept, lambda candidate: candidate.stage or "none stated"),
+            "Support": shares(kept, lambda candidate: str(candidate.support)),
+            "Family": shares(kept, lambda candidate: family_of(candidate.name) or "other"),
+        },
+        reasons=REASONS,
+        reasons_by_stage=reasons_by_stage(kept),
+        recall=found,
+        ratings=ratings,
+        per_picture=_per_picture(kept),
+        plot=data_url(plot, "image/png"),
+    )
+    return [atomic.write(run / "review.html", page), atomic.write(run / "severity.png", plot)]
+
+
+def _per_picture(kept: list[Kept]) -> list[tuple[str, int, int]]:
+    """Of each picture with candidates: its name, and how many candidates before and after; the most filtered first."""
+    before = Counter(one.image_id for one in kept)
+    after = Counter(one.image_id for one in kept if one.verdict == "accept")
+    return sorted(((name, n, after[name]) for name, n in before.items()), key=lambda row: (row[2] - row[1], row[0]))
+
+
+def _severity_plot(kept: list[Kept]) -> bytes:
+    """Severities of all candidates behind those of accepted ones, in bins of five."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    def severities(candidates: Iterable[Kept]) -> list[int]:
+        return [one.candidate.severity for one in candidates if one.candidate.severity is not None]
+
+    figure = Figure(figsize=(7.2, 3.0), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    bins = range(0, 106, 5)
+    axes.hist(severities(kept), bins=bins, color="#c9c5b8", label="before: all candidates")
+    accepted = severities(one for one in kept if one.verdict == "accept")
+    axes.hist(accepted, bins=bins, color="#1f6f4a", width=3.2, label="after: accepted")
+    axes.set_xlabel("severity: 0 completely irrational … 100 completely realistic (low is severe)")
+    axes.set_ylabel("candidates")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

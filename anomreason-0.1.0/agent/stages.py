@@ -1,0 +1,251 @@
+"""The stages of AnomAgent: what each is asked and what it must answer.
+
+The contract with any server, and so with the simulated one:
+
+- A request is a system message (the same for all stages), then one user message: the whole picture first, with the same
+  bytes in every call of an image, then crops of it where a stage has any, then one text. An answer that could not be
+  read is followed by itself (assistant) and a user message that quotes the error; what is asked stays the same, so what
+  is answered should depend on the first user message, `seed` and the model alone.
+- The text's first line is `Task: <stage>`; `response_format.json_schema.name` is `<stage>` too where the server takes
+  one. The text ends with `Input:` and a fenced JSON object of these fields, those that a stage does not use left out:
+  `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`,
+  `object`, `name`, `phenomenon` and, but for `integrate`, `reasoning`), `drafts` (lists of objects), `descriptions` (by
+  object) and `crops` (the objects that crop 1, 2, … show).
+- `seed` is the number of the sample, from 0: independent samples of one question differ in nothing else.
+- Boxes are [x0, y0, x1, y1] on a grid from 0 to 1000 over the whole picture, never over a crop.
+- Plan `direct` sends `dataset_builder.prompts.PROMPTS["anomalies"]`, no system message and no schema; the answer is the
+  text form of `dataset_builder.textform`.
+
+| stage | agent | input | answer |
+|---|---|---|---|
+| `discovery_draft` | ObjectPerceiver | – | `Objects` |
+| `discovery_merge` | ObjectPerceiver | `drafts` | `Objects` |
+| `attributes_broad` | AttributeAnalyzer | `objects` | `Findings` |
+| `attributes_verify` | AttributeAnalyzer | `findings` | `Verdicts`, one a finding |
+| `relations_broad` | RelationReasoner | `objects`, `others`, `findings` known already | `Findings`, new ones alone |
+| `relations_verify` | RelationReasoner | `findings` | `Verdicts`, one a finding |
+| `summary_object` | AnomalyIntegrator | `objects` (one), its `findings` | `Findings` |
+| `summary_image` | AnomalyIntegrator | `findings` of all objects | `Findings` |
+| `integrate` | AnomalyIntegrator | `findings` | `Groups`: the ids that are one and the same anomaly |
+| `scan` | AnomalyIntegrator | – | `Anomalies`, with empty `sources` |
+| `look` | the plan `vote` | – | `Anomalies`, with empty `sources`: each sample is asked in another wording |
+| `format` | AnomalyFormatter | `findings` | `Anomalies`; `sources` are ids of findings |
+
+The schemas hold in OpenAI's strict mode and in vLLM: every property is required, none else is allowed, what is optional
+is nullable, and limits that a server may not know (lengths, ranges) are checked here instead.
+"""
+
+import functools
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from dataset_builder.errors import RecordError
+from dataset_builder.fields import repair
+from dataset_builder.severity import find as find_severity
+
+__all__ = [
+    "ANSWERS",
+    "LIST_OF",
+    "Anomalies",
+    "AnomalyItem",
+    "Finding",
+    "Findings",
+    "Group",
+    "Groups",
+    "ObjectItem",
+    "Objects",
+    "Stage",
+    "Verdict",
+    "Verdicts",
+    "schema",
+]
+
+Stage = Literal[
+    "discovery_draft",
+    "discovery_merge",
+    "attributes_broad",
+    "attributes_verify",
+    "relations_broad",
+    "relations_verify",
+    "summary_object",
+    "summary_image",
+    "integrate",
+    "scan",
+    "look",
+    "format",
+]
+
+MAX_TEXT = 4000
+"""Characters of one field that are kept: a model in a loop writes megabytes."""
+
+
+def _text(value: str) -> str:
+    text = " ".join(repair(value[: 4 * MAX_TEXT]).split())[:MAX_TEXT].rstrip()
+    if not text:
+        raise ValueError("is empty; write at least a word")
+    return text
+
+
+def _severity(value: int) -> int:
+    if not 0 <= value <= 100:
+        raise ValueError("is outside 0..100 (0 completely irrational, 100 completely realistic)")
+    return value
+
+
+def _read_severity(value: Any) -> Any:
+    """Also in the forms in which models write it, such as `25/100 (remark).`."""
+    if isinstance(value, str):
+        try:
+            return find_severity(value)[0]
+        except RecordError as error:
+            raise ValueError(error.problem) from None
+    return value
+
+
+def _grid_box(value: Any) -> Any:
+    """A box that is none is left out: a bad box is no reason to lose what it belongs to."""
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        return None
+    if any(isinstance(corner, bool) or not isinstance(corner, int | float) for corner in value):
+        return None
+    x0, y0, x1, y1 = (round(min(max(corner, 0), 1000)) for corner in value)
+    return [x0, y0, x1, y1] if x0 < x1 and y0 < y1 else None
+
+
+def _read_id(value: Any) -> Any:
+    """Also as a number: ids are numerals in texts, and models write what they see."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_read_id)]
+Words = Annotated[str, AfterValidator(_text)]
+Severity = Annotated[
+    int,
+    BeforeValidator(_read_severity),
+    AfterValidator(_severity),
+    Field(description="0 completely irrational, 100 realistic"),
+]
+GridBox = Annotated[
+    list[int] | None,
+    BeforeValidator(_grid_box),
+    Field(description="[x0, y0, x1, y1] from 0 to 1000 over the whole picture, or null"),
+]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ObjectItem(_Answer):
+    """A thing, person or body part in the picture; `oddity` is what looks wrong about it at first sight."""
+
+    name: Words
+    description: Words
+    oddity: Annotated[str | None, Field(description="what looks impossible about it, or null")]
+    bbox: GridBox
+
+
+class Finding(_Answer):
+    """Something that looks impossible about an object."""
+
+    object: Words
+    name: Words
+    phenomenon: Words
+    reasoning: Words
+
+
+class Verdict(_Answer):
+    """Whether the picture shows a finding; the evidence comes before the verdict so that it can inform it."""
+
+    id: Id
+    evidence: Words
+    holds: bool
+    severity: Severity
+
+
+class Group(_Answer):
+    """Findings that are one and the same anomaly."""
+
+    ids: list[Id]
+
+
+class AnomalyItem(_Answer):
+    """A quadruplet with its evidence."""
+
+    sources: Annotated[list[Id], Field(description="ids of the findings it rests on")]
+    object: Words
+    name: Words
+    phenomenon: Words
+    reasoning: Words
+    severity: Severity
+    bbox: GridBox
+
+
+class Objects(_Answer):
+    objects: list[ObjectItem]
+
+
+class Findings(_Answer):
+    findings: list[Finding]
+
+
+class Verdicts(_Answer):
+    verdicts: list[Verdict]
+
+
+class Groups(_Answer):
+    groups: list[Group]
+
+
+class Anomalies(_Answer):
+    anomalies: list[AnomalyItem]
+
+
+ANSWERS: dict[Stage, type[BaseModel]] = {
+    "discovery_draft": Objects,
+    "discovery_merge": Objects,
+    "attributes_broad": Findings,
+    "attributes_verify": Verdicts,
+    "relations_broad": Findings,
+    "relations_verify": Verdicts,
+    "summary_object": Findings,
+    "summary_image": Findings,
+    "integrate": Groups,
+    "scan": Anomalies,
+    "look": Anomalies,
+    "format": Anomalies,
+}
+"""The answer of each stage: an object with one list."""
+
+LIST_OF: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
+    answer: (name, get_args(field.annotation)[0])
+    for answer in set(ANSWERS.values())
+    for name, field in answer.model_fields.items()
+}
+"""The name of the one list of an answer, and what stands in it."""
+
+
+@functools.cache
+def schema(stage: Stage) -> dict[str, Any]:
+    """The answer's JSON schema, valid in OpenAI's strict mode; made once, so not to be changed.
+
+    >>> schema("integrate")["required"], schema("integrate")["additionalProperties"]
+    (['groups'], False)
+    """
+    written = _bare(ANSWERS[stage].model_json_schema())
+    assert isinstance(written, dict)
+    return written
+
+
+def _bare(value: Any) -> Any:
+    """Without titles and docstrings, which only cost tokens."""
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_schema = "type" in value or "anyOf" in value or "$ref" in value
+    dropped = {"title"} | ({"description"} if value.get("type") == "object" else set()) if is_schema else set()
+    return {key: _bare(item) for key, item in value.items() if key not in dropped or isinstance(item, dict)}

@@ -1,0 +1,1 @@
+"""Rows become a dataset: Parquet shards, the card, conversations for training, the plain names."""

@@ -1,0 +1,1 @@
+"""What `anomreason validate` looks for: pictures that do not decode, texts that repeat, leakage between splits."""

@@ -1,0 +1,1 @@
+"""Pushing a directory to the Hub, and checking what arrived."""

@@ -1,0 +1,34 @@
+"""Small pictures for the report, as data URLs: a page that shows them fetches nothing."""
+
+import base64
+import io
+import warnings
+from pathlib import Path
+
+__all__ = ["thumbnail"]
+
+SIDE = 160  # pixels of the longer side
+LARGEST = 100_000_000  # pixels of a picture that is opened
+
+
+def thumbnail(folder: Path, image: str) -> str | None:
+    """The picture of this name in a folder, made small; `None` if there is none, or none that can be shown."""
+    from PIL import Image, ImageOps
+
+    path = folder / image
+    if not path.is_file():
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.width * picture.height > LARGEST:
+                    return None
+                picture.draft("RGB", (2 * SIDE, 2 * SIDE))
+                small = ImageOps.exif_transpose(picture)
+                small.thumbnail((SIDE, SIDE))
+                buffer = io.BytesIO()
+                small.convert("RGB").save(buffer, "JPEG", quality=80)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for damaged files
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,1 @@
+"""The Gradio Space; the folder is also a complete Space repository."""

@@ -1,0 +1,93 @@
+"""Recipes: YAML files of options, read by TRL's parser; what stands on the command line overrides them."""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from trl import TrlParser
+
+from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
+from trainer import loading
+
+__all__ = ["CONFIGS", "read_recipe", "run_command"]
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+class _Parser(TrlParser):  # type: ignore[misc]
+    """TRL's parser, whose errors are raised instead of printed below four hundred lines of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = CONFIGS) -> tuple[Any, ...]:
+    """Read a recipe (`--config`) and the options beside it into one dataclass of each of `kinds`.
+
+    Args:
+        arguments (`list[str]`): as on a command line; `--config` takes a YAML file, or the name of one in `folder`.
+
+    Raises:
+        InputError: for a recipe that is not given or not there, is not a YAML mapping, or has a key that no option has, and for
+            values that an option does not take.
+        UnavailableError: for bf16 without a GPU.
+    """
+    arguments = [part for one in arguments for part in (one.split("=", 1) if one.startswith("--config=") else [one])]
+    if "--config" not in arguments[:-1]:
+        raise InputError(f"--config: is not given; give a YAML file or one of: {_shipped(folder)}")
+    at = arguments.index("--config") + 1
+    recipe, arguments[at] = arguments[at], str(_find(arguments[at], folder))
+    try:
+        with warnings.catch_warnings():
+            # TRL's default sets an option that transformers calls deprecated; both names are one to `trainer.decoder`.
+            warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
+            return tuple(_Parser(kinds).parse_args_and_config(arguments))
+    except (ValueError, TypeError, ImportError, yaml.YAMLError) as error:
+        if "bf16/gpu" in str(error):  # transformers' words for it
+            raise UnavailableError(
+                f"--config {recipe}: bf16 needs a GPU that has it, and there is none here; give --use_cpu true or a GPU"
+            ) from None
+        near = _near(kinds, arguments)
+        raise InputError(near or f"--config {recipe}: {loading.first_line(error)}") from None
+
+
+def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
+    """What was meant by an option that none of `kinds` has; empty if all are known."""
+    known = {field.name for kind in kinds for field in fields(kind)} | {"config"}
+    for argument in arguments:
+        name = argument.removeprefix("--").split("=")[0].replace("-", "_")
+        # argparse takes the beginning of a name for it.
+        if argument.startswith("--") and not any(option.startswith(name.removeprefix("no_")) for option in known):
+            near = get_close_matches(name, known, 1)
+            return f"no such option: --{name}" + (
+                f"; did you mean --{near[0]}?" if near else "; --help says where all are"
+            )
+    return ""
+
+
+def _find(given: str, folder: Path) -> Path:
+    """A recipe's file: the path given, or one of the shipped recipes by path or name, from any directory."""
+    path = Path(given)
+    for place in (path, folder / path.name, folder / f"{path.name}.yaml"):
+        if place.is_file():
+            return place
+    raise InputError(f"{given}: no such recipe; give a YAML file or one of: {_shipped(folder)}")
+
+
+def _shipped(folder: Path) -> str:
+    return ", ".join(sorted(recipe.stem for recipe in folder.glob("*.yaml")))
+
+
+def run_command(main: Callable[[], object]) -> NoReturn:
+    """Run a module's `main`, as `accelerate launch -m` does, with the exit codes of the `anomreason` command."""
+    try:
+        main()
+    except AnomReasonError as error:
+        print(f"anomreason: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
