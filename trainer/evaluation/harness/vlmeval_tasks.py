@@ -1,7 +1,7 @@
 """Tasks for VLMEvalKit, and its command with them: `python vlmeval_tasks.py --data anomreason --model NAME --base-url URL`.
 
-VLMEvalKit takes no benchmarks from outside. Its command looks `--data` up in a list of classes, and those of `--config` in the module
-that has the list, so this adds ours to both and then starts that command. The variable ANOMREASON_DATASET names the dataset.
+VLMEvalKit takes no benchmarks from outside. Its command looks `--data` up in a list of classes, and those of `--config` in the
+module that has the list, so this adds ours to both and then starts that command. The variable ANOMREASON_DATASET names the dataset.
 """
 
 import os

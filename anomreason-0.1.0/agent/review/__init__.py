@@ -1,1 +1,0 @@
-"""Human verdicts on an agent's candidates: accept, reject or unsure; who agreed; what is left."""

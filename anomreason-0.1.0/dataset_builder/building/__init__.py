@@ -1,1 +1,0 @@
-"""Rows become a dataset: Parquet shards, the card, conversations for training, the plain names."""

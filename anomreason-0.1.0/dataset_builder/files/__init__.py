@@ -1,1 +1,0 @@
-"""Reading files that come from anywhere: regular files only, strict JSON, archives where they are, records one by one."""

@@ -1,1 +1,0 @@
-"""Pushing a directory to the Hub, and checking what arrived."""

@@ -1,1 +1,0 @@
-"""Where rows come from: a release, a run, scenes; and what is wrong or odd about a source."""

@@ -1,1 +1,0 @@
-"""The Gradio Space; the folder is also a complete Space repository."""
