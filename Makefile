@@ -40,7 +40,7 @@ lowest: .venv/.installed-test ## the versions that the lower bounds name, and th
 harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, VLMEvalKit, Every Eval Ever's validator and Trackio, each by itself
 
 .venv-lmms-eval/.installed: PYTHON_OF := 3.11
-.venv-lmms-eval/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 lmms-eval==0.7.3 'filelock<4'
+.venv-lmms-eval/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 lmms-eval==0.7.3 'filelock<4' decord==0.6.0
 .venv-inspect/.installed: PYTHON_OF := 3.11
 .venv-inspect/.installed: PACKAGES := $(WITH_METRIC) inspect-ai==0.3.285 openai
 .venv-vlmevalkit/.installed: PYTHON_OF := 3.11
