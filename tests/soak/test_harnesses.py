@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import httpx2
 import jsonschema
 import pytest
 import yaml
-from huggingface_hub import InferenceClient
 
 from agent.simulated import serve
 from dataset_builder.building.build import build
@@ -225,14 +225,15 @@ def test_answers_that_cannot_be_read_are_told_by_every_harness(way: Way, place: 
 
 def asked_once(place: Path, base_url: str) -> dict[str, Any]:
     """What `anomreason score` measures of a plain client's answers about the test split."""
-    client = InferenceClient(base_url=base_url, api_key="none")
     rows = asked(datasets.load_dataset(str(place / "anomreason"), "default", split="test"), TASKS["anomalies"])
     said, true = [], []
     for row in rows:
         picture = data_url(*encode(prepare(row["image"], row["image_id"]).image, lossless=True))
         content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": row["prompt"]}]
-        answer = client.chat_completion([{"role": "user", "content": content}], temperature=0, max_tokens=2048)
-        said.append(Prediction.from_answer(row["image_id"], answer.choices[0].message.content).model_dump_json())
+        question = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 2048}
+        answer = httpx2.post(f"{base_url}/chat/completions", json=question | {"model": "simulated"}, timeout=60)
+        text = answer.json()["choices"][0]["message"]["content"]
+        said.append(Prediction.from_answer(row["image_id"], text).model_dump_json())
         true.append(json.dumps({"image_id": row["image_id"], "anomalies": row["anomalies"]}))
     (place / "said.jsonl").write_text("\n".join(said))
     (place / "true.jsonl").write_text("\n".join(true))
