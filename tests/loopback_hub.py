@@ -35,13 +35,15 @@ _DATE = "2026-01-01T00:00:00.000Z"
 
 
 class Repository:
-    """A repository: `files` by path, whether it is `private`, how many `commits` it has had."""
+    """A repository: `files` by path, whether it is `private`, how many `commits` it has had; `proposals`, pull requests, are the
+    files that each would lead to."""
 
     def __init__(self, private: bool) -> None:
         self.files: dict[str, bytes] = {}
         self.large: set[str] = set()
         self.private = private
         self.commits = 0
+        self.proposals: list[dict[str, bytes]] = []
 
     @property
     def sha(self) -> str:
@@ -280,12 +282,19 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.spoil:
             for path in [path for path in files if path.endswith(self.hub.spoil)]:
                 files[path] = files[path][:-1] + bytes([files[path][-1] ^ 1])
-        # All at once: a commit appears whole or not at all.
-        repository.files, repository.large = files, large & files.keys()
-        repository.commits += 1
         prefix = f"{names['kind']}/" if names.get("kind") not in (None, "models") else ""
-        url = f"{self.hub.url}/{prefix}{names['id']}/commit/{repository.sha}"
-        self._json({"success": True, "commitOid": repository.sha, "commitUrl": url})
+        url = f"{self.hub.url}/{prefix}{names['id']}"
+        proposed = {}
+        if query.get("create_pr") == ["1"]:
+            repository.proposals.append(files)
+            proposed = {"pullRequestUrl": f"{url}/discussions/{len(repository.proposals)}"}
+        else:
+            # All at once: a commit appears whole or not at all.
+            repository.files, repository.large = files, large & files.keys()
+            repository.commits += 1
+        self._json(
+            {"success": True, "commitOid": repository.sha, "commitUrl": f"{url}/commit/{repository.sha}"} | proposed
+        )
 
     def info(self, names: dict[str, str], query: dict[str, list[str]], body: bytes) -> None:
         repository = self._repository(names)

@@ -44,9 +44,9 @@ EXTRAS_OF = {
     "docs": ["test"],
     "tests": ["test"],
 }
-# The first is on the Hub's ZeroGPU machines, which bring it; nowhere else is it of use. The second loads us, in an environment of
-# its own: it needs versions that do not go together with all of our extras.
-NOT_DECLARED = {"spaces", "inspect_ai"}
+# The first is on the Hub's ZeroGPU machines, which bring it; nowhere else is it of use. The others load us, each in an environment
+# of its own: they need versions that do not go together with all of our extras.
+NOT_DECLARED = {"spaces", "inspect_ai", "vlmeval"}
 
 
 def extras_of(file: Path) -> list[str]:

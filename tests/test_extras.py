@@ -61,7 +61,7 @@ def modules(*extras: str) -> list[str]:
         for file in files()
         if set(extras_of(file)) <= set(extras)
         and file.parent.name not in ("benchmarks", "docs")
-        and file.name != "inspect_tasks.py"  # for Inspect, which is not among our extras
+        and file.name not in ("inspect_tasks.py", "vlmeval_tasks.py")  # for harnesses, which are not among our extras
     ]
 
 

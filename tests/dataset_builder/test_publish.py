@@ -28,6 +28,7 @@ def test_what_is_published_can_be_loaded_validated_and_published_again(official:
             assert hub.token not in done.stdout + done.stderr
         repository = hub.repositories["dataset", "org/anomreason"]
         assert (repository.commits, repository.private) == (1, True)
+        assert "eval.yaml" in repository.files  # by which it is a benchmark of the Hub
         for name, data in repository.files.items():
             assert data == (official / name).read_bytes()
         code = (

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from metric_semap.scores import CalibratedView, Estimate
 from metric_semap.semap import SemAP
 from metric_semap.streaming import SemAPMetric
 from metric_semap.tables import formatted, picture_frame, score_frame, shown
+from tests.loopback_hub import LoopbackHub
 from tests.word_similarity import WordSimilarity
 
 FILES = Path(__file__).parent / "score_files"
@@ -149,6 +151,23 @@ def test_scores_on_a_benchmark_are_written_for_its_leaderboards(board: Leaderboa
     }
     assert {entry.dataset_id for entry in entries} == {"org/anomreason"}
     assert all(entry.notes == scores.signature for entry in entries)
+
+
+def test_scores_are_proposed_to_the_owner_of_a_model(board: Leaderboard, tmp_path: Path) -> None:
+    """By the command that docs/evaluating.md shows, against the Hub on loopback: a pull request with the file, and no commit."""
+    write_results(board, tmp_path, benchmark="org/anomreason")
+    line = ["upload", "owner/model", ".eval_results", ".eval_results", "--create-pr"]
+    with LoopbackHub() as hub:
+        environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path / "home")}
+        program = str(Path(sys.executable).with_name("hf"))
+        done = subprocess.run(
+            [program, *line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    repository = hub.repositories["model", "owner/model"]
+    (proposed,) = repository.proposals
+    assert proposed[".eval_results/good.yaml"] == (tmp_path / ".eval_results" / "good.yaml").read_bytes()
+    assert (repository.files, repository.commits) == ({}, 0)
 
 
 def test_an_interval_stands_in_the_notes() -> None:

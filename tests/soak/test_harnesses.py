@@ -4,33 +4,45 @@ The simulated model's answer depends on the picture and the prompt alone, so wha
 prompts is given the same answers, and the scores have to agree.
 """
 
+import faulthandler
 import json
+import math
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import datasets
+import httpx2
 import jsonschema
 import pytest
 import yaml
 
 from agent.simulated import serve
 from dataset_builder.building.build import build
+from dataset_builder.data_url import data_url
+from dataset_builder.pictures import encode, prepare
+from dataset_builder.predictions import Prediction
+from dataset_builder.prompts import TASKS
 from dataset_builder.scenes import write_scenes
 from tests.conftest import REPOSITORY
 from tests.loopback_hub import LoopbackHub
 from trainer.evaluation import harness
+from trainer.evaluation.harness.scoring import EXPLAINED, JUDGED, asked
 
 pytestmark = pytest.mark.soak
 
 FOLDER = Path(str(harness.__file__)).parent
+OURS = Path(sys.executable).parents[1].name
+LIMIT = 1800  # seconds a command: most of them are what importing a harness takes on a busy machine
+Way = Callable[[Path, str, str], dict[str, Any]]
 COMPARED = {
-    "anomreason": ("SemAP_Full", "SemF1_Full", "SemF1C_Full", "SemF1_Full_low", "SemF1_Full_high", "false_alarm_rate"),
-    "anomreason_deepfake": ("CSemAP_Full", "CSemF1_Full", "CSemF1C_Full", "accuracy", "accuracy_low", "accuracy_high"),
+    task: [name for name in reported if name != "signature"]
+    for task, reported in (("anomreason", EXPLAINED), ("anomreason_deepfake", JUDGED))
 }
 
 
@@ -51,9 +63,15 @@ def run(environment: str, *command: str, cwd: Path, **variables: str) -> subproc
         capture_output=True,
         text=True,
         check=False,
+        timeout=LIMIT,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    faulthandler.cancel_dump_traceback_later()  # each command has a limit of its own instead
 
 
 @pytest.fixture(scope="module")
@@ -128,46 +146,98 @@ def benchmark(place: Path, task: str, base_url: str) -> dict[str, Any]:
     }
     config = {"config": "deepfake"} if task == "anomreason_deepfake" else {}
     (place / "bench.yaml").write_text(yaml.safe_dump(bench | config))
-    ours = Path(sys.executable).parents[1].name
-    run(ours, "anomreason", "benchmark", "bench.yaml", "--out", str(out), "--every-eval-ever", "My Lab", cwd=place)
-    files = [str(out / "predictions" / "served" / "preds.jsonl"), str(out / "truth.jsonl")]
-    line = ["score", *files, "--empty", "skip", "--encoder", "minilm", "--out", str(out / "scores")]
-    run(ours, "anomreason", *line, *(["--deepfake"] if config else []), cwd=place)
-    (numbers,) = json.loads((out / "scores" / "metrics.json").read_text())["results"].values()
+    run(OURS, "anomreason", "benchmark", "bench.yaml", "--out", str(out), "--every-eval-ever", "My Lab", cwd=place)
+    said = out / "predictions" / "served" / "preds.jsonl"
+    numbers = score(said, out / "truth.jsonl", out / "scores", *(["--deepfake"] if config else []))
     rows = json.loads((out / "leaderboard.json").read_text())["judged" if config else "explained"]["rows"]
-    for score, estimate in rows[0]["scores"].items():
-        assert estimate["value"] == pytest.approx(numbers[score], abs=1e-9)
-    return dict(numbers)
+    for name, estimate in rows[0]["scores"].items():
+        assert estimate["value"] == pytest.approx(numbers[name], abs=1e-9)
+    return numbers
 
 
-@pytest.mark.parametrize("task", COMPARED)
-def test_the_same_answers_have_the_same_scores_in_every_harness(task: str, place: Path) -> None:
-    """To 1e-6, on 100 scenes; lmms-eval's own table has the signature of the measurement, which is the benchmark's."""
-    found = {}
-    for way in (benchmark, lmms_eval, inspect):
-        with model(place) as base_url:
-            found[way.__name__] = way(place, task, base_url)
-    scores = COMPARED[task]
-    print(f"\n| {task} | {' | '.join(scores)} |")
-    for name, numbers in found.items():
-        print(f"| {name} | {' | '.join(f'{numbers[score]:.6f}' for score in scores)} |")
-    for name in ("lmms_eval", "inspect"):
-        for score in scores:
-            assert found[name][score] == pytest.approx(found["benchmark"][score], abs=1e-6), (name, score)
-    assert 0 < found["benchmark"][scores[1]] < 1
-    assert found["lmms_eval"]["signature"] == found["benchmark"]["signature"]
-    assert found["inspect"]["scored_images"] == found["benchmark"]["scored_images"]
+def score(said: Path, true: Path, out: Path, *options: str) -> dict[str, Any]:
+    """`anomreason score` on a prediction file, and the share of answers in it that could not be read."""
+    line = ["score", str(said), str(true), "--empty", "skip", "--encoder", "minilm", "--out", str(out), *options]
+    run(OURS, "anomreason", *line, cwd=out.parent)
+    (numbers,) = json.loads((out / "metrics.json").read_text())["results"].values()
+    return numbers | {"unreadable": numbers["failed_images"] / numbers["images"]}
 
 
-def test_answers_that_cannot_be_read_are_told_by_every_harness(place: Path) -> None:
-    """A model that often writes no list: its share of unreadable answers is reported, and they count as empty."""
-    for way in (lmms_eval, inspect):
-        worse = place / f"worse-{way.__name__}"
-        worse.mkdir()
-        (worse / "anomreason").symlink_to(place / "anomreason")
-        with model(place, hostile=0.5) as base_url:
-            found = way(worse, "anomreason", base_url)
-        assert 0.1 < found["unreadable"] < 0.9, way.__name__
+def vlmevalkit(place: Path, task: str, base_url: str) -> dict[str, Any]:
+    out = place / f"vlmevalkit-{task}"
+    line = ["--data", task, "--model", "simulated", "--base-url", base_url, "--key", "none", "--work-dir", str(out)]
+    variables = {"ANOMREASON_DATASET": str(place / "anomreason"), "LMUData": str(place)}
+    done = run(".venv-vlmevalkit", "python", str(FOLDER / "vlmeval_tasks.py"), *line, cwd=place, **variables)
+    written = list(out.rglob("*_score.json"))
+    assert written, done.stdout[-4000:]  # an evaluation that fails has no exit code of its own
+    return dict(json.loads(written[0].read_text()))
+
+
+@pytest.fixture(scope="module", params=COMPARED)
+def task(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def expected(task: str, place: Path) -> dict[str, Any]:
+    """What `anomreason benchmark` and `anomreason score` measure of a task."""
+    with model(place) as base_url:
+        found = benchmark(place, task, base_url)
+    assert all(math.isfinite(found[name]) for name in COMPARED[task])
+    assert 0 < found[COMPARED[task][0]] < 1
+    shown(task, benchmark.__name__, found)
+    return found
+
+
+def shown(task: str, way: str, found: dict[str, Any]) -> None:
+    """A row of the table in docs/evaluating.md."""
+    print(f"\n{task} by {way}: " + " | ".join(f"{name} {found[name]:.6f}" for name in COMPARED[task]))
+
+
+@pytest.mark.parametrize("way", [lmms_eval, inspect, vlmevalkit])
+def test_the_same_answers_have_the_same_scores_in_every_harness(
+    way: Way, task: str, expected: dict[str, Any], place: Path
+) -> None:
+    """All numbers to 1e-6, on 100 scenes; where a harness takes a text beside them, the signature is the same, too."""
+    with model(place) as base_url:
+        found = way(place, task, base_url)
+    shown(task, way.__name__, found)
+    for name in COMPARED[task]:
+        assert found[name] == pytest.approx(expected[name], abs=1e-6), name
+    assert found.get("signature", expected["signature"]) == expected["signature"]
+
+
+@pytest.mark.parametrize("way", [lmms_eval, inspect, vlmevalkit])
+def test_answers_that_cannot_be_read_are_told_by_every_harness(way: Way, place: Path) -> None:
+    """A model that often writes no list: what is reported of it is what its own answers are worth, asked for once each."""
+    worse = place / f"worse-{way.__name__}"
+    worse.mkdir()
+    (worse / "anomreason").symlink_to(place / "anomreason")
+    with model(place, malformed=0.6) as base_url:
+        found = way(worse, "anomreason", base_url)
+    with model(place, malformed=0.6) as base_url:
+        expected = asked_once(worse, base_url)
+    shown("anomreason", way.__name__, found)
+    assert 0.1 < found["unreadable"] < 0.9
+    for name in COMPARED["anomreason"]:
+        assert found[name] == pytest.approx(expected[name], abs=1e-6), name
+
+
+def asked_once(place: Path, base_url: str) -> dict[str, Any]:
+    """What `anomreason score` measures of a plain client's answers about the test split."""
+    rows = asked(datasets.load_dataset(str(place / "anomreason"), "default", split="test"), TASKS["anomalies"])
+    said, true = [], []
+    for row in rows:
+        picture = data_url(*encode(prepare(row["image"], row["image_id"]).image, lossless=True))
+        content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": row["prompt"]}]
+        question = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 2048}
+        answer = httpx2.post(f"{base_url}/chat/completions", json=question | {"model": "simulated"}, timeout=60)
+        text = answer.json()["choices"][0]["message"]["content"]
+        said.append(Prediction.from_answer(row["image_id"], text).model_dump_json())
+        true.append(json.dumps({"image_id": row["image_id"], "anomalies": row["anomalies"]}))
+    (place / "said.jsonl").write_text("\n".join(said))
+    (place / "true.jsonl").write_text("\n".join(true))
+    return score(place / "said.jsonl", place / "true.jsonl", place / "scores")
 
 
 def test_the_records_of_every_eval_ever_pass_its_validator(place: Path) -> None:

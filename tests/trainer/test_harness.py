@@ -1,4 +1,4 @@
-"""The benchmark in other harnesses: the questions, the files and functions that lmms-eval and Inspect call, and one score for all.
+"""The benchmark in other harnesses: the questions, what lmms-eval, Inspect and VLMEvalKit call, and one score for all.
 
 The harnesses themselves are run by `make soak`; here their side is played by what their documentation says they call.
 """
@@ -164,7 +164,7 @@ def test_the_place_of_the_tasks_is_printed() -> None:
     assert Path(done.stdout.strip()) == FOLDER
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "lmms-eval, inspect, hub-job" in done.stderr
+    assert "lmms-eval, inspect, vlmevalkit, hub-job" in done.stderr
 
 
 @pytest.fixture
@@ -211,6 +211,61 @@ def test_the_tasks_of_inspect_ask_and_score_the_same(inspect_tasks: Any, dataset
     numbers = inspect_tasks.judged_scores()([kept(sample) for sample in samples])
     expected = measured(tuple(answers(rows, TASKS["both"], quoted)))
     assert numbers == {name: expected[name] for name in JUDGED if name != "signature"}
+
+
+@pytest.fixture
+def vlmeval_tasks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module for VLMEvalKit, with a base class that does as its own does: it keeps the name and what `load_data` gave."""
+
+    class Base:
+        def __init__(self, dataset: str) -> None:
+            self.dataset_name, self.data = dataset, self.load_data(dataset)  # type: ignore[attr-defined]
+
+    kit = ModuleType("vlmeval")
+    parts: dict[str, dict[str, Any]] = {
+        "run": {},
+        "dataset": {"DATASET_CLASSES": []},
+        "dataset.image_base": {"ImageBaseDataset": Base},
+        "smp": {
+            "dump": lambda content, path: Path(path).write_text(json.dumps(content)),
+            "get_intermediate_file_path": lambda path, suffix, form: path.replace(".tsv", f"{suffix}.{form}"),
+        },
+    }
+    monkeypatch.setitem(sys.modules, "vlmeval", kit)
+    for name, members in parts.items():
+        module = ModuleType(f"vlmeval.{name}")
+        module.__dict__.update(members)
+        monkeypatch.setitem(sys.modules, f"vlmeval.{name}", module)
+        setattr(kit, name, module)
+    yield importlib.import_module("trainer.evaluation.harness.vlmeval_tasks")
+    del sys.modules["trainer.evaluation.harness.vlmeval_tasks"]
+
+
+def test_the_tasks_of_vlmevalkit_ask_and_score_the_same(
+    vlmeval_tasks: Any, dataset: Path, rows: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row for each question; of the file with the answers, which it writes, an answer `None` is read as it was given."""
+    monkeypatch.setenv("ANOMREASON_DATASET", str(dataset))
+    assert vlmeval_tasks.AnomReason.supported_datasets() == ["anomreason", "anomreason_deepfake"]
+    made = vlmeval_tasks.AnomReason("anomreason_deepfake")
+    assert made.force_use_dataset_prompt
+    assert list(made.data["question"][:2]) == [PROMPTS["verdict"], PROMPTS["anomalies"]]
+    assert Path(made.data["image_path"][0]).read_bytes().startswith(b"\x89PNG")
+
+    def said(row: dict[str, Any]) -> str:
+        return "None" if row["image_id"] == rows[0]["image_id"] else quoted(row)
+
+    given = answers(rows, TASKS["both"], said)
+    file = tmp_path / "simulated_anomreason_deepfake.tsv"
+    made.data.assign(prediction=[one.answer for one in given]).to_csv(file, sep="\t", index=False)
+    expected = measured(tuple(given))
+    found = made.evaluate(str(file), nproc=4)
+    assert found == {name: expected[name] for name in JUDGED}
+    assert (
+        json.loads(file.with_name("simulated_anomreason_deepfake_score.json").read_text())["accuracy"]
+        == found["accuracy"]
+    )
+    assert made.report_primary_metric(found) == {"CSemF1_Full": expected["CSemF1_Full"]}
 
 
 def test_the_job_says_what_it_needs_and_what_it_compares(

@@ -1,9 +1,14 @@
-"""Prints where the files for a harness are: `python -m trainer.evaluation.harness lmms-eval` (or `inspect`, `hub-job`)."""
+"""Prints where the files for a harness are: `python -m trainer.evaluation.harness lmms-eval`, or one of the others in `PLACES`."""
 
 import sys
 from pathlib import Path
 
-PLACES = {"lmms-eval": "lmms_eval_tasks", "inspect": "inspect_tasks.py", "hub-job": "hub_job.py"}
+PLACES = {
+    "lmms-eval": "lmms_eval_tasks",
+    "inspect": "inspect_tasks.py",
+    "vlmevalkit": "vlmeval_tasks.py",
+    "hub-job": "hub_job.py",
+}
 
 if __name__ == "__main__":
     place = PLACES.get(" ".join(sys.argv[1:]))

@@ -4,11 +4,9 @@ A model is shown each picture before the question, as every predictor of this pr
 Inspect runs a task in the directory of its file, so a dataset's directory is given by its whole path.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from logging import getLogger
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -18,13 +16,11 @@ from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, Generat
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, Value, metric, scorer
 from inspect_ai.solver import TaskState, generate
 
-from dataset_builder.pictures import encode, prepare
 from dataset_builder.prompts import TASKS, Asked
+from trainer.evaluation.harness.picture_files import picture_file
 from trainer.evaluation.harness.scoring import EXPLAINED, JUDGED, Answered, asked, measured
 
 __all__ = ["anomreason", "anomreason_deepfake", "explained", "judged"]
-
-_PICTURES = tempfile.TemporaryDirectory(prefix="anomreason-inspect-")  # files, because samples stay in memory
 
 
 @task
@@ -60,9 +56,7 @@ def _task(dataset: str, config: str, split: str, questions: Asked, scoring: Scor
 
 
 def _sample(number: int, row: dict[str, Any]) -> Sample:
-    path = Path(_PICTURES.name) / f"{number}.png"
-    path.write_bytes(encode(prepare(row["image"], row["image_id"]).image, lossless=True)[0])
-    content = [ContentImage(image=str(path)), ContentText(text=row["prompt"])]
+    content = [ContentImage(image=picture_file(row, number)), ContentText(text=row["prompt"])]
     return Sample(
         id=f"{row['image_id']} ({row['question']})",
         input=[ChatMessageUser(content=content)],
