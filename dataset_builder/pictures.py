@@ -157,7 +157,9 @@ def prepare(picture: Image.Image, name: str = "picture") -> Prepared:
         PictureError: as `upright`.
     """
     with _turned(picture, name) as full:
-        return Prepared(_shrunk(full), full.size)
+        shown = _shrunk(full)
+        shown.info.clear()
+        return Prepared(shown, full.size)
 
 
 def upright(picture: Image.Image, name: str = "picture") -> Image.Image:

@@ -81,7 +81,7 @@ const lose = async (item) => {
   item.state = "lost";
   item.note = "The server cannot be reached. Your picture is still here; this page looks for the server again.";
   if (server !== null && (await born()) === server) {
-    item.note = "The answer broke off. Your picture is still here: examine it again.";
+    item.note = "The connection broke off before the answer was whole. Your picture is still here: examine it again.";
     return;
   }
   const wait = setInterval(async () => {
