@@ -196,7 +196,7 @@ addForm.addEventListener("submit", (event) => {
     const next = await call("add", { reviewer, token: token(), ...fields });
     addForm.reset();
     addForm.querySelector(":focus")?.blur();
-    await take(next, "Added, and accepted by you.");
+    await take(next, "Added. You have accepted it.");
   });
 });
 
