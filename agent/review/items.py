@@ -20,6 +20,7 @@ from dataset_builder.sources.runs import pictures_of
 
 __all__ = ["Item", "RunRow", "added_item", "gold_items", "pictures_in", "read_rows_of", "run_items"]
 
+
 @dataclass(frozen=True)
 class Item:
     """One question.

@@ -208,7 +208,9 @@ def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
         if isinstance(row, dict) and isinstance(row.get("image_id"), str):
             listed, besides = row.get("anomalies") or [], row.get("added") or []
             verdicts[row["image_id"]] = [one.get("verdict") for one in listed if isinstance(one, dict)]
-            added[row["image_id"]] = [one for one in besides if isinstance(one, dict) and one.get("verdict") == "accept"]
+            added[row["image_id"]] = [
+                one for one in besides if isinstance(one, dict) and one.get("verdict") == "accept"
+            ]
     if not any(any(listed) for listed in verdicts.values()) and not any(added.values()):
         return {}
     found = parse_records(json.dumps(added), "prediction", path.name) if any(added.values()) else {}
