@@ -119,6 +119,12 @@ export const evidence = (root, answer) => {
     const way = target.dataset.zoom;
     if (way) way === "all" ? look(1) : nearer(way === "in" ? 1.5 : 1 / 1.5);
   });
+  zoom.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!way || view.scale === 1) return;
+    event.preventDefault();
+    look(view.scale, view.x + 40 * way[0], view.y + 40 * way[1]);
+  });
   const within = (event) => {
     const at = stage.getBoundingClientRect();
     return [event.clientX - at.x - frame.offsetLeft, event.clientY - at.y - frame.offsetTop];
