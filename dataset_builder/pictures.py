@@ -11,7 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,8 +156,10 @@ def prepare(picture: Image.Image, name: str = "picture") -> Prepared:
     Raises:
         PictureError: as `upright`.
     """
-    full = upright(picture, name)
-    return Prepared(within(full, MAX_SIDE), full.size)
+    with _turned(picture, name) as full:
+        shown = _shrunk(full)
+        shown.info.clear()
+        return Prepared(shown, full.size)
 
 
 def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
@@ -168,6 +170,16 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
     Raises:
         PictureError: if it has more than `MAX_PIXELS`, or values beyond 16 bits.
     """
+    with _turned(picture, name) as full:
+        # What has been copied already is not copied again: a large picture is 4 bytes per pixel.
+        bare = full if full is not picture and full.mode == "RGB" and not _transparent(full) else _whole(full)
+        bare.info.clear()
+        return bare
+
+
+@contextmanager
+def _turned(picture: Image.Image, name: str) -> Iterator[Image.Image]:
+    """The picture upright with 8 bits per channel; while the block runs, no other large one is held."""
     pixels = picture.width * picture.height
     if pixels > MAX_PIXELS:
         raise OversizedPictureError(
@@ -177,23 +189,42 @@ def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
         picture.load()
         # `ImageOps.exif_transpose` would copy what it need not turn, and keep the rest of the EXIF block in what it turns.
         turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-        turned = eight_bits(picture if turn is None else picture.transpose(turn), name)
-        if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-            bare = _on_white(turned)
-        else:
-            # What has been copied already is not copied again: a large picture is 4 bytes per pixel.
-            bare = turned if turned is not picture and turned.mode == "RGB" else turned.convert("RGB")
-        bare.info.clear()
-        return bare
+        yield eight_bits(picture if turn is None else picture.transpose(turn), name)
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    """A picture with transparency on white, in RGB; strip by strip, which needs no further copies of all of it."""
+def _transparent(picture: Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+
+
+def _bare(picture: Image.Image) -> Image.Image:
+    """In RGB, transparency on white."""
+    if not _transparent(picture):
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _whole(picture: Image.Image) -> Image.Image:
+    """All of a picture bare; strip by strip where it is transparent, which needs no further copies of all of it."""
+    if not _transparent(picture):
+        return picture.convert("RGB")
     bare = Image.new("RGB", picture.size)
     for strip in _strips(picture.size):
-        part = picture.crop(strip).convert("RGBA")
-        bare.paste(Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB"), strip[:2])
+        bare.paste(_bare(picture.crop(strip)), strip[:2])
     return bare
+
+
+def _shrunk(picture: Image.Image) -> Image.Image:
+    """A picture bare and within `MAX_SIDE`. Strip by strip its rows are scaled, then all columns: Pillow does both in this order,
+    so the pixels are those of `within`, and a large picture is not copied."""
+    size = _fitting(picture.size, MAX_SIDE)
+    if size == picture.size:
+        return _whole(picture)
+    narrow = Image.new("RGB", (size[0], picture.height))
+    for strip in _strips(picture.size):
+        part = _bare(picture.crop(strip))
+        narrow.paste(part.resize((size[0], part.height), Image.Resampling.LANCZOS), (0, strip[1]))
+    return narrow.resize(size, Image.Resampling.LANCZOS)
 
 
 def _strips(size: tuple[int, int], rows: int = 512) -> Iterator[tuple[int, int, int, int]]:
@@ -227,14 +258,14 @@ def eight_bits(picture: Image.Image, name: str = "picture") -> Image.Image:
 
 def within(picture: Image.Image, side: int) -> Image.Image:
     """The picture scaled down until its longer side has at most `side` pixels; a smaller one as it is."""
-    scale = side / max(picture.size)
-    if scale >= 1:
-        return picture
-    return picture.resize(
-        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))),
-        Image.Resampling.LANCZOS,
-        reducing_gap=3.0,  # as good to the eye, and a fraction of the time where much is left out
-    )
+    size = _fitting(picture.size, side)
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
+    width, height = size
+    scale = min(1, side / max(size))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def encode(picture: Image.Image, *, lossless: bool = False, quality: int = 92) -> tuple[bytes, str]:

@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-__all__ = ["Anomaly", "Box", "Candidate", "Example", "ImageId", "Label", "Text", "Verdict"]
+__all__ = ["ADDED", "Anomaly", "Box", "Candidate", "Example", "ImageId", "Label", "Text", "Verdict"]
 
 Label = Literal["real", "fake"]
 Verdict = Literal["accept", "reject", "unsure"]
+ADDED = "people"
+"""The stage of a candidate that a person added because the agent had missed it."""
 
 
 def _encodable(text: str) -> str:

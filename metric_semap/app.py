@@ -90,6 +90,8 @@ CSS = (
 .dark .semap { color-scheme: dark; }
 .semap h2:first-of-type { margin-top: .8rem; }
 .semap .error { border-left: 3px solid var(--series-2); padding-left: .9rem; overflow-wrap: anywhere; }
+/* Before there is a result there are no files. */
+#files:has(.empty) { display: none; }
 /* Gradio styles every table in HTML as prose; these are data. */
 .semap table, .semap tr { border: 0 !important; }
 .semap th, .semap td {
@@ -125,11 +127,19 @@ def theme() -> gr.themes.Base:
         "button_primary_background_fill_hover": "var(--ar-accent)",
         "button_primary_text_color": "var(--ar-accent-ink)",
         "button_secondary_background_fill": "var(--ar-surface)",
+        "button_secondary_background_fill_hover": "var(--ar-sunken)",
+        "button_secondary_border_color": "var(--ar-muted)",
+        "button_secondary_border_color_hover": "var(--ar-muted)",
         "button_secondary_text_color": "var(--ar-ink)",
+        "button_border_width": "1px",
     }
+    round_corners = dict.fromkeys(
+        ("block_radius", "input_radius", "button_large_radius", "button_medium_radius", "button_small_radius"), "10px"
+    )
     # No font is fetched from elsewhere. The colours are variables with a dark value of their own: both modes name the same ones.
     base = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    return base.set(**both, **{f"{name}_dark": value for name, value in both.items() if name != "color_accent"})
+    dark = {f"{name}_dark": value for name, value in both.items() if name != "color_accent"}
+    return base.set(**both, **dark, **round_corners)
 
 
 def score(
@@ -252,7 +262,7 @@ def build_page() -> gr.Blocks:
         scores = gr.HTML(elem_id="scores")
         plots = gr.HTML(elem_id="plots")
         matches = gr.HTML(elem_id="matches")
-        with gr.Row():
+        with gr.Row(elem_id="files"):
             report = gr.File(label="report.html", interactive=False)
             metrics = gr.File(label="metrics.json", interactive=False)
         run.click(

@@ -4,7 +4,8 @@ import atexit
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ if not __package__:
     sys.path.insert(0, str(here if (here / "space").is_dir() else here.parent))
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Gradio asks matplotlib for its backend at each call: unless one is named, all of pyplot is loaded to choose one.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 from space.settings import Settings
 
@@ -40,6 +43,8 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
 
     uploads = own_folder()
     atexit.register(clear, uploads)
+    with suppress(ImportError):  # where there is one, Gradio would load it while the first visitor waits
+        import_module("matplotlib")
     import gradio as gr
     from starlette.middleware import Middleware
     from starlette.routing import Mount

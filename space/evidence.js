@@ -21,7 +21,7 @@ export const evidence = (root, answer) => {
     for (const box of boxes) {
       const [left, top, width, height] = box.place;
       const b = { x: left * wide / 100, y: top * high / 100, w: width * wide / 100, h: height * high / 100 };
-      const w = box.label.offsetWidth + 2, h = box.label.offsetHeight + 2;
+      const w = (box.label.offsetWidth + 2) / view.scale, h = (box.label.offsetHeight + 2) / view.scale;
       const spots = [
         [b.x, b.y - h], [b.x + b.w - w, b.y - h], [b.x, b.y + b.h + 2], [b.x + b.w - w, b.y + b.h + 2],
         [b.x - w - 2, b.y], [b.x + b.w + 2, b.y], [b.x - w - 2, b.y + b.h - h], [b.x + b.w + 2, b.y + b.h - h],
@@ -59,11 +59,15 @@ export const evidence = (root, answer) => {
       const canvas = pane?.querySelector(`.ar-card[data-number="${Number(box.number)}"] .ar-crop`);
       if (!canvas) continue;
       const [left, top, width, height] = box.place.map((part, at) => part / 100 * (at % 2 ? image.naturalHeight : image.naturalWidth));
-      const ratio = canvas.width / canvas.height, wide = Math.max(width * 1.3, height * 1.3 * ratio, 24);
-      const x = left + width / 2 - wide / 2, y = top + height / 2 - wide / ratio / 2;
+      const ratio = canvas.width / canvas.height, least = Math.max(width, height * ratio, 24);
+      // With a margin as far as the picture has one: nothing but picture is shown, unless the box has quite another shape.
+      const wide = Math.max(least, Math.min(1.3 * least, image.naturalWidth, image.naturalHeight * ratio)), high = wide / ratio;
+      const within = (start, size, whole) => (size > whole ? (whole - size) / 2 : Math.min(Math.max(start, 0), whole - size));
+      const x = within(left + width / 2 - wide / 2, wide, image.naturalWidth);
+      const y = within(top + height / 2 - high / 2, high, image.naturalHeight);
       const pen = canvas.getContext("2d");
       pen.clearRect(0, 0, canvas.width, canvas.height);
-      pen.drawImage(image, x, y, wide, wide / ratio, 0, 0, canvas.width, canvas.height);
+      pen.drawImage(image, x, y, wide, high, 0, 0, canvas.width, canvas.height);
     }
   };
 
@@ -103,7 +107,9 @@ export const evidence = (root, answer) => {
     const least = (size) => Math.min(0, size - size * scale);
     view = { scale, x: Math.min(0, Math.max(x, least(frame.clientWidth))), y: Math.min(0, Math.max(y, least(frame.clientHeight))) };
     frame.style.transform = scale === 1 ? "" : `translate(${view.x}px, ${view.y}px) scale(${scale})`;
+    frame.style.setProperty("--zoom", scale);  // numbers and lines stay as they are
     stage.dataset.zoomed = scale === 1 ? "no" : "yes";
+    place();
   };
   const nearer = (by, x = frame.clientWidth / 2, y = frame.clientHeight / 2) => {
     const scale = Math.min(8, Math.max(1, view.scale * by)), change = scale / view.scale;
@@ -112,6 +118,12 @@ export const evidence = (root, answer) => {
   zoom.addEventListener("click", ({ target }) => {
     const way = target.dataset.zoom;
     if (way) way === "all" ? look(1) : nearer(way === "in" ? 1.5 : 1 / 1.5);
+  });
+  zoom.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!way || view.scale === 1) return;
+    event.preventDefault();
+    look(view.scale, view.x + 40 * way[0], view.y + 40 * way[1]);
   });
   const within = (event) => {
     const at = stage.getBoundingClientRect();

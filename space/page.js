@@ -5,7 +5,7 @@ import { Lost, born, examine } from "./server.js";
 import { drawSheet } from "./sheet.js";
 
 const find = (selector) => document.querySelector(selector);
-const root = find("#picture"), stage = find(".ar-stage"), frame = find(".ar-frame"), image = find(".ar-frame img");
+const root = find("#picture"), columns = find(".ar-columns"), stage = find(".ar-stage"), frame = find(".ar-frame"), image = find(".ar-frame img");
 const field = find("input[type=file]"), message = find(".ar-message"), said = find(".ar-said"), panes = find(".ar-panes");
 const cancel = find("[data-do=cancel]"), again = find("[data-do=again]"), another = find("[data-do=another]");
 const answer = find("#answer"), unseen = find(".ar-unseen"), about = find(".ar-about"), language = find(".ar-language");
@@ -69,18 +69,19 @@ const look = async (item, signal) => {
 
 /** On a phone the answer lies below the picture: go there once there is something to read. */
 const follow = (item) => {
-  if (item !== now || item.followed || !matchMedia("(max-width: 56rem)").matches) return;
+  if (item !== now || item.followed) return;
   if (!panes.querySelector(".ar-card[data-number], .ar-results[aria-busy=false]")) return;
   item.followed = true;
-  answer.scrollIntoView({ block: "start" });
+  reveal();
 };
+const reveal = () => { if (matchMedia("(max-width: 46rem)").matches) answer.scrollIntoView({ block: "start" }); };
 
 /** The server is gone: say so, and say so again when it is back. */
 const lose = async (item) => {
   item.state = "lost";
   item.note = "The server cannot be reached. Your picture is still here; this page looks for the server again.";
   if (server !== null && (await born()) === server) {
-    item.note = "The answer broke off. Your picture is still here: examine it again.";
+    item.note = "The connection broke off before the answer was whole. Your picture is still here: examine it again.";
     return;
   }
   const wait = setInterval(async () => {
@@ -120,6 +121,10 @@ const update = (changed = now) => {
   cancel.hidden = !busy;
   again.hidden = busy || !now || Boolean(now.message?.restored);
   another.hidden = busy || !now;
+  // After a whole answer the next picture is what most people want; else the same one again.
+  const whole = now?.state === "ended";
+  again.classList.toggle("primary", !whole);
+  another.classList.toggle("primary", whole);
   if (busy && [again, another].includes(focused)) cancel.focus();
   if (!busy && focused === cancel) (again.hidden ? another : again).focus();
   drawSheet(find(".ar-sheet"), items, now, (item) => { item.chosen = true; show(item); });
@@ -153,8 +158,9 @@ const stop = () => {
     section.setAttribute("aria-busy", "false");
     section.querySelector(".ar-skeleton")?.remove();
     section.querySelector(".ar-waiting")?.remove();
-    const found = section.querySelectorAll(".ar-card").length;
-    section.querySelector("h2").textContent = found ? "Stopped: incomplete" : "Stopped";
+    const found = section.querySelectorAll(".ar-card").length, lost = now.state === "lost";
+    section.querySelector("h2").textContent = found ? "Stopped: incomplete" : lost ? "No answer" : "Stopped";
+    if (lost) continue;  // what has happened is told above
     const note = document.createElement("p");
     note.className = "ar-note";
     note.textContent = found ? "This answer is not whole: the model was still writing." : "Nothing was found before it was stopped.";
@@ -176,6 +182,7 @@ const refuse = (told) => {
   panes.firstChild.append(section);
   shown.forget();
   said.textContent = "";
+  reveal();
   if (told.later || items.length > 1) {
     notice.insertAdjacentHTML("beforeend", '<button type="button" class="ar-button" data-again>Try again</button>');
     return;
@@ -223,7 +230,7 @@ const tell = (entries) => {
 };
 
 image.addEventListener("load", () => {
-  frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+  columns.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
   if (now) root.dataset.state = "shown";
   find(".ar-zoom").hidden = !now;
   unseen.hidden = true;
@@ -271,13 +278,14 @@ find("[data-login]")?.addEventListener("click", (event) => {
 const spoken = (navigator.language || "en").slice(0, 2).toLowerCase();
 const offer = () => {
   if (!language) return;
+  const hidden = language.hidden;
   language.hidden = spoken === "en" || find("[name=way]:checked")?.dataset.speaks !== "yes";
+  if (hidden && !language.hidden) language.querySelector("input").checked = true;
   language.querySelector("b").textContent = new Intl.DisplayNames([spoken], { type: "language" }).of(spoken);
   language.querySelector("b").lang = spoken;
 };
 for (const way of document.querySelectorAll("[name=way]")) way.addEventListener("change", offer);
 offer();
-if (language && !language.hidden) language.querySelector("input").checked = true;
 
 shown.draw([{ boxes: JSON.parse(find("#example").textContent) }]);
 root.dataset.ready = "yes";

@@ -17,13 +17,14 @@ export const drawSheet = (sheet, items, now, choose) => {
   sheet.dataset.key = key;
   const focused = [...sheet.children].indexOf(document.activeElement);
   const buttons = items.map((item) => {
-    const button = document.createElement("button"), picture = document.createElement("img"), text = document.createElement("span");
+    const button = document.createElement("button"), picture = document.createElement("img"), text = document.createElement("span"), name = document.createElement("small");
     button.type = "button";
     button.setAttribute("aria-current", item === now);
-    picture.alt = item.file.name;
+    picture.alt = "";
     picture.src = item.message?.preview || item.address;
     text.textContent = said(item);
-    button.append(picture, text);
+    name.textContent = button.title = item.file.name;
+    button.append(picture, name, text);
     button.addEventListener("click", () => choose(item));
     return button;
   });

@@ -109,7 +109,7 @@ class Tools:
                 description=f"{way.about} Answers in JSON; a picture may wait in line for others.",
                 inputSchema=takes,
                 outputSchema=_gives(way),
-                annotations=mcp.types.ToolAnnotations(readOnlyHint=True, openWorldHint=False),
+                annotations=mcp.types.ToolAnnotations(readOnlyHint=True, openWorldHint=self._fetches),
             )
             for name, way in self._offered.items()
         ]

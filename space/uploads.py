@@ -29,7 +29,7 @@ __all__ = ["MAX_BYTES", "MAX_PIXELS", "Encoded", "Sent", "Upload", "read_picture
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
-"""A picture with more pixels is refused by its header. One of this size takes 400 MB while it is decoded."""
+"""A picture with more pixels is refused by its header. One of this size takes 300 MB while it is decoded."""
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -105,15 +105,20 @@ class Sent:
         Raises:
             PictureError: in words for the person who sent it.
         """
-        with _ONE_AT_A_TIME, self.file, _in_words(), Image.open(self.file, formats=FORMATS) as opened:
+        with _ONE_AT_A_TIME, self.file, _in_words():
+            picture = self._decoded()
+            if picture.size[0] * picture.size[1] > LARGE:
+                _give_back()  # before the next one is decoded
+            return picture
+
+    def _decoded(self) -> Upload:
+        with Image.open(self.file, formats=FORMATS) as opened:
             about = tuple(_told(opened.getexif()))
             image, size = prepare(opened, self.image_id)
             form = opened.format or ""
-            if self.signed:
-                self.file.seek(0)
-                about += tuple(credentials(self.file, Image.MIME.get(form, "")))
-        if size[0] * size[1] > LARGE:
-            _give_back()
+        if self.signed:
+            self.file.seek(0)
+            about += tuple(credentials(self.file, Image.MIME.get(form, "")))
         return Upload(self.image_id, image, size, form, self.sha256, about)
 
 

@@ -83,16 +83,16 @@ def export(run: Path, rule: Rule) -> Exported:
             added[item.picture].append(item)
     lines, accepted, kept = [], {}, []
     for row in rows:
+        own = len(row.candidates)
         entries = [(record, *known) for record, known in zip(row.row["anomalies"], row.candidates, strict=True)]
         entries += [(_record(item), item.key, item.candidate) for item in added[row.picture]]
         records, chosen = [], []
-        for record, key, candidate in entries:
+        for at, (record, key, candidate) in enumerate(entries):
             verdict, reasons = decide(votes.get(key, {}), rule), _reasons(said[key])
             records.append(record | {"verdict": verdict, "votes": votes.get(key, {})} | _beside(said[key], reasons))
-            kept.append(Kept(row.image_id, candidate, verdict, reasons))
+            kept.append(Kept(row.image_id, candidate, verdict, reasons, added=at >= own))
             if verdict == "accept":
                 chosen.append(candidate)
-        own = len(row.candidates)
         line = row.row | {"anomalies": records[:own]} | ({"added": records[own:]} if records[own:] else {})
         lines.append(json.dumps(line, ensure_ascii=False))
         # A picture whose calls failed was not found clean, and one that is partial was not looked at wholly.

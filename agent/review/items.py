@@ -13,15 +13,12 @@ from dataset_builder.files.records import Place, as_image_id, as_list, as_object
 from dataset_builder.files.strict_json import read_rows
 from dataset_builder.files.tree import File, open_tree
 from dataset_builder.scenes import SceneAnomaly, read_scenes
-from dataset_builder.schema import Candidate
+from dataset_builder.schema import ADDED, Candidate
 from dataset_builder.sources.annotations import read_candidate
 from dataset_builder.sources.release import picture_files
 from dataset_builder.sources.runs import pictures_of
 
-__all__ = ["ADDED", "Item", "RunRow", "added_item", "gold_items", "pictures_in", "read_rows_of", "run_items"]
-
-ADDED = "people"
-"""The stage of what people added."""
+__all__ = ["Item", "RunRow", "added_item", "gold_items", "pictures_in", "read_rows_of", "run_items"]
 
 
 @dataclass(frozen=True)

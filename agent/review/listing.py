@@ -29,7 +29,7 @@ def listed(
     if not isinstance(words, str) or len(words) > 200:
         raise InputError(f"words {shorten(words)}: send a text of at most 200 characters")
     rows = db.execute(
-        "SELECT items.item, candidate, asks, verdict, answered, aside FROM items "
+        "SELECT items.item, picture, candidate, asks, verdict, answered, aside FROM items "
         "LEFT JOIN claims ON claims.item = items.item AND claims.reviewer = :me "
         f"WHERE position IS NOT NULL AND (turn IS NOT NULL OR ({OPEN})) "
         f"ORDER BY turn IS NULL, turn DESC, {ORDER}",
@@ -43,5 +43,13 @@ def listed(
         own = row["verdict"] if row["answered"] else "skipped" if row["aside"] else "open"
         text = f"{name} {said['phenomenon']} {said['reasoning']}".casefold()
         if state in ("all", own) and all(word in text for word in wanted):
-            found.append({"item": row["item"], "name": name, "phenomenon": said["phenomenon"], "state": own})
+            found.append(
+                {
+                    "item": row["item"],
+                    "picture": row["picture"],
+                    "name": name,
+                    "phenomenon": said["phenomenon"],
+                    "state": own,
+                }
+            )
     return found

@@ -21,12 +21,14 @@ __all__ = ["Kept", "Share", "reasons_by_stage", "shares", "write_report"]
 
 @dataclass(frozen=True)
 class Kept:
-    """A candidate and what became of it, `None` as long as nobody has answered; and why people rejected it."""
+    """A candidate of the agent, or of somebody who `added` it; what became of it, `None` as long as nobody has answered; and why
+    people rejected it."""
 
     image_id: str
     candidate: Candidate
     verdict: Verdict | None
     reasons: Mapping[Reason, int]
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,12 @@ def reasons_by_stage(kept: Iterable[Kept]) -> list[tuple[str, list[int]]]:
 def write_report(
     run: Path, kept: list[Kept], pictures: int, review: Review, found: Recall, ratings: Rated, rule: str
 ) -> list[Path]:
-    """Write `review.html`, which needs no other file, and `severity.png`. Raises `OutputError`."""
+    """Write `review.html`, which needs no other file, and `severity.png`. Raises `OutputError`.
+
+    What people added is told apart: before and after are the agent's.
+    """
+    added = Counter(one.verdict for one in kept if one.added)
+    kept = [one for one in kept if not one.added]
     plot = _severity_plot(kept)
     templates = environment(Path(__file__).parent)
     templates.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
@@ -78,6 +85,7 @@ def write_report(
         before=len(kept),
         decided=len(decided),
         counts=Counter(one.verdict for one in decided),
+        added=added,
         review=review,
         tables={
             "Stage": shares(kept, lambda candidate: candidate.stage or "none stated"),

@@ -40,12 +40,17 @@ def nothing_old(page: Any) -> bool:
 
 def test_a_new_picture_takes_the_old_answer_away_before_anything_is_sent(answered: Any, stub: StubEndpoint) -> None:
     """At once, while the upload has not even begun."""
-    sent = threading.Event()
-    answered.route("**/upload*", lambda route: (sent.wait(20), route.continue_()))
+    held: list[Any] = []
+    answered.route("**/upload*", lambda route: held.append(route))
+    stub.pieces = ["[]"]
     send(answered, name="new.png")
     answered.wait_for_function("document.querySelector('.ar-frame img').alt === 'The picture new.png'")
     assert nothing_old(answered)
-    sent.set()
+    while not held:
+        answered.wait_for_timeout(20)
+    held[0].continue_()
+    answered.locator("#results [data-status=none]").wait_for()
+    assert nothing_old(answered)
 
 
 def test_a_failed_upload_shows_no_answer(answered: Any) -> None:

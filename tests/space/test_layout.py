@@ -26,10 +26,13 @@ def many(count: int) -> str:
     return json.dumps(found)
 
 
-def test_the_picture_stays_in_view_while_the_cards_scroll(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
-    """All of it, at the last card too."""
+@pytest.mark.parametrize("width", [1440, 820, 390])
+def test_the_picture_stays_in_view_while_the_cards_scroll(
+    open_page: Any, endpoint: Served, stub: StubEndpoint, width: int
+) -> None:
+    """All of it, at the last card too; on a phone it leaves most of the screen to the cards."""
     stub.pieces = [many(12)]
-    page = open_page(endpoint)
+    page = open_page(endpoint, width)
     send(page)
     page.locator("#results [data-status=anomalies]").wait_for()
     page.locator("#results .ar-card").last.scroll_into_view_if_needed()
@@ -38,6 +41,7 @@ def test_the_picture_stays_in_view_while_the_cards_scroll(open_page: Any, endpoi
     assert page.evaluate("scrollY") > 500
     assert place["y"] >= 0
     assert place["y"] + place["height"] <= 900
+    assert width > 390 or place["height"] <= 0.45 * 900
 
 
 def test_on_a_phone_the_answer_comes_into_view(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
@@ -89,7 +93,7 @@ def test_pointing_at_a_card_darkens_the_rest_and_cards_show_their_places(
 
 
 def test_the_picture_is_zoomed_and_moved(open_page: Any, endpoint: Served, stub: StubEndpoint) -> None:
-    """By buttons and by dragging; boxes go with it; the whole picture comes back."""
+    """By buttons, by dragging and by arrow keys; boxes go with it; the whole picture comes back."""
     stub.pieces = [many(1)]
     page = open_page(endpoint)
     send(page)
@@ -105,6 +109,9 @@ def test_the_picture_is_zoomed_and_moved(open_page: Any, endpoint: Served, stub:
     page.mouse.move(stage["x"] + 240, stage["y"] + 230)
     page.mouse.up()
     assert frame.bounding_box()["x"] == pytest.approx(nearer["x"] + 40, abs=1)
+    page.get_by_role("button", name="Zoom in").focus()
+    page.keyboard.press("ArrowRight")
+    assert frame.bounding_box()["x"] == pytest.approx(nearer["x"], abs=1)
     page.get_by_role("button", name="Show all of the picture").click()
     assert frame.bounding_box() == before
 

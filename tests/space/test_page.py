@@ -150,7 +150,7 @@ def test_cards_come_one_by_one_and_nothing_above_them_moves(
     second, end = threading.Event(), threading.Event()
     stub.pieces = ["[" + finding("First"), second, ", " + finding("Second"), end, "]"]
     page = open_page(endpoint, width, reduced_motion="reduce")
-    places = page.locator("#picture .ar-stage, #picture .ar-gallery, #results h2, #results .ar-card:first-child")
+    places = page.locator("#picture .ar-stage, #picture .ar-actions, #results h2, #results .ar-card:first-child")
     send(page)
     page.get_by_role("heading", name="First").wait_for()
     page.locator("#picture[data-state=shown]").wait_for()

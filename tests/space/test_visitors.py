@@ -36,7 +36,7 @@ def test_a_visitor_signs_in_and_a_real_model_looks_at_their_photograph(
     served, stub = signing
     page = open_page(served)
     assert page.get_by_label("stub-vl").is_disabled()
-    assert "$0.0007" in page.inner_text(".ar-account")
+    assert "$0.0007" in page.inner_text(".ar-ways")
     assert "stub-vl" in page.inner_text(".ar-banner")
     send(page, noise(), "photo.png")
     page.locator("#results [data-status=unknown]").wait_for()

@@ -5,6 +5,7 @@ in, because endpoints and the agent lie in a package that this one knows nothing
 so an audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +23,7 @@ from dataset_builder.sources.findings import Finding
 from dataset_builder.sources.release import picture_files
 from dataset_builder.stored import StoredPictures, open_split
 from metric_semap.anomalies import Picture
-from metric_semap.records import read_records
+from metric_semap.records import parse_records, read_records
 from metric_semap.strict_json import parse_rows
 from trainer.evaluation.audit_plan import REVIEWER, Plan, Source
 from trainer.evaluation.names import file_name
@@ -199,20 +200,27 @@ def _annotations(path: Path) -> Path:
 
 
 def _accepted(path: Path, answered: dict[str, Picture]) -> dict[str, Picture]:
-    """What people accepted, of the pictures whose every anomaly has a verdict; empty where there are no verdicts."""
+    """What people accepted, what they added among it, of the pictures whose every anomaly has a verdict; empty where there are no
+    verdicts."""
     verdicts: dict[str, list[Any]] = {}
+    added: dict[str, list[Any]] = {}
     for row in parse_rows(path.read_text(encoding="utf-8-sig"), path.name) or []:
         if isinstance(row, dict) and isinstance(row.get("image_id"), str):
-            listed = row.get("anomalies") or []
+            listed, besides = row.get("anomalies") or [], row.get("added") or []
             verdicts[row["image_id"]] = [one.get("verdict") for one in listed if isinstance(one, dict)]
-    if not any(any(listed) for listed in verdicts.values()):
+            added[row["image_id"]] = [
+                one for one in besides if isinstance(one, dict) and one.get("verdict") == "accept"
+            ]
+    if not any(any(listed) for listed in verdicts.values()) and not any(added.values()):
         return {}
+    found = parse_records(json.dumps(added), "prediction", path.name) if any(added.values()) else {}
     accepted = {}
     for image_id, picture in answered.items():
         said = verdicts.get(image_id, [])
         if len(said) == len(picture.anomalies) and all(said):
             kept = [one for one, verdict in zip(picture.anomalies, said, strict=True) if verdict == "accept"]
-            accepted[image_id] = picture._replace(anomalies=kept)
+            more = found[image_id].anomalies if image_id in found else ()
+            accepted[image_id] = picture._replace(anomalies=[*kept, *more])
     return accepted
 
 

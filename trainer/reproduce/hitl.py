@@ -111,6 +111,11 @@ def _result(of: Verified, data: str, *, simulated: bool, seed: int) -> Result:
         "mean severity before": sure(_average(one.severity for one in everything)),
         "mean severity after": sure(_average(one.severity for one in everything if one.kept)),
     }
+    added = sum(one.kept for one in of.added)
+    if added:
+        stayed = sum(one.kept for one in everything)
+        numbers["added by people and accepted, per picture"] = sure(added / len(pictures))
+        numbers["share of all accepted that the agent had found"] = rate(stayed, stayed + added)
     known = [one for one in everything if one.true is not None]
     if known:
         numbers["precision before"] = _precision(known)
@@ -121,6 +126,11 @@ def _result(of: Verified, data: str, *, simulated: bool, seed: int) -> Result:
     notes = list(of.notes)
     if not known:
         notes.append("The truth of these candidates is not known, so precision is told of gold items only.")
+    if added:
+        notes.append(
+            f"People added {added} anomalies that were accepted. They are not among the candidates before and after; "
+            "`anomreason verdicts status` tells what each agent finds, over the pictures that were looked over."
+        )
     lost = len(everything) - sum(one.severity is not None for one in everything)
     if lost:
         notes.append(f"{lost} candidates have no severity and are left out of the shift.")

@@ -13,7 +13,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.files.records import Place, as_image_id, as_list, as_object
 from dataset_builder.files.strict_json import read_rows
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
-from dataset_builder.schema import Candidate, Verdict
+from dataset_builder.schema import ADDED, Candidate, Verdict
 from dataset_builder.sources.annotations import read_candidate
 from dataset_builder.sources.opening import open_source
 from dataset_builder.stored import load_split
@@ -46,11 +46,13 @@ class Gold(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The candidates of each picture, by name; reviewers on items with a known answer; what to know of them."""
+    """The agent's candidates of each picture, by name; reviewers on items with a known answer; what to know of them; and what
+    people added to these pictures, which is no candidate of the agent's."""
 
     pictures: Mapping[str, Sequence[Seen]]
     gold: Sequence[Gold] = ()
     notes: Sequence[str] = ()
+    added: Sequence[Seen] = ()
 
 
 Reviewing = Callable[[Path], tuple[dict[tuple[str, int], dict[str, Verdict]], list[Gold]]]
@@ -74,6 +76,7 @@ def read_run(run: Path, reviewing: Reviewing | None = None) -> Verified:
         raise InputError(f"{path}: does not exist; write it with `anomreason verdicts export {run}`")
     truth, (own, gold) = _truth(run), reviewing(run) if reviewing else ({}, [])
     found: dict[str, list[Seen]] = {}
+    added: list[Seen] = []
     for file, value in read_rows(path):
         row = as_object(value, Place(file), "an object with image_id and anomalies")
         image_id = as_image_id(row.get("image_id"), Place(file))
@@ -90,11 +93,14 @@ def read_run(run: Path, reviewing: Reviewing | None = None) -> Verified:
                 )
                 for at, one in enumerate(listed)
             ]
+            missed = as_list(row.get("added", []), Place(file, image_id), "a list of what people added")
+            besides = [read_candidate(record, Place(file, image_id, at)) for at, record in enumerate(missed)]
+            added += [Seen(ADDED, one.severity, one.verdict, {}, None) for one in besides]
     if not any(found.values()):
         raise InputError(
             f"{path}: no picture has a verdict on each of its candidates; go on with `anomreason review {run}`"
         )
-    return Verified(found, gold)
+    return Verified(found, gold, added=added)
 
 
 def _truth(run: Path) -> dict[str, SceneRow] | None:
@@ -176,6 +182,7 @@ def read_dataset(dataset: str) -> Verified:
 def _decided(rows: Iterable[tuple[str, list[_Said], list[_Said] | None]], place: str) -> Verified:
     """Pictures with a verdict on each candidate, stated or told from what was annotated after review."""
     pictures: dict[str, list[Seen]] = {}
+    added: list[Seen] = []
     left_out = told = foreign = 0
     for image_id, candidates, after in rows:
         stated = all(one.verdict is not None for one in candidates)
@@ -188,10 +195,12 @@ def _decided(rows: Iterable[tuple[str, list[_Said], list[_Said] | None]], place:
             verdicts = ["accept" if one.texts in stayed else "reject" for one in candidates]
             foreign += len(stayed - {one.texts for one in candidates})
             told += 1
-        pictures[image_id] = [
+        seen = [
             Seen(one.stage or "none stated", one.severity, verdict, {}, None)
             for one, verdict in zip(candidates, verdicts, strict=True)
         ]
+        pictures[image_id] = [one for one in seen if one.stage != ADDED]
+        added += [one for one in seen if one.stage == ADDED]
     if not any(pictures.values()):
         raise InputError(
             f"{place}: has no candidates with verdicts; build it from a reviewed run, or from a release with candidates and "
@@ -206,4 +215,4 @@ def _decided(rows: Iterable[tuple[str, list[_Said], list[_Said] | None]], place:
         notes.append(f"{foreign} annotations are no candidate's texts (people changed or added them) and are left out.")
     if left_out:
         notes.append(f"{left_out} pictures without a verdict on each candidate are left out.")
-    return Verified(pictures, notes=notes)
+    return Verified(pictures, notes=notes, added=added)

@@ -37,6 +37,8 @@ async function fill(start) {
       button.append(span);
     }
     button.addEventListener("click", () => { dialog.close(); jump(one.item); });
+    row.dataset.picture = one.picture;
+    row.classList.toggle("other", results.lastChild !== null && results.lastChild.dataset.picture !== one.picture);
     row.append(button);
     results.append(row);
   }

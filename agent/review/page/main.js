@@ -196,7 +196,7 @@ addForm.addEventListener("submit", (event) => {
     const next = await call("add", { reviewer, token: token(), ...fields });
     addForm.reset();
     addForm.querySelector(":focus")?.blur();
-    await take(next, "Added. Others are asked about it too.");
+    await take(next, "Added. You have accepted it.");
   });
 });
 

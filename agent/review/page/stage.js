@@ -23,6 +23,7 @@ export async function showPicture(url) {
   img.src = url;
   await img.decode();
   zoom = 1;
+  stage.style.setProperty("--ratio", img.naturalWidth / img.naturalHeight);
   lay();
 }
 

@@ -20,7 +20,13 @@ from agent.review.store import FILE
 from anomreason import app
 from dataset_builder.building.build import build
 from dataset_builder.sources.runs import read_run
+from dataset_builder.terminal import Steps
 from tests.agent.review.conftest import OLD
+from trainer.evaluation.audit_answers import HUMAN, review
+from trainer.evaluation.audit_plan import REVIEWER, Plan, Source
+from trainer.reproduce.hitl import Hitl
+from trainer.reproduce.reviewed import read_dataset
+from trainer.reproduce.reviewed import read_run as read_reviewed
 
 MISSED: dict[str, Any] = {
     "name": "Lamp",
@@ -105,6 +111,31 @@ def test_what_people_added_is_exported_and_built(small: Desk, small_run: Path, t
         "<td>relations</td><td>1</td><td>0</td><td>0</td><td>0</td><td>0</td>"
         in (small_run / "review.html").read_text()
     )
+
+
+def test_what_people_added_counts_where_their_verdicts_do(small: Desk, small_run: Path, tmp_path: Path) -> None:
+    """Among the human verdicts of an audit, and apart from the agent's candidates in the report and in `reproduce hitl`, read from
+    the run or from the dataset that is built of it."""
+    small.add("ann", small.next("ann")["focus"], "t", **MISSED, bbox=[1, 2, 30, 20])
+    while items := small.next("ann")["items"]:
+        small.verdict("ann", items[0]["item"], "accept" if len(items) % 2 else "reject", uuid.uuid4().hex)
+    export(small_run, "majority")
+    plan = Plan(generators={"a": Source(annotations=str(small_run)), "b": Source(annotations=str(small_run))})
+    said = review(plan, tmp_path / "audit", lambda _: pytest.fail("nobody is asked")).generators["a"].by_reviewer
+    before, after = ({name: len(one.anomalies) for name, one in said[who].items()} for who in (REVIEWER, HUMAN))
+    assert (sum(before.values()), sum(after.values())) == (8, 5)
+    assert "Lamp" in [one.name for one in said[HUMAN]["0.png"].anomalies]
+    build(small_run, tmp_path / "built", recipe=None)
+    for read, place in ((read_reviewed, small_run), (read_dataset, str(tmp_path / "built"))):
+        found = Hitl(lambda read=read, place=place: read(place), "it").run(tmp_path / "out", Steps())  # type: ignore[misc]
+        told: Any = found.numbers
+        assert told["candidates per picture before"].value * len(before) == pytest.approx(8)
+        assert told["candidates per picture after"].value * len(before) == pytest.approx(4)
+        assert told["share of all accepted that the agent had found"].value == pytest.approx(4 / 5)
+        assert "People added 1" in "".join(found.notes)
+    page = (small_run / "review.html").read_text()
+    assert "8 candidates on 5 pictures; 4 accepted, 4 rejected" in page
+    assert "People added 1 anomalies that the agent had missed; 1 of them" in page
 
 
 def test_rated_severities_calibrate_an_audit(run: Path, tmp_path: Path) -> None:
