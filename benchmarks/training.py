@@ -77,7 +77,7 @@ def forget_pictures(model: Any) -> None:
 def matrices(module: Any) -> int:
     """Weights of a module's linear layers, adapters not included."""
     return sum(
-        part.weight.numel()
+        part.in_features * part.out_features  # in 4 bits, the weight's own shape is another
         for name, part in module.named_modules()
         if isinstance(part, torch.nn.Linear) and ".lora_" not in f".{name}"
     )
