@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 out=${1:?give a directory for the results}
 shift
 chosen=" $* "
-python=${PYTHON:-python}
+python=$(realpath -s "$(command -v "${PYTHON:-python}")")  # steps may run elsewhere
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 work=${TMPDIR:-/tmp}/anomreason-gpu
