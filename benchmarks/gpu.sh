@@ -63,7 +63,7 @@ data="--model_name_or_path $model --dataset_name $dataset --dataset_config $conf
 # The recipe as it is shipped.
 step training 240 "$python" -m benchmarks.training --config anomreasonor_7b --steps $steps --gradient_accumulation_steps 2 $data $here
 # In 32 bits, recorded steps of decoding give the tokens of `generate`, one by one.
-step equality 180 "$python" -m pytest -q -p no:cacheprovider tests/trainer/test_decoding.py
+step equality 240 "$python" -m pytest -q -p no:cacheprovider tests/trainer/test_decoding.py
 # Each change on its own.
 step fixes 180 "$python" -m benchmarks.fixes --config anomreasonor_7b --gradient_accumulation_steps 2 $data $here
 if [ -n "$gpu" ]; then # a CPU is refused 4 bits
