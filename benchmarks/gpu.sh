@@ -9,7 +9,8 @@
 #
 # OUT gets a file for each step. MODEL and PROCESSOR are directories or Hub ids, DATASET is a built one with the configuration
 # deepfake; unless given, the model has random weights of the 7B's shape, and the pictures are rendered scenes. Both stay in
-# ${TMPDIR:-/tmp} for the next call.
+# ${TMPDIR:-/tmp} for the next call. Python needs the packages of the extra `train`, and pytest for `equality` and `evidence`,
+# bitsandbytes for `qlora`, the extra `demo` for `quickstart`; a step that lacks one fails alone and says so in its log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?give a directory for the results}
@@ -26,6 +27,7 @@ export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 TOKENIZERS_
 run() {
     local name=$1 limit=$2 began=$SECONDS code
     shift 2
+    limit=$((limit * patience))
     timeout --kill-after 10 "$limit" "$@" >"$out/$name.json" 2>"$out/$name.log"
     code=$?
     echo "$name: exit code $code, $((SECONDS - began)) of $limit s"
@@ -39,9 +41,9 @@ step() {
 }
 
 if $python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-    size=7b gpu=yes steps=20 batches="1 16 64" here=""
+    size=7b gpu=yes patience=1 steps=20 batches="1 16 64" here=""
 else
-    size=micro gpu="" steps=4 batches="1 4"
+    size=micro gpu="" patience=4 steps=4 batches="1 4" # the limits are a GPU's
     here="--use_cpu true --bf16 false --dtype float32 --min_pixels 28224 --max_pixels 28224 --dataloader_num_workers 0"
 fi
 
