@@ -166,7 +166,7 @@ def _costs(material: Material, lengths: _Lengths, script: Any, training: Any, mo
     rate = _matrix_rate(device, width)
     share = COMPILED if script.compile_layers else SHARE
     seconds = whole * step * steps / (rate * share * training.world_size)
-    lines.append(f"memory    about {max(peak / 1e9, 0.1):.1f} GB at a batch of {batch}{_room(device, peak)}")
+    lines.append(f"memory    about {peak / 1e9:.1f} GB at a batch of {batch}{_room(device, peak)}")
     lines.append(
         f"time      about {_duration(seconds)} without evaluations: {whole * step / 1e12:.3g} TFLOP per step, "
         f"at {share:.0%} of the {rate / 1e12:.3g} TFLOP/s that a matrix product reaches here"
