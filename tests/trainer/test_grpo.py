@@ -169,7 +169,9 @@ def test_among_clean_pictures_silence_earns_their_share(
     assert sum(earned) / len(earned) <= most  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("said", "share"), [("Yes", 0.25), ("No", 0.75), (listing(GENERIC), 0.0), ("Yes and no", 0.25)])
+@pytest.mark.parametrize(
+    ("said", "share"), [("Yes", 0.25), ("No", 0.75), (listing(GENERIC), 0.0), ("Yes and no", 0.25)]
+)
 def test_a_constant_verdict_earns_the_share_of_its_label_and_no_list_adds_to_it(said: str, share: float) -> None:
     """Of four pictures one is generated."""
     rows = [(said, "verdict", [CUP] if label == "fake" else [], label) for label in ("fake", "real", "real", "real")]
