@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from benchmarks.decoding import BUDGET
 from benchmarks.device import name
 from dataset_builder.schema import Anomaly
 from dataset_builder.textform import write_answer
-from space.local import _ANY, Local, open_local
+from space.local import Local, open_local
 from space.uploads import read_picture
 
+SCENE = Path(__file__).resolve().parents[1] / "space" / "examples" / "clean.png"
 SAID = [
     Anomaly(
         name=f"Finding {number}",
@@ -49,7 +51,7 @@ class Prompted:
 
 def waits(local: Local, prompted: Prompted, rounds: int) -> dict[str, float]:
     """Median seconds until the first card and until the answer is whole."""
-    picture = read_picture(_ANY.read_bytes(), _ANY.name)
+    picture = read_picture(SCENE.read_bytes(), SCENE.name)
     cards, answers = [], []
     for _ in range(rounds):
         prompted.said, first = 0, None
