@@ -1,5 +1,6 @@
 """What the benchmarks of training take back or count is what they say."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import nn
 
 from benchmarks import fixes, training
 from benchmarks.first_card import Prompted
+from benchmarks.predict import served
 from tests.training import arguments
 from trainer import sft
 from trainer.tower import tower_of
@@ -89,6 +91,14 @@ def test_matrices_in_four_bits_count_by_their_shape() -> None:
     packed = nn.Linear(64, 32)
     packed.weight = nn.Parameter(torch.zeros(64 * 32 // 2, 1, dtype=torch.uint8), requires_grad=False)
     assert training.matrices(nn.Sequential(nn.Linear(64, 32), packed)) == 2 * 64 * 32
+
+
+def test_the_client_for_endpoints_is_timed_on_answers(scenes: Path, tmp_path: Path) -> None:
+    """All pictures have an answer in the file that it writes."""
+    assert served(scenes, tmp_path) > 0
+    rows = [json.loads(line) for line in (tmp_path / "served.jsonl").read_text().splitlines()]
+    assert len(rows) == len(list((scenes / "images").iterdir()))
+    assert {row["status"] for row in rows} <= {"anomalies", "none"}
 
 
 def test_a_model_says_what_it_is_given() -> None:
