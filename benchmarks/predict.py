@@ -118,6 +118,7 @@ def main() -> None:
         names = [row.image_id for row in read_scenes(scenes)]
         pictures: Pictures = [(name, Image.open(scenes / "images" / name).convert("RGB")) for name in names]
         model, processor = load(arguments.model, dtype=torch.float32)
+        model.known = None  # one at a time asks about every picture, and so do we
         ratios, spent, alone, together, seconds = [], [], [], [], [0.0, 0.0]
         plain = AutoModelForImageTextToText.from_pretrained(resolve(arguments.model), dtype=torch.float32)
         plain = plain.to(model.device).eval()
