@@ -12,7 +12,8 @@ Three things tell whether the time is well spent:
 - *share of the matrix rate*: the floating-point operations that a step needs, divided by its time, over the rate of one large
   matrix product, measured here. Needed is `FORMULA`: what is computed again, padding, and a picture's second look do not count.
 - *bare loop*: the same tensors, forward, back and stepped in ten lines without trainer or data loading. A ratio of 1 means that
-  those cost nothing; *waiting for data* is how much of the difference lies in reading, where more workers help.
+  those cost nothing; *waiting for data* is how much of the difference lies in reading, where more workers help. On a CPU that
+  others use, too, the ratio of *processor time* is the one to look at.
 - *peak memory*, of the GPU's allocator, or of this process.
 """
 
@@ -26,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -47,26 +48,44 @@ FORMULA = (
 )
 
 
+class Spent(NamedTuple):
+    """Seconds on the clock, and of this process's processor: the second are the same whatever else a machine does."""
+
+    clock: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> "Spent":
+        synchronize()
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, before: "Spent") -> "Spent":
+        return Spent(self.clock - before.clock, self.processor - before.processor)
+
+
+def medians(steps: Sequence[Spent]) -> Spent:
+    """Of each of the two."""
+    return Spent(*map(statistics.median, zip(*steps, strict=True)))
+
+
 class Clock(TrainerCallback):  # type: ignore[misc]
     """Notes when each step ends."""
 
     def __init__(self) -> None:
-        self.started, self.times = 0.0, list[float]()
+        self.times = list[Spent]()
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self.started = time.perf_counter()
+        self.started = Spent.now()
 
     def on_step_begin(self, *_: Any, model: Any, **__: Any) -> None:
         forget_pictures(model)
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        synchronize()
-        self.times.append(time.perf_counter())
+        self.times.append(Spent.now())
 
-    def seconds(self) -> list[float]:
+    def steps(self) -> list[Spent]:
         """Of each counted step."""
-        kept = self.times[WARM_UP - 1 :]
-        return [after - before for before, after in itertools.pairwise(kept)]
+        return [after.since(before) for before, after in itertools.pairwise(self.times[WARM_UP - 1 :])]
 
 
 def forget_pictures(model: Any) -> None:
@@ -77,7 +96,7 @@ def forget_pictures(model: Any) -> None:
 def matrices(module: Any) -> int:
     """Weights of a module's linear layers, adapters not included."""
     return sum(
-        part.weight.numel()
+        part.in_features * part.out_features  # in 4 bits, the weight's own shape is another
         for name, part in module.named_modules()
         if isinstance(part, torch.nn.Linear) and ".lora_" not in f".{name}"
     )
@@ -103,8 +122,8 @@ def operations(model: Any, batches: Sequence[dict[str, Any]]) -> float:
     return total + 2 * matrices(tower) * sum(pictures.values())
 
 
-def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[float]:
-    """Seconds of each step of a loop that does what training must and nothing else, on the same tensors."""
+def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[Spent]:
+    """What each step takes of a loop that does what training must and nothing else, on the same tensors."""
     model, args = trainer.model, trainer.args
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-6, fused=args.device.type == "cuda")
@@ -112,8 +131,7 @@ def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[f
     times = []
     for step in steps:
         forget_pictures(model)
-        synchronize()
-        started = time.perf_counter()
+        started = Spent.now()
         answers = sum(int((batch["labels"][:, 1:] != -100).sum()) for batch in step)
         for batch in step:
             moved = {key: value.to(args.device) for key, value in batch.items()}
@@ -123,8 +141,7 @@ def bare_loop(trainer: Any, steps: Sequence[Sequence[dict[str, Any]]]) -> list[f
         torch.nn.utils.clip_grad_norm_(trained, args.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        synchronize()
-        times.append(time.perf_counter() - started)
+        times.append(Spent.now().since(started))
     return times
 
 
@@ -174,28 +191,28 @@ def measure(trainer: Any, steps: int, *, rate: float) -> dict[str, Any]:
     if trainer._total_train_tokens != sum(int(batch["attention_mask"].sum()) for step in read for batch in step):
         raise SystemExit("the bare loop would run on other tensors than training did; compare nothing")
     counted = read[WARM_UP:]
-    median = statistics.median(clock.seconds())
-    bare = statistics.median(bare_loop(trainer, read)[WARM_UP:])
+    median, bare = medians(clock.steps()), medians(bare_loop(trainer, read)[WARM_UP:])
     tokens = statistics.median(sum(int(batch["attention_mask"].sum()) for batch in step) for step in counted)
     padded = statistics.median(sum(batch["input_ids"].numel() for batch in step) for step in counted)
     needed = statistics.median(operations(trainer.model, step) for step in counted)
     examples = statistics.median(sum(len(batch["input_ids"]) for batch in step) for step in counted)
     return {
         "examples a step": f"{args.per_device_train_batch_size} × {split}",
-        "steps counted": len(clock.seconds()),
-        "seconds a step, median": round(median, 4),
-        "seconds a step, longest": round(max(clock.seconds()), 4),
-        "seconds to the first step's end": round(clock.times[0] - clock.started, 1),
-        "examples a second": round(examples / median, 2),
-        "tokens a second": round(tokens / median),
+        "steps counted": len(clock.steps()),
+        "seconds a step, median": round(median.clock, 4),
+        "seconds a step, longest": round(max(clock.steps()).clock, 4),
+        "seconds to the first step's end": round(clock.times[0].since(clock.started).clock, 1),
+        "examples a second": round(examples / median.clock, 2),
+        "tokens a second": round(tokens / median.clock),
         "padding": round(1 - tokens / padded, 3),
         "peak memory, GB": round(peak / 1e9, 2),
-        "bare loop, seconds a step": round(bare, 4),
-        "ratio to the bare loop": round(median / bare, 3),
+        "bare loop, seconds a step": round(bare.clock, 4),
+        "ratio to the bare loop": round(median.clock / bare.clock, 3),
+        "ratio to the bare loop, processor time": round(median.processor / bare.processor, 3),
         "waiting for data, seconds a step": round(statistics.median(waited[WARM_UP : WARM_UP + steps]), 4),
         "operations a step, needed": f"{needed:.3e}",
         "matrix rate of the device, TFLOP/s": round(rate / 1e12, 3),
-        "share of the matrix rate": round(needed / median / rate, 3),
+        "share of the matrix rate": round(needed / median.clock / rate, 3),
     }
 
 

@@ -10,15 +10,11 @@ import typer
 from dataset_builder.extras import require
 from dataset_builder.options import Overwrite
 from dataset_builder.terminal import Steps
+from trainer.recipe_files import CONFIGS, GRPO, find, names
 
 app = typer.Typer()
 
-_CONFIGS = Path(__file__).parent / "configs"
 _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-def _recipes(folder: Path) -> str:
-    return ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
 Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
@@ -55,9 +51,14 @@ https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig, https://huggingface
 
 
 def _arguments(
-    context: typer.Context, config: str | None, dataset: str | None, out: Path | None, model: str | None
+    context: typer.Context, folder: Path, config: str | None, dataset: str | None, out: Path | None, model: str | None
 ) -> list[str]:
-    """What TRL's parser is given: our options under its names, and all others as they were typed."""
+    """What TRL's parser is given: our options under its names, and all others as they were typed.
+
+    Raises:
+        InputError: for a recipe that is not given or not there, before anything is imported that takes seconds.
+    """
+    find(config, folder)
     named = {"config": config, "dataset_name": dataset, "output_dir": out, "model_name_or_path": model}
     given = [(f"--{name}", str(value)) for name, value in named.items() if value is not None]
     return [*(part for pair in given for part in pair), *context.args]
@@ -111,7 +112,7 @@ def train(
     context: typer.Context,
     config: Annotated[
         str | None,
-        typer.Option(help=f"A recipe: {_recipes(_CONFIGS)}, or a YAML file. Options override it.", show_default=False),
+        typer.Option(help=f"A recipe: {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False),
     ] = None,
     dataset: Dataset = None,
     out: Out = None,
@@ -119,11 +120,12 @@ def train(
 ) -> None:
     """Fine-tune a LoRA adapter with TRL's SFTTrainer, by a recipe and any option of TRL."""
     require("train", "train")
+    line = _arguments(context, CONFIGS, config, dataset, out, model)
     from trainer.progress import Shown
     from trainer.sft import parse
     from trainer.sft import train as run
 
-    script, training, base = parse(_arguments(context, config, dataset, out, model))
+    script, training, base = parse(line)
     if script.dry_run:
         from trainer.dry_run import describe
         from trainer.sft import prepare
@@ -163,9 +165,7 @@ def grpo(
     context: typer.Context,
     config: Annotated[
         str | None,
-        typer.Option(
-            help=f"A recipe: {_recipes(_CONFIGS / 'grpo')}, or a YAML file. Options override it.", show_default=False
-        ),
+        typer.Option(help=f"A recipe: {names(GRPO)}, or a YAML file. Options override it.", show_default=False),
     ] = None,
     dataset: Dataset = None,
     out: Out = None,
@@ -173,11 +173,12 @@ def grpo(
 ) -> None:
     """Train an adapter further with TRL's GRPOTrainer, by reward: the metric, the format and false alarms."""
     require("grpo", "train")
+    line = _arguments(context, GRPO, config, dataset, out, model)
     from trainer.grpo import parse
     from trainer.grpo import train as run
     from trainer.progress import Shown
 
-    script, training, base = parse(_arguments(context, config, dataset, out, model))
+    script, training, base = parse(line)
     training.disable_tqdm = True
     typer.echo(f"adapter: {run(script, training, base, [Shown()])}")
 

@@ -46,9 +46,10 @@ def check_family(model: str, config: Any, *, training: bool) -> None:
     kind = str(config.model_type)
     if kind not in known:
         what = "trained" if training else "asked"
-        why = _WHY_NOT.get(kind, "only the families below were tested")
+        *others, last = known.values()
+        why = _WHY_NOT.get(kind, "only the families named here were tested")
         raise InputError(
-            f"{model}: is of the family {kind} and cannot be {what} here: {why}; take a {', '.join(known.values())}"
+            f"{model}: is of the family {kind} and cannot be {what} here: {why}; take {', '.join(others)} or {last}"
         )
 
 

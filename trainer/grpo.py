@@ -31,13 +31,14 @@ from trainer.decoder import DecoderArguments, prepare_decoder, take_checkpointin
 from trainer.examples import indexed, tasks_of, truths
 from trainer.families import check_coverage, check_family
 from trainer.readiness import check_training
-from trainer.recipes import CONFIGS, read_recipe, run_command
+from trainer.recipe_files import GRPO
+from trainer.recipes import read_recipe, run_command
 from trainer.rewards import POOL, Rewards
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import check_push, save_adapter, take_push
 from trainer.survey import refuse_failing, survey
 
-__all__ = ["CONFIGS", "ScriptArguments", "main", "parse", "train"]
+__all__ = ["ScriptArguments", "main", "parse", "train"]
 
 
 @dataclass
@@ -178,7 +179,7 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, GRPOConfig, ModelC
         InputError: for a recipe that is missing, is no YAML mapping, or has a key that no option has.
     """
     kinds = (ScriptArguments, GRPOConfig, ModelConfig)
-    script, training, model = read_recipe(kinds, arguments, CONFIGS / "grpo")
+    script, training, model = read_recipe(kinds, arguments, GRPO)
     return script, training, model
 
 

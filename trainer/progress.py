@@ -10,7 +10,8 @@ from dataset_builder.terminal import Steps
 
 __all__ = ["Shown"]
 
-_SHOWN = ("loss", "reward", "eval_loss", "eval_SemF1_Full", "eval_false_alarm_rate")
+_SHOWN = ("loss", "reward", "eval_loss")
+_OF_EACH_SET = ("_SemF1_Full", "_false_alarm_rate")
 
 
 class Shown(TrainerCallback):  # type: ignore[misc]
@@ -29,7 +30,8 @@ class Shown(TrainerCallback):  # type: ignore[misc]
         self._done(state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        numbers = [f"{name} {float(logs[name]):.4g}" for name in _SHOWN if logs and name in logs]
+        shown = {name: number for name, number in (logs or {}).items() if name in _SHOWN or name.endswith(_OF_EACH_SET)}
+        numbers = [f"{name} {float(number):.4g}" for name, number in shown.items()]
         if state.is_world_process_zero and numbers:
             typer.echo(f"step {state.global_step} of {state.max_steps}: {', '.join(numbers)}", err=True)
 

@@ -1,5 +1,6 @@
 """Recipes: YAML files of options, read by TRL's parser; what stands on the command line overrides them."""
 
+import itertools
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,10 +14,9 @@ from trl import TrlParser
 
 from dataset_builder.errors import AnomReasonError, InputError, UnavailableError
 from trainer import loading
+from trainer.recipe_files import find
 
-__all__ = ["CONFIGS", "read_recipe", "run_command"]
-
-CONFIGS = Path(__file__).parent / "configs"
+__all__ = ["read_recipe", "run_command"]
 
 
 class _Parser(TrlParser):  # type: ignore[misc]
@@ -26,11 +26,12 @@ class _Parser(TrlParser):  # type: ignore[misc]
         raise ValueError(message)
 
 
-def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = CONFIGS) -> tuple[Any, ...]:
+def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path) -> tuple[Any, ...]:
     """Read a recipe (`--config`) and the options beside it into one dataclass of each of `kinds`.
 
     Args:
         arguments (`list[str]`): as on a command line; `--config` takes a YAML file, or the name of one in `folder`.
+        folder (`Path`): of the shipped recipes.
 
     Raises:
         InputError: for a recipe that is not given or not there, is not a YAML mapping, or has a key that no option has, and for
@@ -38,10 +39,9 @@ def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path = 
         UnavailableError: for bf16 without a GPU.
     """
     arguments = [part for one in arguments for part in (one.split("=", 1) if one.startswith("--config=") else [one])]
-    if "--config" not in arguments[:-1]:
-        raise InputError(f"--config: is not given; give a YAML file or one of: {_shipped(folder)}")
-    at = arguments.index("--config") + 1
-    recipe, arguments[at] = arguments[at], str(_find(arguments[at], folder))
+    recipe = next((value for name, value in itertools.pairwise(arguments) if name == "--config"), None)
+    file = str(find(recipe, folder))
+    arguments[arguments.index("--config") + 1] = file
     try:
         with warnings.catch_warnings():
             # TRL's default sets an option that transformers calls deprecated; both names are one to `trainer.decoder`.
@@ -68,19 +68,6 @@ def _near(kinds: Sequence[type], arguments: Sequence[str]) -> str:
                 f"; did you mean --{near[0]}?" if near else "; --help says where all are"
             )
     return ""
-
-
-def _find(given: str, folder: Path) -> Path:
-    """A recipe's file: the path given, or one of the shipped recipes by path or name, from any directory."""
-    path = Path(given)
-    for place in (path, folder / path.name, folder / f"{path.name}.yaml"):
-        if place.is_file():
-            return place
-    raise InputError(f"{given}: no such recipe; give a YAML file or one of: {_shipped(folder)}")
-
-
-def _shipped(folder: Path) -> str:
-    return ", ".join(sorted(recipe.stem for recipe in folder.glob("*.yaml")))
 
 
 def run_command(main: Callable[[], object]) -> NoReturn:

@@ -36,6 +36,9 @@ def check_data_arguments(script: DataArguments, training: Any, model: ModelConfi
         value = getattr(script, name)
         if value is not None and value < 1:
             raise InputError(f"{name}: {value} leaves nothing; give a number from 1, or leave it out")
+    for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+        if getattr(training, name) < 1:
+            raise InputError(f"{name}: {getattr(training, name)} leaves nothing; give a number from 1")
     if training.learning_rate <= 0:
         raise InputError(f"learning_rate: {training.learning_rate} trains nothing; give a number above 0")
     if training.num_train_epochs <= 0 and training.max_steps <= 0:

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from dataset_builder.errors import InputError, OutputError, UnavailableError
-from trainer.loading import base_of, processor_of, resolve
+from trainer.families import check_family
+from trainer.loading import base_of, processor_of, read_config, resolve
 from trainer.merge import MERGED, merge, merged_from
 
 __all__ = ["ENGINES", "Serving", "serving"]
@@ -117,7 +118,7 @@ def serving(
         host (`str`), port (`int`): where the server listens.
 
     Raises:
-        InputError: for an unknown engine, or `merged` without an adapter.
+        InputError: for an unknown engine, `merged` without an adapter, or a family that is not asked here.
         OutputError: if `merged` holds something else.
         UnavailableError: if the adapter or model is out of reach.
     """
@@ -131,6 +132,7 @@ def serving(
     else:
         place = str(merged or _beside(adapter))
         todo = None if _is_merged(Path(place), adapter) else adapter
+    check_family(base, read_config(base if todo else place), training=False)
     processor = processor_of(base, adapter)
     cpu = not torch.cuda.is_available()
     if engine == "vllm":

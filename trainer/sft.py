@@ -32,7 +32,8 @@ from trainer.known import check_enough, fit_known
 from trainer.objective import TokenMean
 from trainer.order import StepOrder
 from trainer.readiness import check_training
-from trainer.recipes import CONFIGS, read_recipe, run_command
+from trainer.recipe_files import CONFIGS
+from trainer.recipes import read_recipe, run_command
 from trainer.running import check_data_arguments, memory_told, run, settings_told
 from trainer.saving import check_push, save_adapter, take_push
 from trainer.survey import refuse_failing, survey
@@ -199,7 +200,7 @@ def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelCo
     Raises:
         InputError: for a recipe that is missing, is no YAML mapping, or has a key that no option has.
     """
-    script, training, model = read_recipe((ScriptArguments, SFTConfig, ModelConfig), arguments)
+    script, training, model = read_recipe((ScriptArguments, SFTConfig, ModelConfig), arguments, CONFIGS)
     return script, training, model
 
 

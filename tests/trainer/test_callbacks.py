@@ -7,6 +7,7 @@ from typing import Any
 
 import evaluate
 import pytest
+from transformers import TrainerState
 
 from dataset_builder.errors import InputError
 from dataset_builder.predictions import Prediction
@@ -19,6 +20,7 @@ from trainer.examined import Examined
 from trainer.examples import DataArguments, Sample, evaluation_sample, training_rows
 from trainer.loading import load
 from trainer.predict import predict
+from trainer.progress import Shown
 
 EVALUATING: dict[str, Any] = {
     "eval_strategy": "steps",
@@ -213,3 +215,13 @@ def test_an_encoder_out_of_reach_is_told_before_the_first_step(dataset: Path, tm
     """Not after hours of training."""
     with pytest.raises(SemapError, match="no-such-encoder"):
         train_tiny(dataset, tmp_path / "out", **(EVALUATING | {"eval_encoder": "no-such-encoder"}))
+
+
+def test_the_terminal_tells_of_each_set_what_an_adapter_may_be_chosen_by(capsys: pytest.CaptureFixture[str]) -> None:
+    """Losses, and SemF1 and false alarms of the pictures held out and of every other set; nothing else."""
+    logs = {"loss": 0.25, "grad_norm": 3.0, "eval_SemF1_Full": 0.5, "eval_SemAP_Full": 0.4}
+    logs |= {"eval_photos_SemF1_Full": 0.75, "eval_photos_false_alarm_rate": 0.125, "eval_photos_parseable": 1.0}
+    state = TrainerState(global_step=3, max_steps=12, is_world_process_zero=True)
+    Shown().on_log(None, state, None, logs)
+    told = "loss 0.25, eval_SemF1_Full 0.5, eval_photos_SemF1_Full 0.75, eval_photos_false_alarm_rate 0.125"
+    assert capsys.readouterr().err == f"step 3 of 12: {told}\n"

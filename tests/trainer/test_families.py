@@ -1,6 +1,8 @@
 """Families: those that are tested are trained as a whole, the others are refused before a weight is loaded."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from trainer.decoding import unproven
 from trainer.families import check_coverage, coverage, skeleton
 from trainer.loading import load, read_config
 from trainer.predict import predict
+from trainer.serve import serving
 
 LANGUAGE = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28}
 LANGUAGE |= {"num_key_value_heads": 4, "vocab_size": 152064}
@@ -69,12 +72,14 @@ def config_of(kind: str, place: Path) -> str:
 def test_a_family_that_is_not_tested_is_refused_by_its_configuration(kind: str, dataset: Path, tmp_path: Path) -> None:
     """There are no weights here to load: one sentence with the reason and what to take instead."""
     model = config_of(kind, tmp_path / "model")
-    instead = r"take a Qwen2-VL, Qwen2\.5-VL, Qwen3-VL"
+    instead = r"take Qwen2-VL, Qwen2\.5-VL or Qwen3-VL$"
     with pytest.raises(InputError, match=rf"model: is of the family {kind} and cannot be trained here: .*; {instead}"):
         sft.main(arguments(dataset, tmp_path / "out", model_name_or_path=model))
     if kind != "qwen3_vl_moe":
-        with pytest.raises(InputError, match=rf"family {kind} and cannot be asked here: .*; {instead}, Qwen3-VL-MoE"):
-            load(model)
+        instead = r"take Qwen2-VL, Qwen2\.5-VL, Qwen3-VL or Qwen3-VL-MoE$"
+        for ask in (load, lambda place: serving(model=place)):
+            with pytest.raises(InputError, match=rf"family {kind} and cannot be asked here: .*; {instead}"):
+                ask(model)
 
 
 def test_a_mixture_of_experts_is_asked_by_plain_generation(tmp_path: Path) -> None:
@@ -158,3 +163,26 @@ def test_a_recipe_for_a_gpu_without_one_is_one_sentence(dataset: Path, tmp_path:
         sft.parse(["--config", "anomreasonor_7b"])
     with pytest.raises(InputError, match="--config: is not given; give a YAML file or one of: anomreasonor_3b, "):
         sft.main(["--dataset_name", str(dataset), "--output_dir", str(tmp_path)])
+
+
+WITHOUT_A_RECIPE = """
+import sys
+from typer.testing import CliRunner
+import anomreason
+for line in (["train"], ["train", "--dataset", "x", "--lora_r", "8"], ["grpo"], ["train", "--config", "tinny"]):
+    print(CliRunner().invoke(anomreason.app, line).exception)
+print(sorted({"torch", "transformers", "trl", "datasets"} & set(sys.modules)))
+"""
+
+
+def test_a_recipe_that_is_not_there_is_told_before_anything_is_imported() -> None:
+    """What takes ten seconds to import is not needed to say which recipes there are."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_A_RECIPE], capture_output=True, text=True, check=True)
+    told = "give a YAML file or one of: anomreasonor_3b, anomreasonor_7b, qwen3vl_8b, tiny"
+    assert done.stdout.splitlines() == [
+        f"--config: is not given; {told}",
+        f"--config: is not given; {told}",
+        "--config: is not given; give a YAML file or one of: anomreasonor_7b, tiny",
+        f"tinny: no such recipe; {told}",
+        "[]",
+    ]

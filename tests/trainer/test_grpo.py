@@ -158,6 +158,28 @@ def test_the_best_constant_answer_earns_little(rendered: list[list[dict[str, Any
         assert sum(earned) / len(earned) <= 0.05  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("said", "most"), [("[]", 0.5), (listing(GENERIC), 0.05), (listing(CUP, ARM, HAND), 0.05)])
+def test_among_clean_pictures_silence_earns_their_share(
+    said: str, most: float, rendered: list[list[dict[str, Any]]], rewards: Rewards
+) -> None:
+    """Of pictures half of which are clean, an empty list about all of them is right half of the time; no other constant is."""
+    truths = [truth for odd in rendered for truth in (odd, [])]
+    rows = [(said, "anomalies", truth, "fake" if truth else "real") for truth in truths]
+    earned = rewards.explained(**columns(*rows))
+    assert sum(earned) / len(earned) <= most  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "share"), [("Yes", 0.25), ("No", 0.75), (listing(GENERIC), 0.0), ("Yes and no", 0.25)]
+)
+def test_a_constant_verdict_earns_the_share_of_its_label_and_no_list_adds_to_it(said: str, share: float) -> None:
+    """Of four pictures one is generated."""
+    rows = [(said, "verdict", [CUP] if label == "fake" else [], label) for label in ("fake", "real", "real", "real")]
+    given, rewards = columns(*rows), Rewards("minilm", [])
+    assert rewards.explained(**given) == [None] * 4
+    assert sum(rewards.verdict(**given)) / 4 == share  # type: ignore[arg-type]
+
+
 def test_a_clean_picture_is_to_be_left_alone_and_a_verdict_to_be_right() -> None:
     """An empty list earns 1 where nothing is wrong; a yes or no is rewarded where it was asked for, and only there."""
     rows = [

@@ -148,6 +148,8 @@ def test_the_adapter_loads_with_plain_peft(trained: Path) -> None:
         (["--learning_rate", "0"], r"learning_rate: 0.0 trains nothing"),
         (["--num_train_epochs", "0"], r"num_train_epochs: 0.0 trains nothing"),
         (["--limit", "0"], r"limit: 0 leaves nothing"),
+        (["--per_device_train_batch_size", "0"], r"per_device_train_batch_size: 0 leaves nothing"),
+        (["--gradient_accumulation_steps", "0"], r"gradient_accumulation_steps: 0 leaves nothing"),
         (["--dataset_streaming", "true"], r"max_steps: is not set, and a stream has no length"),
         (["--max_pixels", "100"], r"max_pixels: 100 is less than one image token; give at least 784 \(28 × 28\)"),
         (["--min_pixels", "9000", "--max_pixels", "8000"], r"min_pixels: 9000 is above max_pixels, 8000"),
