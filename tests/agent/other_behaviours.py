@@ -131,7 +131,7 @@ def _ids(turn: Callable[[str], Any]) -> Callable[[str, Request], str]:
         if not request.task.ids:
             return text
         said = answer(request.task, request.seen)
-        for item in said[request.task.wanted] if isinstance(said, dict) else []:
+        for item in said["answer"][request.task.wanted] if isinstance(said, dict) else []:
             for name in ("id", "ids", "sources"):
                 if name in item:
                     item[name] = turn(item[name]) if name == "id" else [turn(one) for one in item[name]]

@@ -81,7 +81,9 @@ def wrapped(answer: str, draft: str, wrapping: tuple[str, ...]) -> str:
 def test_a_stage_reads_an_answer_however_it_is_wrapped(stage: Stage, data: st.DataObject) -> None:
     """In thoughts, drafts, fences, corrections, and words around it: the same items and the same complaint."""
     name = LIST_OF[ANSWERS[stage]][0]
-    answer, draft = (json.dumps({name: data.draw(st.lists(ITEMS[name], max_size=3))}) for _ in range(2))
+    within = data.draw(st.booleans())
+    lists = ({name: data.draw(st.lists(ITEMS[name], max_size=3))} for _ in range(2))
+    answer, draft = (json.dumps({"answer": one} if within else one) for one in lists)
     text = wrapped(answer, draft, data.draw(wrappings()))
     assert read_answer(stage, text, IDS) == read_answer(stage, answer, IDS), text
 
