@@ -1,8 +1,8 @@
 """The prompts of AnomAgent's stages, and the messages made of them.
 
 The system message and the picture are the same in all calls of an image, and what differs comes last, so that a server's
-prefix cache holds the picture after the first call. The system message has all that stages share: the form of every answer, and an
-example of each (`agent.answer_form`).
+prefix cache holds the picture after the first call. The form of a stage's answer (`agent.answer_form`) comes last of what is the
+same for all its calls, so no call pays for those of others.
 """
 
 import json
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from agent.answer_form import FORM, example
+from agent.answer_form import form_of
 from agent.boxes import GRID, Boxes
-from agent.stages import ANSWERS, LIST_OF, Stage
+from agent.stages import Stage
 
 __all__ = ["LOOKS", "OURS", "STANCES", "WORDINGS", "Stance", "Texts", "messages", "repair_messages"]
 
@@ -94,20 +94,16 @@ _ASK: dict[Stage, str] = {
         "that they show, each once."
     ),
     "integrate": "Some of the findings of the input may be the same anomaly seen twice.",
-    "scan": "Examine the whole picture and list each of its anomalies; sources is an empty list.",
-    "look": "List each anomaly of the whole picture; sources is an empty list.",
+    "scan": "Examine the whole picture and list each of its anomalies.",
+    "look": "List each anomaly of the whole picture.",
     "format": (
         "Write the final list of anomalies of this picture from the findings of the input. Findings that are the same "
-        "anomaly become one; where they contradict each other the picture decides; what cannot be seen is left out. "
-        "sources lists the ids of the findings used."
+        "anomaly become one; where they contradict each other the picture decides; what cannot be seen is left out."
     ),
 }
 """What each stage is asked, before the form of its answer; those with several wordings have these first."""
 
 _SEVERAL: dict[Stage, tuple[str, ...]] = {"discovery_draft": WORDINGS, "look": LOOKS}
-
-
-_LANGUAGE = "Write all texts of your answers in {}, unlike the example; the names of fields stay as they are."
 
 
 class Texts(NamedTuple):
@@ -121,20 +117,21 @@ class Texts(NamedTuple):
     language: str | None = None
     replaced: Mapping[str, Sequence[str]] = MappingProxyType({})
 
-    def system(self, stance: Stance, boxes: Boxes) -> str:
-        """The system message: who the model is, the form of answers with an example, and their language, in that order."""
+    def system(self, stance: Stance) -> str:
+        """The system message."""
         said = self.replaced[stance][0] if stance in self.replaced else STANCES[stance]
-        language = "" if self.language is None else _LANGUAGE.format(self.language)
-        return "\n\n".join(filter(None, (said, FORM.format(boxes=boxes.asked), example(boxes), language)))
+        if self.language is None:
+            return said
+        return (
+            f"{said} Write all texts of your answers in {self.language}, whatever the language of examples and input; the "
+            "names of fields stay as they are."
+        )
 
     def ask(self, stage: Stage, wording: int) -> str:
-        """What a stage is asked: in one of its wordings, then which list it answers."""
+        """What a stage is asked, in one of its wordings."""
         several = self.replaced.get(stage) or _SEVERAL.get(stage, ("",))
         ours = "" if stage in self.replaced else _ASK[stage]
-        name, _ = LIST_OF[ANSWERS[stage]]
-        return " ".join(
-            filter(None, (several[wording % len(several)], ours, f'Answer {{"answer": {{"{name}": [...]}}}}.'))
-        )
+        return " ".join(filter(None, (several[wording % len(several)], ours)))
 
 
 OURS = Texts()
@@ -165,10 +162,11 @@ def messages(
     block = json.dumps(fields, ensure_ascii=False, indent=None)
     if "crops" in fields:
         ask += " After the whole picture come close views of the objects listed as crops, in that order."
-    text = f"Task: {stage}\n\n{ask}\n\nInput:\n```json\n{block}\n```"
+    form = form_of(stage, boxes)
+    text = f"Task: {stage}\n\n{ask}\n{form}\n\nInput:\n```json\n{block}\n```"
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in pictures]
     return [
-        {"role": "system", "content": texts.system(stance, boxes)},
+        {"role": "system", "content": texts.system(stance)},
         {"role": "user", "content": [*content, {"type": "text", "text": text}]},
     ]
 

@@ -7,14 +7,15 @@ The contract with any server, and so with the simulated one:
   an image begin alike, wherever a server puts the schema, and what a server's prefix cache holds is read once. An answer
   that could not be read is followed by itself (assistant) and a user message that quotes the error; what is asked stays the
   same, so what is answered should depend on the first user message, `seed` and the model alone.
-- The text's first line is `Task: <stage>`. It ends with the list that is to be answered, as in `Answer {"answer":
-  {"findings": [...]}}`, `Input:` and a fenced JSON object of these fields, those that a stage does not use left out:
+- The text's first line is `Task: <stage>`. Then come the question, the list that is to be answered, as in `Answer {"answer":
+  {"findings": [...]}}`, with an example, and, last, `Input:` and a fenced JSON object of these fields, those that a stage
+  does not use left out:
   `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`,
   `object`, `name`, `phenomenon` and, but for `integrate`, `reasoning`), `drafts` (lists of objects), `descriptions` (by
   object) and `crops` (the objects that crop 1, 2, … show).
 - `seed` is the number of the sample, from 0: independent samples of one question differ in nothing else.
-- Boxes are of the whole picture, never of a crop, in the convention that the system message names: the model's own, where its
-  family is known (`agent.boxes`), else [x0, y0, x1, y1] on a grid from 0 to 1000.
+- Boxes are of the whole picture, never of a crop, in the convention that the text names: the model's own, where its family
+  is known (`agent.boxes`), else [x0, y0, x1, y1] on a grid from 0 to 1000.
 - Plan `direct` sends `dataset_builder.prompts.PROMPTS["anomalies"]`, no system message and no schema; the answer is the
   text form of `dataset_builder.textform`.
 
@@ -41,7 +42,7 @@ and limits that a server may not know (lengths, ranges) are checked here instead
 import functools
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from dataset_builder.errors import RecordError
 from dataset_builder.fields import repair
@@ -126,12 +127,7 @@ def _read_id(value: Any) -> Any:
 
 Id = Annotated[str, BeforeValidator(_read_id)]
 Words = Annotated[str, AfterValidator(_text)]
-Severity = Annotated[
-    int,
-    BeforeValidator(_read_severity),
-    AfterValidator(_severity),
-    Field(description="0 completely irrational, 100 realistic"),
-]
+Severity = Annotated[int, BeforeValidator(_read_severity), AfterValidator(_severity)]
 GridBox = Annotated[
     list[int] | None,
     BeforeValidator(_grid_box),
@@ -149,7 +145,7 @@ class ObjectItem(_Answer):
 
     name: Words
     description: Words
-    oddity: Annotated[str | None, Field(description="what looks impossible about it, or null")]
+    oddity: str | None
     bbox: GridBox
 
 
@@ -180,7 +176,7 @@ class Group(_Answer):
 class AnomalyItem(_Answer):
     """A quadruplet with its evidence."""
 
-    sources: Annotated[list[Id], Field(description="ids of the findings it rests on")]
+    sources: list[Id]
     object: Words
     name: Words
     phenomenon: Words

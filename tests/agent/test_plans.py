@@ -310,14 +310,15 @@ def test_a_stance_is_a_system_message_and_neutral_presumes_nothing() -> None:
     """The stances differ in the system message alone; the neutral one lets a picture be as it should be."""
     neutral, paper = (messages("scan", stance, ["picture"]) for stance in ("neutral", "assume-generated"))  # type: ignore[arg-type]
     assert neutral[1:] == paper[1:]
-    assert neutral[0]["content"].startswith(STANCES["neutral"])
+    assert neutral[0]["content"] == STANCES["neutral"]
     assert "may be a photograph" in STANCES["neutral"]
     assert "was made by an image generator" in STANCES["assume-generated"]
 
 
-def test_severity_is_anchored() -> None:
-    """The system message, which all stages share, has the words of all bands with their numbers, low being severe."""
-    text = messages("scan", "neutral", [])[0]["content"]
+@pytest.mark.parametrize("stage", ["attributes_verify", "relations_verify", "scan", "format"])
+def test_severity_is_anchored_wherever_it_is_asked(stage: Any) -> None:
+    """Each prompt that wants a severity has the words of all bands with their numbers, low being severe."""
+    text = messages(stage, "neutral", [])[1]["content"][-1]["text"]
     low = 0
     for above, word, _ in severity.BANDS:
         assert f"{low}-{min(above, 101) - 1} {word}" in text

@@ -1,6 +1,7 @@
 """Any answer, however it is wrapped, reads as the answer itself."""
 
 import json
+import re
 import time
 from typing import Any, get_args
 
@@ -68,11 +69,12 @@ def wrappings(draw: st.DrawFn) -> tuple[str, ...]:
 
 
 def wrapped(answer: str, draft: str, wrapping: tuple[str, ...]) -> str:
-    """The answer in a wrapping; drafts, texts of the model too, are put in last."""
+    """The answer in a wrapping; answer and drafts, which are texts of the model, are put in last and at once."""
     fence, correction, before, after, thoughts = wrapping
     fenced = fence.replace("%s", "%A")
     said = before + correction.replace("%a", fenced) + after
-    return thoughts.replace("%a", said).replace("%d", "%D").replace("%A", answer, 1).replace("%D", draft)
+    whole = thoughts.replace("%a", said).replace("%d", "%D")
+    return re.sub("%[AD]", lambda place: {"%A": answer, "%D": draft}[place[0]], whole)
 
 
 @pytest.mark.parametrize("stage", get_args(Stage))

@@ -224,7 +224,7 @@ def test_answers_depend_on_the_question_and_never_on_the_order(scenes: Path) -> 
 def test_faults_depend_on_the_question_and_its_attempt(scenes: Path) -> None:
     """Two servers fail at the same attempts of the same questions, whatever else they were asked between."""
     rates = {"busy": 0.2, "broken": 0.2, "malformed": 0.2, "truncated": 0.2, "retry_after": 3}
-    asked = [messages("scan", "neutral", [url_of(scenes / "images" / row.image_id)]) for row in odd(scenes)[:8]]
+    asked = [messages("scan", "neutral", [url_of(scenes / "images" / row.image_id)]) for row in odd(scenes)[:16]]
     with serve(scenes, **rates) as one, serve(scenes, **rates) as other:
 
         def outcome(base_url: str, question: list[dict[str, Any]]) -> tuple[int, str | None, str]:
