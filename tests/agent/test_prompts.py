@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
+import anomreason
 from agent.answers import read_answer
 from agent.boxes import GRID, Boxes, Frame
 from agent.connection import Server
-from agent.plans import Settings
+from agent.plans import STAGES, Settings
 from agent.prompt_files import LONGEST, read_prompts
 from agent.prompts import STANCES, Texts, messages
 from agent.run import Endpoint, annotate
@@ -125,21 +127,23 @@ def test_calls_of_a_picture_begin_alike_up_to_the_end_of_the_picture(
     errs = {"miss": 0.2, "hallucinate": 0.1, "catch": 0.8, "doubt": 0.05, "misgroup": 0.1}
     with serve(scenes, latency=0.05, **errs) as base_url:
         annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(plan=plan))
-        counted = stats(base_url)["prefix_hits"]
+        served = stats(base_url)
+    assert set(served["stages"]) <= set(STAGES[plan])
     pictures: dict[str, list[Exchange]] = {}
     for one in made:
         pictures.setdefault(one.beginning, []).append(one)
     assert len(pictures) == number
     hits = [sum(min(o.answered for o in of_one) < one.sent for one in of_one) for of_one in pictures.values()]
     assert all(found >= len(of_one) - at_once for found, of_one in zip(hits, pictures.values(), strict=True))
-    assert sum(hits) <= counted < len(made)
+    assert sum(hits) <= served["prefix_hits"] < len(made)
     assert plan == "vote" or max(map(len, pictures.values())) >= 11
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("scan: [", "cannot be read as prompts"),
+        ("neutral: Look.\nscan: [What?, Why?]", "line 2: .*; put texts in quotation marks"),
+        ("scan: \x00", "cannot be read as prompts"),
         ("- scan", "is not a text"),
         ("scan: 3", "scan"),
         (
@@ -183,3 +187,27 @@ def test_other_wordings_ask_only_what_they_change(scenes: Path, tmp_path: Path) 
     assert after["discovery_draft"] == before["discovery_draft"]
     known = json.loads((tmp_path / "run" / "run.json").read_text())
     assert known["prompts"] == {"scan": ["Was stimmt hier nicht? Schau genau hin."]}
+
+
+def test_the_command_asks_in_the_users_words_and_says_which_have_no_effect(scenes: Path, tmp_path: Path) -> None:
+    """`--language` and `--prompts` reach every request; a wording of a stage that the plan does not ask is told, not swallowed."""
+    words = tmp_path / "words.yaml"
+    words.write_text(
+        'neutral: Du prüfst Bilder.\nlook: ["Was ist falsch?", "Was kann nicht sein?"]\nscan: Was sonst?\n'
+    )
+    sent: list[Any] = []
+
+    def script(asked: Asked, number: int) -> Said:
+        sent.append(asked.body["messages"])
+        return completion('{"answer": {"anomalies": []}}')
+
+    with serve_scripted(script) as endpoint:
+        to = ("--base-url", endpoint.base_url, "--model", "x", "--out", tmp_path / "run", "--limit", 1)
+        options = ("annotate", scenes / "images", *to, "--language", "German", "--prompts", words)
+        done = CliRunner().invoke(anomreason.app, list(map(str, options)))
+    assert done.exit_code == 0, done.output
+    assert {one[0]["content"][:50] for one in sent} == {"Du prüfst Bilder. Write all texts of your answers "}
+    asked = [one[1]["content"][-1]["text"].splitlines()[2] for one in sent]
+    assert sorted(asked) == ["Was ist falsch?", "Was ist falsch?", "Was kann nicht sein?"]
+    assert f"{words}: scan: has no effect: --plan vote asks neutral, look, integrate, relations_verify" in done.stderr
+    assert "look: has no effect" not in done.stderr
