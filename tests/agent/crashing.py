@@ -1,9 +1,10 @@
 """Runs through batches whose process ends at every step in turn, as by a power cut: nothing is cleaned up, nothing is said.
 
 `python -m tests.agent.crashing SOURCE OUT URL PLAN LIMIT CLOCK` makes a run `OUT/1`, `OUT/2`, … for each step: it ends there, is
-run again to its end, and so on until one gets through. Steps are before and after each request and each commit. With a number of
-kills after these, one run `OUT` is killed so often instead, each time within two seconds, and what is printed is at how many of
-these moments requests waited in a batch. The processes are forked from one that has everything imported.
+run again to its end, and so on until one gets through. Steps are before and after each request and each commit. With FIRST and
+STRIDE after these, only every STRIDE-th step is made, from the first. With a number of kills after these, one run `OUT` is killed
+so often instead, each time within two seconds, and what is printed is at how many of these moments requests waited in a batch. The
+processes are forked from one that has everything imported.
 """
 
 import os
@@ -79,8 +80,10 @@ def _in_a_process(work: Callable[[], None], kill_after: float | None = None) -> 
         os._exit(1)
 
 
-def _every_step(source: str, out: str, *rest: str) -> None:
-    for step in range(1, 2000):
+def _every_step(source: str, out: str, base_url: str, plan: str, limit: str, clock: str, *which: str) -> None:
+    rest = (base_url, plan, limit, clock)
+    first, stride = map(int, which or ("1", "1"))
+    for step in range(first, 2000, stride):
 
         def crash(step: int = step) -> None:
             _die_at(step)
@@ -109,9 +112,9 @@ def _at_random(kills: int, source: str, out: str, *rest: str) -> int:
 
 
 if __name__ == "__main__":
-    *arguments, last = sys.argv[1:]
-    if len(arguments) == 6:
-        print(_at_random(int(last), *arguments))
+    arguments = sys.argv[1:]
+    if len(arguments) == 7:
+        print(_at_random(int(arguments[6]), *arguments[:6]))
     else:
-        through_batches(sys.argv[1], f"{sys.argv[2]}/warm", *sys.argv[3:])
-        _every_step(*sys.argv[1:])
+        through_batches(arguments[0], f"{arguments[1]}/warm", *arguments[2:6])
+        _every_step(*arguments)

@@ -58,7 +58,9 @@ def _declines(**changes: Any) -> Callable[[dict[str, Any], Request], None]:
 
 
 def _no_choices(body: dict[str, Any], request: Request) -> None:
-    asked_anew = len(request.body["messages"]) > 2  # with the answer that was not one quoted; that comes once a question
+    asked_anew = (
+        len(request.body["messages"]) > 2
+    )  # with the answer that was not one quoted; that comes once a question
     if request.again < 2 and not asked_anew and request.dice.random() < 0.3:
         match request.dice.randrange(4):
             case 0:
