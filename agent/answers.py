@@ -44,7 +44,7 @@ def is_refusal(text: str) -> bool:
 def read_answer(stage: Stage, text: str, ids: Sequence[str] = (), frame: Frame = ON_GRID) -> Answer:
     """Read an answer to `stage`; `ids` are those of the findings asked about, `frame` says how the model gives boxes.
 
-    >>> read_answer("integrate", '{"groups": [{"ids": ["1", "2"]}]}', ["1", "2"]).items[0].ids
+    >>> read_answer("integrate", '{"answer": {"groups": [{"ids": ["1", "2"]}]}}', ["1", "2"]).items[0].ids
     ['1', '2']
     >>> read_answer("integrate", "Both are the same.", ["1", "2"]).problem
     'it holds no JSON object with the list "groups"'
@@ -85,9 +85,17 @@ def _list(text: str, name: str) -> tuple[list[Any] | None, str | None]:
         found = loads(text, "answer")
     except InputError:
         return _tolerant(text, name)
-    if isinstance(found, dict) and isinstance(found.get(name), list):
-        return found[name], None
+    if (items := _named(found, name)) is not None:
+        return items, None
     return (found, None) if isinstance(found, list) else _tolerant(text, name)
+
+
+def _named(value: Any, name: str) -> list[Any] | None:
+    """The list of that name in an object, within `answer` or by itself: models leave out what says nothing."""
+    if isinstance(value, dict) and isinstance(value.get("answer"), dict):
+        value = value["answer"]
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else None
 
 
 def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
@@ -101,13 +109,13 @@ def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
 
     def fits(value: Any) -> bool:
         if isinstance(value, dict):
-            return isinstance(value.get(name), list)
+            return _named(value, name) is not None
         return all(isinstance(item, dict) for item in value) and (bool(value) or wordless)
 
     value, broken = last_value(text, fits)
     if value is None:
         return None, None
-    found = value[name] if isinstance(value, dict) else value
+    found: list[Any] = (_named(value, name) or []) if isinstance(value, dict) else value
     whole = [item for item in found if not getattr(item, "problem", None)]
     broken = broken and getattr(found, "problem", None)
     return whole, broken and f'the list "{name}": {broken}'

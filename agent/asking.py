@@ -6,7 +6,6 @@ in the key, nor what the client had to leave out for it: the same model elsewher
 """
 
 import asyncio
-import functools
 import hashlib
 import json
 import zlib
@@ -18,7 +17,7 @@ from pydantic import BaseModel
 
 from agent.answers import Answer, is_refusal, read_answer
 from agent.bill import Bill
-from agent.boxes import DROPPED, Frame, Unit, boxes_of
+from agent.boxes import DROPPED, GRID, Frame, Unit, boxes_of
 from agent.budget import Budget
 from agent.client import CallFailed, Chat, Reply
 from agent.journal import Journal
@@ -34,6 +33,8 @@ __all__ = ["Asker", "Failure", "Question", "Services", "key_of", "together"]
 MAX_TOKENS = 2000
 LONG = {"discovery_draft": 4000, "discovery_merge": 4000, "summary_image": 4000, "format": 4000}
 TOKENS_CAP = 16000
+FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema()}}
+"""The same for all stages: some servers put the schema before the messages."""
 REPEATS = 20
 """A cut-off answer that can be written so many times shorter is a loop, and more room would hold more of it."""
 
@@ -123,7 +124,8 @@ class Asker:
             temperature (`float`, defaults to 0.3): of sampling.
         """
         ids = [finding["id"] for finding in (given or {}).get("findings", ())]
-        frame = Frame(boxes_of(self.services.chat.model, "permille", self.boxes), self.picture.shown)
+        boxes = boxes_of(self.services.chat.model, GRID.unit, self.boxes)
+        frame = Frame(boxes, self.picture.shown)
 
         def read(answer: str) -> Answer:
             return read_answer(stage, answer, ids, frame)
@@ -132,12 +134,12 @@ class Asker:
             stage,
             about,
             sample,
-            messages(stage, self.stance, [self.picture.url, *crops], given, wording=sample, texts=self.texts),
+            messages(stage, self.stance, [self.picture.url, *crops], given, sample, self.texts, boxes),
             {
                 "temperature": temperature,
                 "top_p": 0.95,
                 "seed": sample,
-                "response_format": _form(stage),
+                "response_format": FORMAT,
             },
             lambda answer: read(answer).problem,
             lambda answer: DROPPED if read(answer).lost_boxes else "",
@@ -211,11 +213,6 @@ def _limit(question: Question, before: list[Attempt]) -> int:
     """How many tokens an answer gets: twice as many after each that was cut off."""
     cut_off = sum(attempt.finish_reason == "length" for attempt in before)
     return min(LONG.get(question.stage, MAX_TOKENS) << cut_off, TOKENS_CAP)
-
-
-@functools.cache
-def _form(stage: Stage) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": stage, "strict": True, "schema": schema(stage)}}
 
 
 def _judge(reply: Reply, question: Question, before: list[Attempt], bad_before: int) -> tuple[str | None, bool]:

@@ -1,8 +1,8 @@
 """Boxes as models give them: in pixels of the picture they were sent, per mille of its sides, or as fractions of them.
 
-Many models keep to the convention of their training, whatever a prompt asks for; `KNOWN` has those of common families, from their
-model cards and documentation. A box that does not lie in the picture is dropped rather than clamped: it is a sign that the
-convention is another one.
+Many models keep to the convention of their training, whatever a prompt asks for, so they are asked for that one; `KNOWN` has
+those of common families, from their model cards and documentation. A box that does not lie in the picture is dropped rather
+than clamped: it is a sign that the convention is another one.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 from dataset_builder.boxes import iou
 from dataset_builder.errors import InputError
 
-__all__ = ["DROPPED", "KNOWN", "ON_GRID", "Boxes", "Frame", "Unit", "boxes_of", "check_unit", "told_by_probe"]
+__all__ = ["DROPPED", "GRID", "KNOWN", "ON_GRID", "Boxes", "Frame", "Unit", "boxes_of", "check_unit", "told_by_probe"]
 
 Unit = Literal["pixels", "permille", "fraction"]
 
@@ -42,6 +42,32 @@ class Boxes(NamedTuple):
         }
         return words[self.unit] + (", y before x" if self.swapped else "")
 
+    @property
+    def asked(self) -> str:
+        """The convention as a prompt asks for it.
+
+        >>> Boxes("permille", swapped=True).asked
+        '[y0, x0, y1, x1] from 0 to 1000 over the whole picture'
+        """
+        corners = "[y0, x0, y1, x1]" if self.swapped else "[x0, y0, x1, y1]"
+        words = {
+            "pixels": "in pixels of the whole picture",
+            "permille": "from 0 to 1000 over the whole picture",
+            "fraction": "from 0 to 1 over the whole picture",
+        }
+        return f"{corners} {words[self.unit]}"
+
+    def written(self, shares: Sequence[float], size: tuple[int, int]) -> list[float]:
+        """The inverse of `shares`: a box as a model of this convention writes it.
+
+        >>> Boxes("pixels").written([0.25, 0.0, 1.0, 0.5], (400, 300)), Boxes("fraction").written([0.25, 0.0, 1.0, 0.5], (4, 3))
+        ([100, 0, 400, 150], [0.25, 0.0, 1.0, 0.5])
+        """
+        width, height = self._sides(size)
+        digits = 3 if self.unit == "fraction" else None
+        x0, y0, x1, y1 = (round(share * side, digits) for share, side in zip(shares, (width, height) * 2, strict=True))
+        return [y0, x0, y1, x1] if self.swapped else [x0, y0, x1, y1]
+
     def shares(self, box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float] | None:
         """The box as shares of the sides of a picture; `None` if it does not lie in it.
 
@@ -52,7 +78,7 @@ class Boxes(NamedTuple):
         >>> Boxes("permille", swapped=True).shares([0, 250, 500, 1000], (400, 300))
         (0.25, 0.0, 1.0, 0.5)
         """
-        width, height = {"pixels": size, "permille": (1000, 1000), "fraction": (1, 1)}[self.unit]
+        width, height = self._sides(size)
         first, second, third, fourth = box
         x0, y0, x1, y1 = (second, first, fourth, third) if self.swapped else (first, second, third, fourth)
         found = (x0 / width, y0 / height, x1 / width, y1 / height)
@@ -75,6 +101,10 @@ class Boxes(NamedTuple):
         x0, y0, x1, y1 = (round(share * side, 1) for share, side in zip(found, size * 2, strict=True))
         return x0, y0, x1, y1
 
+    def _sides(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The largest corner of a box in a picture of `size`."""
+        return {"pixels": size, "permille": (1000, 1000), "fraction": (1, 1)}[self.unit]
+
 
 class Frame(NamedTuple):
     """How a model's boxes lie in a picture of `size`, as it was sent."""
@@ -88,8 +118,9 @@ class Frame(NamedTuple):
         return None if found is None else [round(1000 * share) for share in found]
 
 
-ON_GRID = Frame(Boxes("permille"), (1000, 1000))
-"""As the stages ask for boxes."""
+GRID = Boxes("permille")
+"""As the stages ask a model for boxes of whose convention nothing is known, and as they hand them on."""
+ON_GRID = Frame(GRID, (1000, 1000))
 
 KNOWN: tuple[tuple[str, Boxes], ...] = (
     (r"qwen-?2\.?5-?-?vl|qwen2_5_vl", Boxes("pixels")),

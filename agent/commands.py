@@ -206,14 +206,19 @@ def _settings(
 
 
 def _worded(settings: Any, language: str | None, prompts: Path | None) -> Any:
-    """Settings with a language and wordings."""
-    from agent.plans import Settings
+    """Settings with a language and wordings; those that the plan does not use are told."""
+    from agent.plans import STAGES, Settings
     from agent.prompt_files import read_prompts
     from dataset_builder.errors import InputError
 
     if language is not None and not (language.isprintable() and 2 <= len(language) <= 60):
         raise InputError(f"--language {printable(language[:60])!r}: is not a language's name; write for example French")
-    chosen = {"language": language, "prompts": read_prompts(prompts) if prompts else {}}
+    chosen: dict[str, Any] = {"language": language, "prompts": read_prompts(prompts) if prompts else {}}
+    asked = (settings.stance, *STAGES[settings.plan])
+    for name in chosen["prompts"]:
+        if name not in asked:
+            told = f"{prompts}: {name}: has no effect: --plan {settings.plan} asks {', '.join(asked)}"
+            typer.echo(printable(told), err=True)
     return Settings(**settings.model_dump() | chosen)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from agent.boxes import GRID, boxes_of
 from agent.budget import Price
 from agent.picture_tokens import picture_tokens
 from agent.pictures import CROP_SIDE
@@ -22,7 +23,7 @@ from agent.plans.efficient import calls as efficient_calls
 from agent.plans.paper import calls as paper_calls
 from agent.plans.vote import ROUND, ROUNDS
 from agent.plans.vote import calls as vote_calls
-from agent.prompts import Stance, messages
+from agent.prompts import messages
 from agent.simulated import MODEL
 from agent.simulated.world import contents
 from agent.sources import open_source
@@ -40,7 +41,7 @@ SAMPLE = 200
 CHARACTERS = 4
 ITEM_TOKENS = {ObjectItem: 31, Finding: 51, Verdict: 22, AnomalyItem: 68, Anomaly: 49}
 """Of one item of an answer of the simulated model; measured. `Anomaly` is the item of the plan `direct`."""
-LIST_TOKENS = 4
+LIST_TOKENS = 7
 LONGER = 2
 """How many times longer the answers of real models are taken to be."""
 CLOSE = 768
@@ -162,13 +163,17 @@ def _of_picture(settings: Settings, model: str, held: _Held, width: int, height:
         stages = vote_calls(held.findings, settled=held.settled)
     else:
         stages = efficient_calls(settings, held.objects, held.findings)
+    boxes = boxes_of(model, GRID.unit, settings.boxes)
+    schemas = len(str(schema())) // CHARACTERS if held.longer > 1 else 0  # servers that take a schema count it too
     prompt = completion = 0
     for stage, count in stages.items():
         given, told = _items(stage, settings, held)
         view = 0
         if stage == "relations_verify" and settings.plan != "paper" and max(width, height) >= CLOSE:
             view = picture_tokens(model, CROP_SIDE // 2, CROP_SIDE // 2) * min(held.findings, held.objects)
-        prompt += count * (picture + view + _text_tokens(stage, settings.stance, schemas=held.longer > 1) + given)
+        system, user = messages(stage, settings.stance, [], texts=settings.texts, boxes=boxes)
+        text = (len(system["content"]) + len(user["content"][0]["text"])) // CHARACTERS
+        prompt += count * (schemas + picture + view + text + given)
         completion += count * (LIST_TOKENS + told)
     return {"calls": sum(stages.values()), "prompt": prompt, "completion": completion}
 
@@ -204,13 +209,6 @@ def _items(stage: Stage, settings: Settings, held: _Held) -> tuple[int, int]:
     return round(number * item[Finding]), round(
         number * item[LIST_OF[ANSWERS[stage]][1]]
     ) if stage != "integrate" else 8
-
-
-def _text_tokens(stage: Stage, stance: Stance, *, schemas: bool) -> int:
-    """The tokens of a stage's prompt; servers that take a schema count it too."""
-    system, user = messages(stage, stance, [])
-    written = len(system["content"]) + len(user["content"][0]["text"])
-    return (written + (len(str(schema(stage))) if schemas else 0)) // CHARACTERS
 
 
 def _shown(path: Path) -> tuple[int, int]:

@@ -25,6 +25,9 @@ def read_prompts(path: Path) -> dict[str, tuple[str, ...]]:
     try:
         content = yaml.safe_load(read_regular(path))
         read = TypeAdapter(dict[str, str | list[str]]).validate_python(content)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}: line {line}: {error.problem}; put texts in quotation marks") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as prompts ({str(error).splitlines()[0]})") from None
     except ValidationError as error:

@@ -2,17 +2,20 @@
 
 The contract with any server, and so with the simulated one:
 
-- A request is a system message (the same for all stages), then one user message: the whole picture first, with the same
-  bytes in every call of an image, then crops of it where a stage has any, then one text. An answer that could not be
-  read is followed by itself (assistant) and a user message that quotes the error; what is asked stays the same, so what
-  is answered should depend on the first user message, `seed` and the model alone.
-- The text's first line is `Task: <stage>`; `response_format.json_schema.name` is `<stage>` too where the server takes
-  one. The text ends with `Input:` and a fenced JSON object of these fields, those that a stage does not use left out:
+- A request is a system message and a `response_format`, the same for all stages, then one user message: the whole picture
+  first, with the same bytes in every call of an image, then crops of it where a stage has any, then one text. So all calls of
+  an image begin alike, wherever a server puts the schema, and what a server's prefix cache holds is read once. An answer
+  that could not be read is followed by itself (assistant) and a user message that quotes the error; what is asked stays the
+  same, so what is answered should depend on the first user message, `seed` and the model alone.
+- The text's first line is `Task: <stage>`. Then come the question, the list that is to be answered, as in `Answer {"answer":
+  {"findings": [...]}}`, with an example, and, last, `Input:` and a fenced JSON object of these fields, those that a stage
+  does not use left out:
   `objects` (names that are asked about), `others` (names of the remaining objects), `findings` (each with `id`,
   `object`, `name`, `phenomenon` and, but for `integrate`, `reasoning`), `drafts` (lists of objects), `descriptions` (by
   object) and `crops` (the objects that crop 1, 2, … show).
 - `seed` is the number of the sample, from 0: independent samples of one question differ in nothing else.
-- Boxes are [x0, y0, x1, y1] on a grid from 0 to 1000 over the whole picture, never over a crop.
+- Boxes are of the whole picture, never of a crop, in the convention that the text names: the model's own, where its family
+  is known (`agent.boxes`), else [x0, y0, x1, y1] on a grid from 0 to 1000.
 - Plan `direct` sends `dataset_builder.prompts.PROMPTS["anomalies"]`, no system message and no schema; the answer is the
   text form of `dataset_builder.textform`.
 
@@ -31,14 +34,15 @@ The contract with any server, and so with the simulated one:
 | `look` | the plan `vote` | – | `Anomalies`, with empty `sources`: each sample is asked in another wording |
 | `format` | AnomalyFormatter | `findings` | `Anomalies`; `sources` are ids of findings |
 
-The schemas hold in OpenAI's strict mode and in vLLM: every property is required, none else is allowed, what is optional
-is nullable, and limits that a server may not know (lengths, ranges) are checked here instead.
+An answer is `{"answer": {<list>: [...]}}`: one schema has the lists of all stages as alternatives. It holds in OpenAI's strict
+mode and in vLLM: every property is required, none else is allowed, what is optional is nullable, the root has no alternatives,
+and limits that a server may not know (lengths, ranges) are checked here instead.
 """
 
 import functools
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from dataset_builder.errors import RecordError
 from dataset_builder.fields import repair
@@ -55,6 +59,7 @@ __all__ = [
     "Groups",
     "ObjectItem",
     "Objects",
+    "Reply",
     "Stage",
     "Verdict",
     "Verdicts",
@@ -122,16 +127,12 @@ def _read_id(value: Any) -> Any:
 
 Id = Annotated[str, BeforeValidator(_read_id)]
 Words = Annotated[str, AfterValidator(_text)]
-Severity = Annotated[
-    int,
-    BeforeValidator(_read_severity),
-    AfterValidator(_severity),
-    Field(description="0 completely irrational, 100 realistic"),
-]
+Severity = Annotated[int, BeforeValidator(_read_severity), AfterValidator(_severity)]
 GridBox = Annotated[
     list[int] | None,
     BeforeValidator(_grid_box),
-    Field(description="[x0, y0, x1, y1] from 0 to 1000 over the whole picture, or null"),
+    # Numbers, because some models give fractions; which convention they keep to is read by `agent.boxes`.
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}),
 ]
 
 
@@ -144,7 +145,7 @@ class ObjectItem(_Answer):
 
     name: Words
     description: Words
-    oddity: Annotated[str | None, Field(description="what looks impossible about it, or null")]
+    oddity: str | None
     bbox: GridBox
 
 
@@ -175,7 +176,7 @@ class Group(_Answer):
 class AnomalyItem(_Answer):
     """A quadruplet with its evidence."""
 
-    sources: Annotated[list[Id], Field(description="ids of the findings it rests on")]
+    sources: list[Id]
     object: Words
     name: Words
     phenomenon: Words
@@ -204,6 +205,12 @@ class Anomalies(_Answer):
     anomalies: list[AnomalyItem]
 
 
+class Reply(_Answer):
+    """What a model writes, whatever the stage."""
+
+    answer: Objects | Findings | Verdicts | Groups | Anomalies
+
+
 ANSWERS: dict[Stage, type[BaseModel]] = {
     "discovery_draft": Objects,
     "discovery_merge": Objects,
@@ -229,13 +236,13 @@ LIST_OF: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
 
 
 @functools.cache
-def schema(stage: Stage) -> dict[str, Any]:
-    """The answer's JSON schema, valid in OpenAI's strict mode; made once, so not to be changed.
+def schema() -> dict[str, Any]:
+    """The JSON schema of all answers, valid in OpenAI's strict mode; made once, so not to be changed.
 
-    >>> schema("integrate")["required"], schema("integrate")["additionalProperties"]
-    (['groups'], False)
+    >>> schema()["required"], schema()["additionalProperties"], len(schema()["properties"]["answer"]["anyOf"])
+    (['answer'], False, 5)
     """
-    written = _bare(ANSWERS[stage].model_json_schema())
+    written = _bare(Reply.model_json_schema())
     assert isinstance(written, dict)
     return written
 

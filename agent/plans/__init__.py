@@ -9,7 +9,36 @@ from agent.plans.direct import direct
 from agent.plans.efficient import efficient
 from agent.plans.paper import paper
 from agent.plans.vote import vote
+from agent.stages import Stage
 
-__all__ = ["PLANS", "Annotation", "Settings"]
+__all__ = ["PLANS", "STAGES", "Annotation", "Settings"]
 
 PLANS = {"vote": vote, "efficient": efficient, "paper": paper, "direct": direct}
+
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "vote": ("look", "integrate", "relations_verify"),
+    "efficient": (
+        "discovery_draft",
+        "attributes_broad",
+        "relations_broad",
+        "scan",
+        "integrate",
+        "attributes_verify",
+        "relations_verify",
+        "format",
+    ),
+    "paper": (
+        "discovery_draft",
+        "discovery_merge",
+        "attributes_broad",
+        "attributes_verify",
+        "relations_broad",
+        "relations_verify",
+        "summary_object",
+        "summary_image",
+        "scan",
+        "format",
+    ),
+    "direct": (),
+}
+"""The stages that each plan may ask."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.asking import Asker, Failure
-from agent.boxes import Unit
+from agent.boxes import GRID, Unit, boxes_of
 from agent.pictures import SentPicture
 from agent.prompts import LOOKS, STANCES, WORDINGS, Stance, Texts
 from agent.stages import AnomalyItem, Finding
@@ -57,13 +57,16 @@ class Settings(BaseModel):
         """Changes whenever a picture's row could be another: with the settings, the model or a prompt."""
         from agent import prompts, stages
 
-        asks = {stage: prompts.messages(stage, self.stance, ["picture"], texts=self.texts) for stage in stages.ANSWERS}
-        schemas = {stage: stages.schema(stage) for stage in stages.ANSWERS}
+        boxes = boxes_of(model, GRID.unit, self.boxes)
+        asks = {
+            stage: prompts.messages(stage, self.stance, ["picture"], texts=self.texts, boxes=boxes)
+            for stage in stages.ANSWERS
+        }
         # What came later counts where it is used, so that earlier runs stay finished.
         chosen = {
             name: value for name, value in self.model_dump().items() if value or name not in ("language", "prompts")
         }
-        content = [VERSION, chosen, model, asks, schemas, WORDINGS, LOOKS, STANCES]
+        content = [VERSION, chosen, model, asks, stages.schema(), WORDINGS, LOOKS, STANCES]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -26,7 +26,7 @@ def answer_stage(stage: Stage, given: Given, scene: Scene, rates: Rates, dice: D
         rates (`Rates`): how often the model errs.
         dice (`Dice`): the draws of this question.
     """
-    return _ANSWERS[stage](given, scene, rates, dice)
+    return {"answer": _ANSWERS[stage](given, scene, rates, dice)}
 
 
 def answer_task(task: Task | Literal["caption"], scene: Scene, size: tuple[int, int], rates: Rates, dice: Dice) -> str:

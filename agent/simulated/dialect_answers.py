@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from agent.simulated.faults import with_items
+
 if TYPE_CHECKING:
     from agent.simulated.dialects import Request
 
@@ -38,7 +40,13 @@ def _draft(text: str) -> str:
         value = json.loads(text)
     except ValueError:  # cut off
         return "[]"
-    return json.dumps({key: [] for key in value}) if isinstance(value, dict) else "[]"
+    return json.dumps(_emptied(value))
+
+
+def _emptied(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return []
+    return {key: _emptied(part) for key, part in value.items()}
 
 
 def _thoughts(text: str) -> str:
@@ -118,21 +126,9 @@ def _items(change: Callable[[dict[str, Any], "Request"], dict[str, Any]]) -> Cal
     """What changes the items of an answer's list."""
 
     def write(completion: Completion, request: "Request") -> None:
-        def changed(text: str) -> str:
-            try:
-                value = json.loads(text)
-            except ValueError:  # cut off
-                return text
-            if isinstance(value, dict):
-                value = {
-                    key: [change(item, request) for item in items] if isinstance(items, list) else items
-                    for key, items in value.items()
-                }
-            elif isinstance(value, list):
-                value = [change(item, request) if isinstance(item, dict) else item for item in value]
-            return json.dumps(value, ensure_ascii=False)
-
-        _rewritten(changed)(completion, request)
+        _rewritten(lambda text: with_items(text, lambda items: [change(item, request) for item in items]))(
+            completion, request
+        )
 
     return write
 

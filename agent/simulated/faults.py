@@ -6,19 +6,19 @@ from typing import Any
 
 from agent.simulated.rates import Dice
 
-__all__ = ["MALFORMED", "hostile", "malformed"]
+__all__ = ["MALFORMED", "hostile", "malformed", "with_items"]
 
 
 def _missing_field(text: str) -> str:
-    return _items(text, lambda items: [{key: item[key] for key in list(item)[1:]} for item in items])
+    return with_items(text, lambda items: [{key: item[key] for key in list(item)[1:]} for item in items])
 
 
 def _one_bad_item(text: str) -> str:
-    return _items(text, lambda items: [*items, {"nonsense": True}])
+    return with_items(text, lambda items: [*items, {"nonsense": True}])
 
 
 def _wrong_types(text: str) -> str:
-    return _items(text, lambda items: [{key: {"value": []} for key in item} for item in items])
+    return with_items(text, lambda items: [{key: {"value": []} for key in item} for item in items])
 
 
 def _wrong_key(text: str) -> str:
@@ -61,7 +61,7 @@ def malformed(text: str, dice: Dice, attempt: int) -> str:
 def hostile(text: str, dice: Dice, attempt: int) -> str:
     """A good answer whose texts mean to be markup, terminal codes, instructions or a megabyte long."""
     added = dice.one((*_HOSTILE, _FLOOD), "hostile", attempt)
-    return _items(
+    return with_items(
         text, lambda items: [{key: _with(value, key, added) for key, value in item.items()} for item in items]
     )
 
@@ -70,16 +70,20 @@ def _with(value: object, key: str, added: str) -> object:
     return f"{value} {added}" if isinstance(value, str) and key in _TEXTS else value
 
 
-def _items(text: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
-    """An answer with the items of its list changed; an answer that is no list stays as it is."""
+def with_items(text: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
+    """An answer with the items of its list changed; an answer that is no JSON stays as it is."""
     try:
         answer = json.loads(text)
     except ValueError:
         return text
-    if isinstance(answer, dict) and not all(isinstance(items, list) for items in answer.values()):
-        answer = change([answer])[0]  # an answer of one item
-    elif isinstance(answer, dict):
-        answer = {key: change(items) for key, items in answer.items()}
-    elif isinstance(answer, list):
-        answer = change(answer)
-    return json.dumps(answer)
+    return json.dumps(_changed(answer, change))
+
+
+def _changed(answer: Any, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Any:
+    if isinstance(answer, list):
+        return change(answer)
+    if not isinstance(answer, dict):
+        return answer
+    if all(isinstance(part, dict | list) for part in answer.values()):
+        return {key: _changed(part, change) for key, part in answer.items()}
+    return change([answer])[0]  # an answer of one item

@@ -1,5 +1,6 @@
 """Reads what a request to the simulated model asks."""
 
+import hashlib
 import json
 import re
 from typing import Any, NamedTuple
@@ -49,6 +50,13 @@ class Question(NamedTuple):
     def scene(self) -> str | None:
         """Which scene its picture shows, if it is known."""
         return self.pictures[0].row.image_id if self.pictures and self.pictures[0].row else None
+
+    @property
+    def beginning(self) -> bytes:
+        """What a prefix cache needs to know this prompt by: the schema, all before the first picture, and that picture."""
+        before = [message for message in self.body["messages"] if message.get("role") == "system"]
+        shown = json.dumps([self.body.get("response_format"), before, self.urls[:1]], sort_keys=True)
+        return hashlib.sha256(shown.encode(errors="surrogatepass")).digest()
 
     @property
     def first_line(self) -> str:

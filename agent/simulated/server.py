@@ -55,6 +55,7 @@ class SimulatedVLM:
         self._rows = {row.image_id: row for row in self._pictures.rows}
         self._scenes: dict[str, Scene] = {}
         self._attempts: Counter[bytes] = Counter()
+        self._beginnings: set[bytes] = set()
         self._slots = asyncio.Semaphore(rates.slots) if rates.slots else contextlib.nullcontext()
         self._served: Counter[str] = Counter()
         self._by: dict[str, Counter[str]] = {"stages": Counter(), "faults": Counter(), "finish_reasons": Counter()}
@@ -70,8 +71,12 @@ class SimulatedVLM:
         self.app = Starlette(routes=routes)
 
     def stats(self) -> dict[str, Any]:
-        """What was served: requests (`calls`), answers among them, tokens billed, and both by stage, fault and ending."""
-        counted = ("calls", "answers", "prompt_tokens", "completion_tokens")
+        """What was served: requests (`calls`), answers among them, tokens billed, and both by stage, fault and ending.
+
+        `prefix_hits` counts the answers whose prompt, as servers lay it out (the schema, the system message, then the whole
+        picture), began like one that had been answered before the request came: a prefix cache holds that beginning.
+        """
+        counted = ("calls", "answers", "prefix_hits", "prompt_tokens", "completion_tokens")
         return (
             {name: self._served[name] for name in counted}
             | {name: dict(sorted(counter.items())) for name, counter in self._by.items()}
@@ -105,6 +110,8 @@ class SimulatedVLM:
         dice = Dice(*identity, picture=(self.rates.seed, question.scene), stubborn=self.rates.stubborn)
         key = hashlib.sha256(repr(identity).encode(errors="surrogatepass")).digest()
         self._attempts[key] += 1
+        beginning = question.beginning
+        cached = beginning in self._beginnings
         attempt = self._attempts[key]
         told = self._told(request, question, attempt)
         if refused := self._spoken.refuse(told):
@@ -125,6 +132,8 @@ class SimulatedVLM:
                 await asyncio.sleep(self.rates.latency)
             stage, text = self._text(question, dice)
         self._by["stages"][stage] += 1
+        self._served["prefix_hits"] += cached
+        self._beginnings.add(beginning)
         answer = self._finished(question, text, fault, dice, attempt)
         self._spoken.write(answer, told)
         if reply := self._spoken.send(answer, told):

@@ -49,7 +49,9 @@ def _open(shard: Path) -> pq.ParquetFile:
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{shard}: cannot be read as Parquet ({error}); fetch or build it again") from None
     if not any(file.schema_arrow.equals(FEATURES[config].arrow_schema) for config in ("default", "deepfake")):
-        raise InputError(f"{shard}: has other columns than this version writes; build the dataset again in another place")
+        raise InputError(
+            f"{shard}: has other columns than this version writes; build the dataset again in another place"
+        )
     return file
 
 

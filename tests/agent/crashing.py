@@ -1,12 +1,17 @@
 """Runs through batches whose process ends at every step in turn, as by a power cut: nothing is cleaned up, nothing is said.
 
 `python -m tests.agent.crashing SOURCE OUT URL PLAN LIMIT CLOCK` makes a run `OUT/1`, `OUT/2`, … for each step: it ends there, is
-run again to its end, and so on until one gets through. Steps are before and after each request and each commit. The processes are
-forked from one that has everything imported.
+run again to its end, and so on until one gets through. Steps are before and after each request and each commit. With FIRST and
+STRIDE after these, only every STRIDE-th step is made, from the first. With a number of kills after these, one run `OUT` is killed
+so often instead, each time within two seconds, and what is printed is at how many of these moments requests waited in a batch. The
+processes are forked from one that has everything imported.
 """
 
 import os
+import random
+import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +19,8 @@ from typing import Any
 
 from agent.connection import Server
 from agent.group_commit import GroupCommit
+from agent.journal_files import open_for_reading
+from agent.journal_rows import totals
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from tests.clocks import faster
@@ -57,10 +64,13 @@ def _die_at(step: int) -> None:
     Server.request, GroupCommit._commit = counted_request, counted_commit  # type: ignore[method-assign, assignment]
 
 
-def _in_a_process(work: Callable[[], None]) -> int:
-    """How a forked process ends that does some work; 1 if it fails."""
+def _in_a_process(work: Callable[[], None], kill_after: float | None = None) -> int:
+    """How a forked process ends that does some work, or is killed after so many seconds; 1 if it fails."""
     pid = os.fork()
     if pid:
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     try:
         work()
@@ -70,8 +80,10 @@ def _in_a_process(work: Callable[[], None]) -> int:
         os._exit(1)
 
 
-def _every_step(source: str, out: str, *rest: str) -> None:
-    for step in range(1, 2000):
+def _every_step(source: str, out: str, base_url: str, plan: str, limit: str, clock: str, *which: str) -> None:
+    rest = (base_url, plan, limit, clock)
+    first, stride = map(int, which or ("1", "1"))
+    for step in range(first, 2000, stride):
 
         def crash(step: int = step) -> None:
             _die_at(step)
@@ -85,6 +97,24 @@ def _every_step(source: str, out: str, *rest: str) -> None:
             return
 
 
+def _at_random(kills: int, source: str, out: str, *rest: str) -> int:
+    """Kill a run so often; how many kills found requests waiting in a batch."""
+    dice, waited = random.Random(7), 0
+    for _ in range(kills):
+        code = _in_a_process(lambda: through_batches(source, out, *rest), dice.uniform(0.2, 2.0))
+        if code not in (0, -signal.SIGKILL):
+            sys.exit(f"a run ended with {code}")
+        if code and Path(out, "journal.sqlite").exists():
+            journal = open_for_reading(Path(out))
+            waited += totals(journal).pending > 0
+            journal.close()
+    return waited
+
+
 if __name__ == "__main__":
-    through_batches(sys.argv[1], f"{sys.argv[2]}/warm", *sys.argv[3:])
-    _every_step(*sys.argv[1:])
+    arguments = sys.argv[1:]
+    if len(arguments) == 7:
+        print(_at_random(int(arguments[6]), *arguments[:6]))
+    else:
+        through_batches(arguments[0], f"{arguments[1]}/warm", *arguments[2:6])
+        _every_step(*arguments)

@@ -58,7 +58,10 @@ def _declines(**changes: Any) -> Callable[[dict[str, Any], Request], None]:
 
 
 def _no_choices(body: dict[str, Any], request: Request) -> None:
-    if request.again < 2 and request.dice.random() < 0.3:
+    asked_anew = (
+        len(request.body["messages"]) > 2
+    )  # with the answer that was not one quoted; that comes once a question
+    if request.again < 2 and not asked_anew and request.dice.random() < 0.3:
         match request.dice.randrange(4):
             case 0:
                 body["choices"] = []
@@ -131,7 +134,7 @@ def _ids(turn: Callable[[str], Any]) -> Callable[[str, Request], str]:
         if not request.task.ids:
             return text
         said = answer(request.task, request.seen)
-        for item in said[request.task.wanted] if isinstance(said, dict) else []:
+        for item in said["answer"][request.task.wanted] if isinstance(said, dict) else []:
             for name in ("id", "ids", "sources"):
                 if name in item:
                     item[name] = turn(item[name]) if name == "id" else [turn(one) for one in item[name]]

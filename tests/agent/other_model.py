@@ -77,15 +77,15 @@ def look(messages: list[dict[str, Any]]) -> Look:
 
 
 def task_of(body: dict[str, Any]) -> Task:
-    """What a request asks for: by its schema, or in words."""
+    """What a request asks for: in words, or by its schema."""
     content = next(message["content"] for message in body["messages"] if message["role"] == "user")
     text = content[-1]["text"]
     form = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
-    named = re.search(r'[Aa]nswer \{"(\w+)"', text)
+    named = re.search(r'[Aa]nswer \{(?:"answer": \{)?"(\w+)"', text)
     given = re.search(r"```json\n(.*)\n```\s*\Z", text, re.DOTALL)
     held = json.loads(given[1]) if given else {}
     findings = held.get("findings", [])
-    wanted = next(iter(form), named[1] if named else "verdict" if "Yes or No" in text else "direct")
+    wanted = named[1] if named else next(iter(form), "verdict" if "Yes or No" in text else "direct")
     return Task(wanted, tuple(finding["id"] for finding in findings), _compared(text, held))
 
 
@@ -133,7 +133,7 @@ def answer(task: Task, seen: Look, box: list[Any] | None = None) -> Any:
         "groups": [{"ids": [id]} for id in task.ids],
         "anomalies": [_QUADRUPLET | {"sources": list(task.ids), "object": "square", "bbox": box}] if seen.odd else [],
     }[task.wanted]
-    return {task.wanted: items}
+    return {"answer": {task.wanted: items}}
 
 
 def draft(task: Task, seen: Look) -> Any:

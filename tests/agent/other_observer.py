@@ -105,12 +105,14 @@ class View:
 
 
 class Wanted(NamedTuple):
-    """What a request wants: the list's name (empty for a bare list), the fields of its items, and what it was given."""
+    """What a request wants: the keys that lead to the list (none for a bare list), the fields of its items, what it was given, the
+    words of the question, and whether boxes are asked for on a grid."""
 
-    list_name: str
+    keys: tuple[str, ...]
     fields: frozenset[str]
     given: dict[str, Any]
     text: str
+    grid: bool
 
     @property
     def items(self) -> list[dict[str, Any]]:
@@ -125,14 +127,34 @@ def wanted(body: dict[str, Any]) -> Wanted:
     text = "\n".join(part["text"] for part in content if part["type"] == "text")
     blocks = re.findall(r"```(?:json)?\n(.*?)\n```", text, re.DOTALL)
     given = json.loads(blocks[-1]) if blocks else {}
+    grid = "from 0 to 1000" in json.dumps(body["messages"][0]["content"]) + text
     form = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
     if form is None:
-        return Wanted("", frozenset(re.findall(r'"(\w+)"', text)), given, text)
-    ((name, field),) = form["properties"].items()
-    item = field["items"]
-    if "$ref" in item:
-        item = form["$defs"][item["$ref"].rpartition("/")[2]]
-    return Wanted(name, frozenset(item["properties"]), given, text)
+        return Wanted((), frozenset(re.findall(r'"(\w+)"', text)), given, text, grid)
+    words = text.partition("```")[0]
+    keys, node = _list_in(form, form, frozenset(re.findall(r'"(\w+)"', words)))
+    return Wanted(keys, frozenset(_resolved(node["items"], form)["properties"]), given, text, grid)
+
+
+def _resolved(node: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+    """A part of a schema, or what it refers to."""
+    found: dict[str, Any] = form["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+    return found
+
+
+def _list_in(
+    node: dict[str, Any], form: dict[str, Any], said: frozenset[str]
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The keys that lead to the list of a schema, and the list: of alternatives, the one whose name is said."""
+    node = _resolved(node, form)
+    if "items" in node:
+        return (), node
+    if "anyOf" in node:
+        choices = [_list_in(choice, form, said) for choice in node["anyOf"]]
+        return next(choice for choice in choices if said.issuperset(choice[0]))
+    ((name, inner),) = node["properties"].items()
+    keys, found = _list_in(inner, form, said)
+    return (name, *keys), found
 
 
 def answer(asked: Wanted, view: View, character: Character, dice: random.Random) -> Any:
@@ -149,7 +171,10 @@ def answer(asked: Wanted, view: View, character: Character, dice: random.Random)
     else:
         items = _looked(asked, view, dice)
     items = [{name: value for name, value in item.items() if name in fields} for item in items]
-    return {asked.list_name: items} if asked.list_name else items
+    answered: Any = items
+    for key in reversed(asked.keys):
+        answered = {key: answered}
+    return answered
 
 
 def _looked(asked: Wanted, view: View, dice: random.Random) -> list[Any]:
@@ -256,7 +281,7 @@ def _severity(claim: Meant | None, view: View, dice: random.Random) -> int:
 def _box(thing: str, view: View, asked: Wanted, dice: random.Random) -> list[int] | None:
     if thing not in view.things or dice.random() < 0.1:
         return None
-    grid = 1000 if "from 0 to 1000" in asked.text else 168
+    grid = 1000 if asked.grid else 168
     return [min(grid, max(0, round(grid * (share + dice.gauss(0, 0.02))))) for share in view.things[thing]]
 
 

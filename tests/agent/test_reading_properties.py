@@ -1,6 +1,7 @@
 """Any answer, however it is wrapped, reads as the answer itself."""
 
 import json
+import re
 from typing import Any, get_args
 
 import pytest
@@ -68,11 +69,12 @@ def wrappings(draw: st.DrawFn) -> tuple[str, ...]:
 
 
 def wrapped(answer: str, draft: str, wrapping: tuple[str, ...]) -> str:
-    """The answer in a wrapping; drafts, texts of the model too, are put in last."""
+    """The answer in a wrapping; answer and drafts, which are texts of the model, are put in last and at once."""
     fence, correction, before, after, thoughts = wrapping
     fenced = fence.replace("%s", "%A")
     said = before + correction.replace("%a", fenced) + after
-    return thoughts.replace("%a", said).replace("%d", "%D").replace("%A", answer, 1).replace("%D", draft)
+    whole = thoughts.replace("%a", said).replace("%d", "%D")
+    return re.sub("%[AD]", lambda place: {"%A": answer, "%D": draft}[place[0]], whole)
 
 
 @pytest.mark.parametrize("stage", get_args(Stage))
@@ -81,7 +83,9 @@ def wrapped(answer: str, draft: str, wrapping: tuple[str, ...]) -> str:
 def test_a_stage_reads_an_answer_however_it_is_wrapped(stage: Stage, data: st.DataObject) -> None:
     """In thoughts, drafts, fences, corrections, and words around it: the same items and the same complaint."""
     name = LIST_OF[ANSWERS[stage]][0]
-    answer, draft = (json.dumps({name: data.draw(st.lists(ITEMS[name], max_size=3))}) for _ in range(2))
+    within = data.draw(st.booleans())
+    lists = ({name: data.draw(st.lists(ITEMS[name], max_size=3))} for _ in range(2))
+    answer, draft = (json.dumps({"answer": one} if within else one) for one in lists)
     text = wrapped(answer, draft, data.draw(wrappings()))
     assert read_answer(stage, text, IDS) == read_answer(stage, answer, IDS), text
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from PIL import Image
 
 from agent.prompts import messages, repair_messages
 from agent.simulated import Rates, serve
 from agent.simulated.faults import MALFORMED
-from agent.stages import ANSWERS, Stage
+from agent.stages import ANSWERS, Stage, schema
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
@@ -41,8 +42,11 @@ def post(base_url: str, asked: list[dict[str, Any]], **more: Any) -> httpx.Respo
 
 def read(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
+    """What an answer says: the lists of a stage, in the form of all stages, or an object of another question."""
     value: dict[str, Any] = json.loads(response.json()["choices"][0]["message"]["content"])
-    return value
+    if "answer" in value:
+        jsonschema.validate(value, schema())
+    return value.get("answer", value)
 
 
 def direct(url: str, task: str = "anomalies") -> list[dict[str, Any]]:
@@ -220,7 +224,7 @@ def test_answers_depend_on_the_question_and_never_on_the_order(scenes: Path) -> 
 def test_faults_depend_on_the_question_and_its_attempt(scenes: Path) -> None:
     """Two servers fail at the same attempts of the same questions, whatever else they were asked between."""
     rates = {"busy": 0.2, "broken": 0.2, "malformed": 0.2, "truncated": 0.2, "retry_after": 3}
-    asked = [messages("scan", "neutral", [url_of(scenes / "images" / row.image_id)]) for row in odd(scenes)[:8]]
+    asked = [messages("scan", "neutral", [url_of(scenes / "images" / row.image_id)]) for row in odd(scenes)[:16]]
     with serve(scenes, **rates) as one, serve(scenes, **rates) as other:
 
         def outcome(base_url: str, question: list[dict[str, Any]]) -> tuple[int, str | None, str]:

@@ -33,7 +33,7 @@ def test_a_look_at_more_objects_misses_more(scenes: Path, together: int) -> None
     found = 0
     for sample in range(LOOKS):
         answer = answer_stage("attributes_broad", {"objects": names}, scene, rates, Dice("broad", sample))
-        found += any(finding["object"] == wrong.object for finding in answer["findings"])
+        found += any(finding["object"] == wrong.object for finding in answer["answer"]["findings"])
     assert found / LOOKS == pytest.approx(1 - 0.2 * (2 - 1 / together), abs=0.04)
 
 
@@ -48,7 +48,7 @@ def test_a_look_at_more_findings_catches_fewer_false_ones(scenes: Path, together
     caught = 0
     for sample in range(LOOKS):
         verdicts = answer_stage("attributes_verify", {"findings": false}, scene, rates, Dice("verify", sample))
-        caught += not verdicts["verdicts"][0]["holds"]
+        caught += not verdicts["answer"]["verdicts"][0]["holds"]
     assert caught / LOOKS == pytest.approx(0.8 * (1 + 1 / together) / 2, abs=0.04)
 
 
@@ -79,13 +79,15 @@ def test_lists_are_grouped_wrongly_at_the_rate(scenes: Path, stage: Any) -> None
     apart = thrown = 0
     for sample in range(LOOKS):
         answer = answer_stage(stage, given, scene, Rates(catch=0.0, misgroup=0.4), Dice(stage, sample))
-        groups = [one["ids"] if stage == "integrate" else one["sources"] for one in next(iter(answer.values()))]
+        groups = [
+            one["ids"] if stage == "integrate" else one["sources"] for one in next(iter(answer["answer"].values()))
+        ]
         assert sorted(id for ids in groups for id in ids) == ["0", "1", "2"]
         of_last = next(ids for ids in groups if "2" in ids)
         apart, thrown = apart + (of_last == ["2"]), thrown + ("0" in of_last)
     assert (apart / LOOKS, thrown / LOOKS) == pytest.approx((0.2 + 0.6 * 0.4, 0.2), abs=0.05)
     perfect = answer_stage("integrate", given, scene, Rates(), Dice("perfect"))
-    assert perfect == {"groups": [{"ids": ["0"]}, {"ids": ["1", "2"]}]}
+    assert perfect == {"answer": {"groups": [{"ids": ["0"]}, {"ids": ["1", "2"]}]}}
 
 
 def test_a_biased_model_invents_the_same_again(scenes: Path) -> None:
