@@ -28,20 +28,19 @@ def test_the_interval_is_that_of_95_percent() -> None:
         assert abs(5 * mean - end) == pytest.approx(t.ppf(0.975, 39) * 5 * error * math.sqrt(end / (5 * mean)))
 
 
-def test_the_interval_of_right_and_wrong_is_wilsons_with_students_quantile() -> None:
-    """15 of 20; and 20 of 20, which leaves room below."""
+def test_the_interval_of_right_and_wrong_is_wilsons() -> None:
+    """15 of 20, and 20 of 20, which leaves room below: their dispersion is known, so no t widens it. Half right is not that."""
     from statsmodels.stats.proportion import proportion_confint
 
     for right in (15, 20):
         scores = np.array([1.0] * right + [0.0] * (20 - right))
-        found = interval(Sums.of_means(scores))
-        # Wilson divides by n, the jackknife by n - 1; t has as many degrees of freedom as twice the rarer answers, or n - 1.
-        n = 20 if right == 20 else 19
-        freedom = 19 if right == 20 else 10
-        expected = proportion_confint(
-            right / 20 * n, n, alpha=2 * float(t.sf(t.ppf(0.975, freedom), 1e9)), method="wilson"
-        )
-        assert found == pytest.approx(expected, abs=1e-6)
+        assert interval(Sums.of_means(scores)) == pytest.approx(proportion_confint(right, 20, method="wilson"))
+    scores[0] = 0.5
+    assert interval(Sums.of_means(scores)) != pytest.approx(proportion_confint(19.5, 20, method="wilson"), abs=1e-3)
+    pairs = Sums.of_means(np.repeat([1.0] * 15 + [0.0] * 5, 2), np.repeat(np.arange(20), 2).tolist())
+    found = interval(pairs)  # two pictures a cluster: how alike they are is estimated
+    assert found is not None
+    assert found.low < proportion_confint(15, 20, method="wilson")[0]
 
 
 def test_the_interval_of_an_agreement_is_fishers_with_the_jackknifes_error() -> None:
