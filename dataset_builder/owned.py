@@ -62,9 +62,7 @@ def replaced(directory: Path, command: str, *, overwrite: bool = False, also: It
 
 
 @contextmanager
-def added(
-    directory: Path, command: str, results: Iterable[str] = (), *, overwrite: bool = False
-) -> Iterator[Path]:
+def added(directory: Path, command: str, results: Iterable[str] = (), *, overwrite: bool = False) -> Iterator[Path]:
     """`replaced` for some of a directory's files, such as an adapter's beside its checkpoints: the others of ours stay.
 
     Args:
@@ -262,9 +260,7 @@ def _remove_leftovers(directory: Path) -> None:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _put_in_place(
-    work: Path, directory: Path, command: str, *, overwrite: bool, gone: Sequence[str] | None
-) -> None:
+def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool, gone: Sequence[str] | None) -> None:
     """`gone` are patterns of files of ours that go if they are not written again; None for all of them."""
     found = sorted(file for file in work.rglob("*") if file.is_file())
     new = {file.relative_to(work).as_posix(): _hash(file) for file in found}

@@ -107,9 +107,7 @@ class SentenceMeasure:
         baseline = self.calibration.baseline
         cosines = ((x @ y.T).astype(np.float64) - baseline) / (1 - baseline)
         for j, r in enumerate(columns):
-            doubt = contradiction(
-                right[r], lambda a, b: self.related(*sorted((a, b))), self.calibration.unrelated
-            )
+            doubt = contradiction(right[r], lambda a, b: self.related(*sorted((a, b))), self.calibration.unrelated)
             for i, p in enumerate(rows):
                 similarity[p, r] = self._similarity(left[p], right[r], float(cosines[i, j]), doubt)
         return similarity

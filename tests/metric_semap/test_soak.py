@@ -31,7 +31,9 @@ def test_nine_times_less_work_for_equal_numbers() -> None:
         assert result["second model on the same truth, share of the first"] <= 0.6
         assert result["largest difference of a matched similarity"] <= 1e-5
         assert result["forward pass alone, share of ours"] >= 0.8
-        assert result["chance, intervals and curves, share added"] <= 0.2  # with the calibrated similarities of all pairs
+        assert (
+            result["chance, intervals and curves, share added"] <= 0.2
+        )  # with the calibrated similarities of all pairs
 
 
 def test_the_whole_test_sets_size_in_two_gigabytes() -> None:
