@@ -162,7 +162,7 @@ def test_the_most_pairs_are_those_of_the_best_permutation() -> None:
     """Every size from nothing to four by four, sparse and dense: as many as trying every assignment finds."""
     rng = np.random.default_rng(4)
     for _ in range(300):
-        rows, columns = sorted(rng.integers(0, 5, 2))
+        rows, columns = sorted(map(int, rng.integers(0, 5, 2)))
         allowed = rng.random((rows, columns)) < rng.choice([0.2, 0.5, 0.8])
         best = max(sum(allowed[p, r] for p, r in enumerate(chosen)) for chosen in permutations(range(columns), rows))
         assert most_pairs(allowed) == most_pairs(allowed.T) == best

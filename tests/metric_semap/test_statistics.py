@@ -41,6 +41,9 @@ def test_the_interval_of_right_and_wrong_is_wilsons() -> None:
     found = interval(pairs)  # two pictures a cluster: how alike they are is estimated
     assert found is not None
     assert found.low < proportion_confint(15, 20, method="wilson")[0]
+    halves = interval(Sums(pairs.parts / 2, pairs.wholes))  # half right at most: less dispersed than right and wrong
+    assert halves is not None
+    assert halves.high < proportion_confint(7.5, 20, method="wilson")[1] - 0.01
 
 
 def test_the_interval_of_an_agreement_is_fishers_with_the_jackknifes_error() -> None:
