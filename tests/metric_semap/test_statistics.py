@@ -28,6 +28,18 @@ def test_the_interval_is_that_of_95_percent() -> None:
         assert abs(5 * mean - end) == pytest.approx(t.ppf(0.975, 39) * 5 * error * math.sqrt(end / (5 * mean)))
 
 
+def test_an_error_known_from_few_hits_widens_the_interval() -> None:
+    """Three pictures of 50 score: Student's t has 6 degrees of freedom, not 49."""
+    scores = np.r_[np.zeros(47), 0.2, 0.5, 0.4]
+    found = interval(Sums.of_means(scores))
+    assert found is not None
+    mean, error = scores.mean(), scores.std(ddof=1) / math.sqrt(50)
+    for end in found:
+        assert abs(mean - end) == pytest.approx(
+            t.ppf(0.975, 6) * error * math.sqrt(end * (1 - end) / (mean * (1 - mean)))
+        )
+
+
 def test_the_interval_of_right_and_wrong_is_wilsons() -> None:
     """15 of 20, and 20 of 20, which leaves room below: their dispersion is known, so no t widens it. Half right is not that."""
     from statsmodels.stats.proportion import proportion_confint
@@ -167,6 +179,9 @@ def test_too_few_clusters_give_neither_interval_nor_p() -> None:
     few = compare(Sums.of_means(scores[1:]), Sums.of_means(scores[1:] ** 2), 100, 0)
     assert few == PairedTest(few.difference, None, None, None)
     assert interval(Sums.of_means(np.repeat(scores, 9), [0] * 36 + [1] * 36)) is None
+    many = Sums.of_means(np.linspace(0.1, 0.9, 20))
+    seven = Sums(many.parts * (np.arange(20) < 7), many.wholes * (np.arange(20) < 7))
+    assert compare(many, seven, 100, 0) == PairedTest(many.value - seven.value, None, None, None)
     changed = scores.copy()
     changed[:6] += 0.1
     assert compare(Sums.of_means(scores), Sums.of_means(changed), 100, 0).p is None
