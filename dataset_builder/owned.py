@@ -271,7 +271,7 @@ def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool,
     known = _read(directory) or _Manifest(command, {})
     if not overwrite:
         _refuse_foreign(directory, known, new)
-    old = known.files if gone is None else _matching(known.files, gone)
+    old = [*known.files] if gone is None else _matching(known.files, gone)
     kept = {name: value for name, value in known.files.items() if name not in old}
     # A directory to which files are added stays what it was.
     command = command if gone is None else known.command
