@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -56,14 +57,20 @@ def replaced(directory: Path, command: str, *, overwrite: bool = False, also: It
     """
     directory = _real(directory)
     check(directory, command, overwrite=overwrite, also=also)
-    with _beside(directory, command, overwrite=overwrite, keep=False) as work:
+    with _beside(directory, command, overwrite=overwrite, gone=None) as work:
         yield work
 
 
 @contextmanager
-def added(directory: Path, command: str, *, overwrite: bool = False) -> Iterator[Path]:
-    """`replaced` for some of a directory's files, such as an adapter's beside its checkpoints: the others of ours stay."""
-    with _beside(_real(directory), command, overwrite=overwrite, keep=True) as work:
+def added(directory: Path, command: str, results: Iterable[str] = (), *, overwrite: bool = False) -> Iterator[Path]:
+    """`replaced` for some of a directory's files, such as an adapter's beside its checkpoints: the others of ours stay.
+
+    Args:
+        results (iterable of `str`): patterns of the names that the command gives its results, `*` for any text. Those of an
+            earlier run that are not written again go, so that no old number stands beside a new one.
+        directory, command, overwrite: as in `replaced`.
+    """
+    with _beside(_real(directory), command, overwrite=overwrite, gone=tuple(results)) as work:
         yield work
 
 
@@ -123,8 +130,8 @@ def check(
     """Look before the work begins whether a directory may be written.
 
     Args:
-        names (iterable of `str`, *optional*): the files that will be `added`: what else lies there does not matter. Without them
-            the directory will be `replaced`: it has to be new, empty, or ours and unchanged.
+        names (iterable of `str`, *optional*): the files that will be `added`, patterns among them: what else lies there does not
+            matter. Without them the directory will be `replaced`: it has to be new, empty, or ours and unchanged.
         command, overwrite, also: as in `replaced`.
 
     Raises:
@@ -136,7 +143,9 @@ def check(
         return
     known = _read(directory)
     if names is not None:
-        _refuse_foreign(directory, known or _Manifest(command, {}), names)
+        names, known = tuple(names), known or _Manifest(command, {})
+        _refuse_foreign(directory, known, names)
+        _refuse_changed(directory, known, _matching(known.files, names))
     elif known is None:
         if any(directory.iterdir()):
             raise OutputError(
@@ -183,7 +192,7 @@ def _refuse_changed(directory: Path, known: _Manifest, names: Iterable[str]) -> 
 
 
 @contextmanager
-def _beside(directory: Path, command: str, *, overwrite: bool, keep: bool) -> Iterator[Path]:
+def _beside(directory: Path, command: str, *, overwrite: bool, gone: Sequence[str] | None) -> Iterator[Path]:
     with alone(directory):
         # In a directory that is there, since beside it may be another file system, or no place that may be written.
         work = atomic.beside(directory / directory.name if directory.exists() else directory)
@@ -193,7 +202,7 @@ def _beside(directory: Path, command: str, *, overwrite: bool, keep: bool) -> It
             raise atomic.cannot(directory, error) from error
         try:
             yield work
-            _put_in_place(work, directory, command, overwrite=overwrite, keep=keep)
+            _put_in_place(work, directory, command, overwrite=overwrite, gone=gone)
         except OSError as error:
             if isinstance(error, AnomReasonError) or error.errno not in _FULL:
                 raise
@@ -251,7 +260,8 @@ def _remove_leftovers(directory: Path) -> None:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool, keep: bool) -> None:
+def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool, gone: Sequence[str] | None) -> None:
+    """`gone` are patterns of files of ours that go if they are not written again; None for all of them."""
     found = sorted(file for file in work.rglob("*") if file.is_file())
     new = {file.relative_to(work).as_posix(): _hash(file) for file in found}
     if not directory.exists():
@@ -261,19 +271,24 @@ def _put_in_place(work: Path, directory: Path, command: str, *, overwrite: bool,
     known = _read(directory) or _Manifest(command, {})
     if not overwrite:
         _refuse_foreign(directory, known, new)
+    old = [*known.files] if gone is None else _matching(known.files, gone)
+    kept = {name: value for name, value in known.files.items() if name not in old}
     # A directory to which files are added stays what it was.
-    command = known.command if keep else command
+    command = command if gone is None else known.command
     _write(directory, _Manifest(command, known.files | new, unfinished=True))
     # Deepest first: a card comes after the files that it speaks of.
     for name in sorted(new, key=lambda name: (-name.count("/"), name)):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(work / name, directory / name)
-    gone = {} if keep else {name: value for name, value in known.files.items() if name not in new}
-    _remove(directory, gone)
-    _write(directory, _Manifest(command, known.files | new if keep else new))
+    _remove(directory, [name for name in old if name not in new])
+    _write(directory, _Manifest(command, kept | new))
 
 
-def _remove(directory: Path, names: Mapping[str, str]) -> None:
+def _matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _remove(directory: Path, names: Iterable[str]) -> None:
     for name in names:
         file = directory / name
         with suppress(FileNotFoundError, NotADirectoryError):

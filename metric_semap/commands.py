@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-RESULTS = ("metrics.json", "matched_results.json", "judged_pairs.jsonl", "report.html")
-"""The files that scoring writes; each further predictor has a `matched_results_NAME.json`, and `judged_pairs.jsonl` comes only with
-`--judge`."""
+RESULTS = (
+    "metrics.json",
+    "matched_results.json",
+    "matched_results_*.json",
+    "judged_pairs.jsonl",
+    ".eval_results/*.yaml",
+    "report.html",
+)
+"""The files that scoring writes, `*` for a predictor's name. An earlier run's go, also those that this one does not write."""
 JUDGE_RUN = "judge"
 """The folder below --out with the judge's journal: what it was asked before is not asked again."""
 
@@ -205,7 +211,7 @@ def score(
         _print_board(board)
     else:
         typer.echo(formatted(board, form))
-    with handed.owned.added(out, "score", overwrite=overwrite) as work:
+    with handed.owned.added(out, "score", RESULTS, overwrite=overwrite) as work:
         names = [path.relative_to(work) for path in write_results(board, work, images, dataset)]
     for name in names:
         typer.echo(out / name, err=form is not None)

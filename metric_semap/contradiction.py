@@ -24,15 +24,22 @@ DENIED = 0.25  # of the words in common: a denial of the whole
 ALIKE = (0.2, 0.5)  # shares of words in the same order: what differs between texts begins to count, and counts in full
 
 
-def contradiction(said: str, true: str, related: Related, unrelated: float) -> float:
-    """How far the texts contradict each other, 0..1.
+def contradiction(true: str, related: Related, unrelated: float) -> Callable[[str], float]:
+    """How far a text contradicts the true one, 0..1: a function of that text, because what is known of the true one serves for all.
 
     Args:
         related (`Callable`): how related two words are.
         unrelated (`float`): the value below which neither word can stand for the other.
     """
-    x, y = read(said), read(true)
-    blocks = SequenceMatcher(None, [word.text for word in x], [word.text for word in y], autojunk=False)
+    y = read(true)
+    blocks = SequenceMatcher(None, b=[word.text for word in y], autojunk=False)
+    return lambda said: _contradiction(read(said), y, blocks, related, unrelated)
+
+
+def _contradiction(
+    x: tuple[Word, ...], y: tuple[Word, ...], blocks: SequenceMatcher[str], related: Related, unrelated: float
+) -> float:
+    blocks.set_seq1([word.text for word in x])
     start, full = ALIKE
     if blocks.quick_ratio() <= start:  # an upper bound, and cheaper
         return 0.0

@@ -64,8 +64,11 @@ def optimal_match(matrix: Any) -> list[Match]:
 
 def most_pairs(allowed: np.ndarray) -> int:
     """The size of the largest one-to-one matching, for a matrix [predictions, references] of the pairs that are allowed."""
-    if not allowed.any():
-        return 0
+    rows, columns = int(allowed.any(axis=1).sum()), int(allowed.any(axis=0).sum())
+    if (
+        min(rows, columns) < 3
+    ):  # one line cannot hold all of two rows and two columns (König); no solver needed for most pictures
+        return min(rows, columns)
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 

@@ -106,12 +106,13 @@ class SentenceMeasure:
         y = np.stack([encoded[right[r]].sentence for r in columns])
         baseline = self.calibration.baseline
         cosines = ((x @ y.T).astype(np.float64) - baseline) / (1 - baseline)
-        for i, p in enumerate(rows):
-            for j, r in enumerate(columns):
-                similarity[p, r] = self._similarity(left[p], right[r], float(cosines[i, j]))
+        for j, r in enumerate(columns):
+            doubt = contradiction(right[r], lambda a, b: self.related(*sorted((a, b))), self.calibration.unrelated)
+            for i, p in enumerate(rows):
+                similarity[p, r] = self._similarity(left[p], right[r], float(cosines[i, j]), doubt)
         return similarity
 
-    def _similarity(self, said: str, true: str, cosine: float) -> float:
+    def _similarity(self, said: str, true: str, cosine: float, doubt: Callable[[str], float]) -> float:
         if said == true:
             return 1.0
         x, y = _content(said), _content(true)
@@ -121,9 +122,7 @@ class SentenceMeasure:
             return 0.0
         base *= math.pow(min(1.0, (len(x) + 1) / (len(y) + 1)), B)
         if base >= DOUBTED:
-            base *= 1 - K * contradiction(
-                said, true, lambda a, b: self.related(*sorted((a, b))), self.calibration.unrelated
-            )
+            base *= 1 - K * doubt(said)
         return min(1.0, base)
 
     def _related(self, first: str, second: str) -> float:

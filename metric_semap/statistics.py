@@ -12,7 +12,8 @@ V says how the variance depends on the mean: θ(1 − θ) for a share in 0..1 (t
 dispersion in place of that of yes and no), θ for a rate from 0. For a difference it is m ± t s, which for a share or a rate would
 be too short on the side of the larger values where most pictures score 0. For G clusters of which K differ from the
 commonest one, t has min(G − 1, 2K) degrees of freedom: an error estimated from three hits is known badly, however many
-pictures score 0.
+pictures score 0. Where each cluster is a picture that is right or wrong, the dispersion is known and not estimated, so the
+interval is Wilson's own (1927), with the normal quantile; where all clusters are alike it is taken as that large, too.
 
 **Test.** If two systems are equally good, what they scored on a cluster may be exchanged; where they were given different clusters,
 the clusters may be dealt again. p is the share of these exchanges with a difference, divided by its error, at least as large as
@@ -130,10 +131,15 @@ def _error(without: np.ndarray) -> tuple[float, int]:
     return (error if unlike else 0.0), max(1, min(clusters - 1, 2 * unlike))
 
 
-def _quantile(freedom: int) -> float:
-    from scipy.stats import t
+def _right_or_wrong(sums: Sums) -> bool:
+    return bool((sums.wholes == 1).all() and np.isin(sums.parts, (0, 1)).all())
 
-    return float(t.ppf(1 - ALPHA / 2, freedom))
+
+def _quantile(freedom: float = math.inf) -> float:
+    """Student's, or the normal one for what is known and not estimated."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1 - ALPHA / 2))
 
 
 def interval(sums: Sums, kind: Kind = "share") -> Interval | None:
@@ -154,10 +160,10 @@ def interval(sums: Sums, kind: Kind = "share") -> Interval | None:
     m = sums.value
     error, freedom = _error(_without_each(sums))
     variance = m * (1 - m) if kind == "share" else m
-    if error > 0 and variance > 0:
+    if kind == "share" and (not error > 0 or _right_or_wrong(sums)):  # a share varies at most as right and wrong do
+        spread = _quantile() ** 2 / clusters
+    elif error > 0 and variance > 0:
         spread = (_quantile(freedom) * error) ** 2 / variance
-    elif kind == "share":  # a share varies at most as yes and no do
-        spread = _quantile(clusters - 1) ** 2 / clusters
     else:
         return None
     square = 1 + spread if kind == "share" else 1.0

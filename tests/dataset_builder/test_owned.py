@@ -121,6 +121,28 @@ def test_files_are_added_to_a_directory_of_anybody(tmp_path: Path) -> None:
     owned.check(tmp_path / "data", "build")
 
 
+def test_results_of_an_earlier_run_go_and_nothing_else_does(tmp_path: Path) -> None:
+    """What fits a command's patterns and is not written again; an edited result is refused first, and one of somebody's stays."""
+    fill(tmp_path / "data", {"a": "a"})
+    results = ("metrics.json", "matched_*.json", "hub/*")
+    runs: tuple[dict[str, str], ...] = (
+        {"metrics.json": "1", "matched_x.json": "1", "hub/x.yaml": "1"},
+        {"metrics.json": "2", "matched_y.json": "2"},
+    )
+    for run in runs:
+        with owned.added(tmp_path / "data", "score", results) as work:
+            for name, text in run.items():
+                (work / name).parent.mkdir(exist_ok=True)
+                (work / name).write_text(text)
+        (tmp_path / "data" / "matched_mine.json").write_text("mine")
+    assert tree(tmp_path / "data") == {"a": "a", "matched_mine.json": "mine"} | runs[1]
+    assert not (tmp_path / "data" / "hub").exists()
+    owned.check(tmp_path / "data", "score", results)
+    (tmp_path / "data" / "matched_y.json").write_text("edited")
+    with pytest.raises(OutputError, match=r"matched_y\.json: was changed"):
+        owned.check(tmp_path / "data", "score", results)
+
+
 def test_what_a_command_changes_later_stays_ours(tmp_path: Path) -> None:
     """A card that `validate` writes into is ours as before; one that somebody had edited stays theirs."""
     target = tmp_path / "data"

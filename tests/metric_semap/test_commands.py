@@ -37,6 +37,16 @@ def test_scores_are_printed_as_they_are_written(tmp_path: Path) -> None:
     assert done.output.splitlines()[-1] == str(tmp_path / "report.html")
 
 
+def test_no_result_of_an_earlier_run_stays(tmp_path: Path) -> None:
+    """Two predictors with leaderboard files, then one of them alone: what is there is what the second run says it wrote."""
+    line = [FILES / "truth.jsonl", "--out", tmp_path, *LINE]
+    score(FILES / "good.jsonl", FILES / "poor.jsonl", *line, "--dataset", "me/benchmark")
+    assert (tmp_path / ".eval_results" / "poor.yaml").exists()
+    written = score(FILES / "good.jsonl", *line).output.splitlines()[-3:]
+    there = {str(path) for path in tmp_path.rglob("*") if path.is_file() and path.name != ".anomreason.json"}
+    assert there == set(written)
+
+
 def test_verdicts_are_printed_with_deepfake(tmp_path: Path) -> None:
     """The columns are called CSemAP and CSemF1, and the accuracy stands in the predictor's line."""
     done = score(FILES / "good.jsonl", FILES / "truth.jsonl", "--deepfake", "--out", tmp_path, *LINE)

@@ -321,6 +321,10 @@ def test_the_command_asks_within_a_budget_and_nothing_twice(files: Path, tmp_pat
     assert content["predictors"]["said"]["F1_anomaly"] == pytest.approx(6 / 9)
     assert {"first": "judge", "second": "SemF1C"}.items() <= content["agreement"][1].items()
     assert "Not validated: " in (tmp_path / "out" / "report.html").read_text()
+    assert (tmp_path / "out" / "judged_pairs.jsonl").exists()
+    score(files, tmp_path / "out")
+    assert not (tmp_path / "out" / "judged_pairs.jsonl").exists()  # it would speak of other scores than those beside it
+    assert any((tmp_path / "out" / "judge").iterdir())  # what was asked is kept for the next time
 
 
 def test_what_cannot_be_judged_is_refused_before_an_encoder_is_loaded(files: Path, tmp_path: Path) -> None:

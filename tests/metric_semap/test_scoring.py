@@ -1,5 +1,6 @@
 """Scores from matrices: the official definition, its edge cases, and what must always hold."""
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from metric_semap.errors import OptionError, SemapError
-from metric_semap.matching import greedy_match, optimal_match
+from metric_semap.matching import greedy_match, most_pairs, optimal_match
 from metric_semap.scoring import score_matrices
 
 THRESHOLDS = (0.7, 0.8, 0.9)
@@ -155,3 +156,13 @@ def test_an_unknown_matching_is_refused_with_the_choices() -> None:
     """The message lists what there is."""
     with pytest.raises(OptionError, match="greedy, optimal"):
         score_matrices([np.eye(2)], matching="best")
+
+
+def test_the_most_pairs_are_those_of_the_best_permutation() -> None:
+    """Every size from nothing to four by four, sparse and dense: as many as trying every assignment finds."""
+    rng = np.random.default_rng(4)
+    for _ in range(300):
+        rows, columns = sorted(map(int, rng.integers(0, 5, 2)))
+        allowed = rng.random((rows, columns)) < rng.choice([0.2, 0.5, 0.8])
+        best = max(sum(allowed[p, r] for p, r in enumerate(chosen)) for chosen in permutations(range(columns), rows))
+        assert most_pairs(allowed) == most_pairs(allowed.T) == best

@@ -59,6 +59,14 @@ def test_a_paraphrase_is_above_copies_that_say_something_else(sentence: Sentence
     assert bert[list(SAID).index("denied")] > bert[list(SAID).index("paraphrase")]  # what it is there for
 
 
+def test_who_says_less_than_is_true_has_said_less(sentence: SentenceSimilarity) -> None:
+    """A brief answer to a long truth is less similar than the long answer to the brief truth: no other part tells them apart."""
+    both = [TRUE, Anomaly("", "The string ends above the hand.", "A kite is kept by a string.")]
+    (matrices,) = sentence.matrices([both], [both])
+    for key in ("phe", "rea"):
+        assert 0 < matrices[key][1, 0] < matrices[key][0, 1]
+
+
 def test_texts_without_words_are_like_nothing(sentence: SentenceSimilarity) -> None:
     """An empty text, and one of a special token alone, have no similarity, not even to themselves."""
     said = [Anomaly("", text, text) for text in ("", " ", "[SEP]", "...")]

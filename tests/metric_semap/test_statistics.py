@@ -28,20 +28,34 @@ def test_the_interval_is_that_of_95_percent() -> None:
         assert abs(5 * mean - end) == pytest.approx(t.ppf(0.975, 39) * 5 * error * math.sqrt(end / (5 * mean)))
 
 
-def test_the_interval_of_right_and_wrong_is_wilsons_with_students_quantile() -> None:
-    """15 of 20; and 20 of 20, which leaves room below."""
+def test_an_error_known_from_few_hits_widens_the_interval() -> None:
+    """Three pictures of 50 score: Student's t has 6 degrees of freedom, not 49."""
+    scores = np.r_[np.zeros(47), 0.2, 0.5, 0.4]
+    found = interval(Sums.of_means(scores))
+    assert found is not None
+    mean, error = scores.mean(), scores.std(ddof=1) / math.sqrt(50)
+    for end in found:
+        assert abs(mean - end) == pytest.approx(
+            t.ppf(0.975, 6) * error * math.sqrt(end * (1 - end) / (mean * (1 - mean)))
+        )
+
+
+def test_the_interval_of_right_and_wrong_is_wilsons() -> None:
+    """15 of 20, and 20 of 20, which leaves room below: their dispersion is known, so no t widens it. Half right is not that."""
     from statsmodels.stats.proportion import proportion_confint
 
     for right in (15, 20):
         scores = np.array([1.0] * right + [0.0] * (20 - right))
-        found = interval(Sums.of_means(scores))
-        # Wilson divides by n, the jackknife by n - 1; t has as many degrees of freedom as twice the rarer answers, or n - 1.
-        n = 20 if right == 20 else 19
-        freedom = 19 if right == 20 else 10
-        expected = proportion_confint(
-            right / 20 * n, n, alpha=2 * float(t.sf(t.ppf(0.975, freedom), 1e9)), method="wilson"
-        )
-        assert found == pytest.approx(expected, abs=1e-6)
+        assert interval(Sums.of_means(scores)) == pytest.approx(proportion_confint(right, 20, method="wilson"))
+    scores[0] = 0.5
+    assert interval(Sums.of_means(scores)) != pytest.approx(proportion_confint(19.5, 20, method="wilson"), abs=1e-3)
+    pairs = Sums.of_means(np.repeat([1.0] * 15 + [0.0] * 5, 2), np.repeat(np.arange(20), 2).tolist())
+    found = interval(pairs)  # two pictures a cluster: how alike they are is estimated
+    assert found is not None
+    assert found.low < proportion_confint(15, 20, method="wilson")[0]
+    halves = interval(Sums(pairs.parts / 2, pairs.wholes))  # half right at most: less dispersed than right and wrong
+    assert halves is not None
+    assert halves.high < proportion_confint(7.5, 20, method="wilson")[1] - 0.01
 
 
 def test_the_interval_of_an_agreement_is_fishers_with_the_jackknifes_error() -> None:
@@ -165,6 +179,9 @@ def test_too_few_clusters_give_neither_interval_nor_p() -> None:
     few = compare(Sums.of_means(scores[1:]), Sums.of_means(scores[1:] ** 2), 100, 0)
     assert few == PairedTest(few.difference, None, None, None)
     assert interval(Sums.of_means(np.repeat(scores, 9), [0] * 36 + [1] * 36)) is None
+    many = Sums.of_means(np.linspace(0.1, 0.9, 20))
+    seven = Sums(many.parts * (np.arange(20) < 7), many.wholes * (np.arange(20) < 7))
+    assert compare(many, seven, 100, 0) == PairedTest(many.value - seven.value, None, None, None)
     changed = scores.copy()
     changed[:6] += 0.1
     assert compare(Sums.of_means(scores), Sums.of_means(changed), 100, 0).p is None

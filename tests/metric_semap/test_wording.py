@@ -71,7 +71,7 @@ TRUE = "The left lamp hangs above three green chairs in the hall."
 )
 def test_a_copy_that_says_something_else_contradicts(said: str) -> None:
     """A denial, another number, an opposite and another object are each found in a sentence that is otherwise the same."""
-    assert contradiction(said, TRUE, unlike, 0.2) > 0.6
+    assert contradiction(TRUE, unlike, 0.2)(said) > 0.6
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_a_copy_that_says_something_else_contradicts(said: str) -> None:
 )
 def test_a_text_that_says_the_same_does_not(said: str) -> None:
     """Order, other words and more words are no contradiction."""
-    assert contradiction(said, TRUE, unlike, 0.2) == 0
+    assert contradiction(TRUE, unlike, 0.2)(said) == 0
 
 
 def test_a_related_word_is_not_another_object() -> None:
     """What stands for the same thing may take its place."""
     said = "The left bulb hangs above three green chairs in the hall."
-    assert contradiction(said, TRUE, unlike, 0.2) == 1
-    assert contradiction(said, TRUE, lambda a, b: 0.5, 0.2) == 0
+    assert contradiction(TRUE, unlike, 0.2)(said) == 1
+    assert contradiction(TRUE, lambda a, b: 0.5, 0.2)(said) == 0
 
 
 def test_an_opposite_that_is_denied_is_not_one() -> None:
     """The door that is not open is closed."""
-    assert contradiction("The red door is not open.", "The red door is closed.", unlike, 0.2) == 0
+    assert contradiction("The red door is closed.", unlike, 0.2)("The red door is not open.") == 0

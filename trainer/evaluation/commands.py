@@ -88,7 +88,7 @@ def benchmark(
         )
 
     result = run(checked, out, predict)
-    with owned.added(out, "benchmark", overwrite=overwrite) as work:
+    with owned.added(out, "benchmark", LEADERBOARD, overwrite=overwrite) as work:
         written = write_leaderboard(result, work)
         if organization is not None:
             records = every_eval_ever(result, organization)

@@ -24,8 +24,14 @@ from trainer.evaluation.recall import recall_by_kind
 
 __all__ = ["LEADERBOARD", "as_json", "write_leaderboard"]
 
-LEADERBOARD = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
-"""The files that a benchmark writes."""
+LEADERBOARD = (
+    "leaderboard.json",
+    "leaderboard.md",
+    "leaderboard.html",
+    f"{FOLDER}/*.yaml",
+    "every_eval_ever/*",
+)
+"""The files that a benchmark writes, `*` for any text. An earlier run's go, also those that this one does not write."""
 
 EXPLAINED = ("SemF1_Full", "SemF1_Rea", "SemAP_Full", "SemAP_Rea")
 _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
