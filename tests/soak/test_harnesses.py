@@ -4,7 +4,6 @@ The simulated model's answer depends on the picture and the prompt alone, so wha
 prompts is given the same answers, and the scores have to agree.
 """
 
-import faulthandler
 import json
 import math
 import os
@@ -67,11 +66,6 @@ def run(environment: str, *command: str, cwd: Path, **variables: str) -> subproc
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    faulthandler.cancel_dump_traceback_later()  # each command has a limit of its own instead
 
 
 @pytest.fixture(scope="module")
