@@ -115,7 +115,8 @@ def _tolerant(text: str, name: str) -> tuple[list[Any] | None, str | None]:
     value, broken = last_value(text, fits)
     if value is None:
         return None, None
-    found: list[Any] = (_named(value, name) or []) if isinstance(value, dict) else value
+    found = _named(value, name) if isinstance(value, dict) else value
+    assert found is not None  # it fits
     whole = [item for item in found if not getattr(item, "problem", None)]
     broken = broken and getattr(found, "problem", None)
     return whole, broken and f'the list "{name}": {broken}'
