@@ -132,7 +132,9 @@ def _error(without: np.ndarray) -> tuple[float, int]:
 
 
 def _right_or_wrong(sums: Sums) -> bool:
-    return bool((sums.wholes == 1).all() and np.isin(sums.parts, (0, 1)).all())
+    """Whether each cluster is a picture, or as many copies of one, that is right or wrong."""
+    copies = sums.wholes[0]
+    return bool((sums.wholes == copies).all() and np.isin(sums.parts, (0, copies)).all())
 
 
 def _quantile(freedom: float = math.inf) -> float:
