@@ -12,7 +12,7 @@ V says how the variance depends on the mean: θ(1 − θ) for a share in 0..1 (t
 dispersion in place of that of yes and no), θ for a rate from 0. For a difference it is m ± t s, which for a share or a rate would
 be too short on the side of the larger values where most pictures score 0. For G clusters of which K differ from the
 commonest one, t has min(G − 1, 2K) degrees of freedom: an error estimated from three hits is known badly, however many
-pictures score 0. Where each cluster is a picture that is right or wrong, the dispersion is known and not estimated, so the
+pictures score 0. Where each cluster is a picture, or copies of one, that is right or wrong, the dispersion is known, so the
 interval is Wilson's own (1927), with the normal quantile; where all clusters are alike it is taken as that large, too.
 
 **Test.** If two systems are equally good, what they scored on a cluster may be exchanged; where they were given different clusters,
