@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """The long figures take longer than a test that hangs is given; what they start has limits of its own."""
     if item.get_closest_marker("soak"):
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises `KeyboardInterrupt` here, also where a shell had it ignored for what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

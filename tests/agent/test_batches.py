@@ -112,6 +112,7 @@ def test_a_schema_that_is_refused_is_left_out(scenes: Path, tmp_path: Path) -> N
     assert told["anomalies"] + told["none"] == 4
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("plan", [DIRECT, EFFICIENT], ids=["direct", "efficient"])
 def test_a_stopped_run_goes_on_with_its_batches(scenes: Path, tmp_path: Path, plan: Settings) -> None:
     """Interrupted as its batch is worked on: the summary counts what may be billed, and the next process takes up the results."""
