@@ -201,9 +201,12 @@ def test_the_same_answers_have_the_same_scores_in_every_harness(
     assert found.get("signature", expected["signature"]) == expected["signature"]
 
 
-@pytest.mark.parametrize("way", [lmms_eval, inspect, vlmevalkit])
-def test_answers_that_cannot_be_read_are_told_by_every_harness(way: Way, place: Path) -> None:
-    """A model that often writes no list: what is reported of it is what its own answers are worth, asked for once each."""
+@pytest.mark.parametrize("way", [lmms_eval, inspect])
+def test_answers_that_cannot_be_read_are_told(way: Way, place: Path) -> None:
+    """A model that often writes no list: what is reported of it is what its own answers are worth, asked for once each.
+
+    VLMEvalKit sends JPEG, and which answers the simulated model spoils depends on the bytes it is sent.
+    """
     worse = place / f"worse-{way.__name__}"
     worse.mkdir()
     (worse / "anomreason").symlink_to(place / "anomreason")
