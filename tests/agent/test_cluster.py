@@ -96,7 +96,7 @@ def test_however_a_run_over_ray_ends_it_leaves_what_is_finished(
         while not (drivers := [pid for pid in begun_by(process.pid) if b"agent.shards" in pid.title]):
             assert process.poll() is None, process.communicate()
         os.kill(drivers[0].number if kind == signal.SIGKILL else process.pid, kind)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=240)
     assert process.returncode == code
     assert told in summary(out)["stopped"]
     assert told in said or code != 2
