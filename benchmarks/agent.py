@@ -168,7 +168,7 @@ def wall() -> None:
     with tempfile.TemporaryDirectory() as place:
         scenes = write_scenes(Path(place) / "scenes", 20, seed=9)
         with server(scenes, latency=latency, **RATES) as url:
-            for plan in ("paper", "efficient"):
+            for plan in ("vote", "efficient", "paper"):
                 out = Path(place) / plan
                 started = time.perf_counter()
                 annotate(str(scenes / "images"), out, Endpoint("simulated", url, pool), Settings(plan=plan))  # type: ignore[arg-type]
@@ -187,7 +187,7 @@ async def _serial(url: str, run: Path, scenes: Path) -> tuple[float, int]:
     stages: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         stages.setdefault((row["image_id"], row["stage"]), []).append(row)
-    inference, workers = connect("simulated", url), asyncio.Semaphore(8)
+    inference, workers = AsyncInferenceClient(base_url=url, api_key="none"), asyncio.Semaphore(8)
     pictures = {row["image_id"]: SentPicture.read(scenes / "images" / row["image_id"]).url for row in rows}
 
     async def one(row: Any) -> None:
