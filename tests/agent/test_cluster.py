@@ -69,6 +69,7 @@ def test_ray_merges_to_the_bytes_of_the_plain_engine(scenes: Path, tmp_path: Pat
     assert len(list((out / "shards").iterdir())) == 2
 
 
+@pytest.mark.usefixtures("interruptible")  # what is caught here is not ignored by what is begun
 @pytest.mark.parametrize(
     ("kind", "code", "told"),
     [
