@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import agent.run
 from agent.loops import LoopThread, run, to_its_end
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
@@ -67,25 +68,29 @@ def test_closing_a_loop_lets_what_was_cancelled_clean_up() -> None:
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("inside", [False, True], ids=["command", "notebook"])
-def test_a_run_interrupted_as_it_ends_leaves_its_results(scenes: Path, tmp_path: Path, inside: bool) -> None:
+def test_a_run_interrupted_as_it_ends_leaves_its_results(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
     """The interruption is raised once everything is written."""
 
-    sent: list[int] = []
+    conclude = agent.run._conclude
 
-    def show(progress: Any, *_: Any) -> None:
-        if progress.done == 2 and not sent:
-            sent.append(1)
-            os.kill(os.getpid(), signal.SIGINT)
+    async def interrupted(*given: Any) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.1)  # where a cancellation arrives
+        return await conclude(*given)
 
-    def interrupted(base_url: str) -> None:
-        endpoint = Endpoint("simulated", base_url)
-        annotate(str(scenes), tmp_path / "run", endpoint, Settings(plan="direct"), limit=2, show=show)
+    monkeypatch.setattr(agent.run, "_conclude", interrupted)
+
+    def two_pictures(base_url: str) -> None:
+        annotate(str(scenes), tmp_path / "run", Endpoint("simulated", base_url), Settings(plan="direct"), limit=2)
 
     async def cell(base_url: str) -> None:
-        interrupted(base_url)
+        two_pictures(base_url)
 
     with serve(scenes) as base_url, pytest.raises(KeyboardInterrupt):
-        run(cell(base_url)) if inside else interrupted(base_url)
+        run(cell(base_url)) if inside else two_pictures(base_url)
     assert len(rows(tmp_path / "run")) == 2
     assert summary(tmp_path / "run")["unfinished"] == 0
+    assert summary(tmp_path / "run")["stopped"] is None
     assert (tmp_path / "run" / "report.html").is_file()
