@@ -30,7 +30,7 @@ class Backend(Protocol):
 
     Attributes:
         name (`str`): what a visitor calls it.
-        knows_scenes_alone (`bool`): whether it says nothing of worth about anything but rendered scenes.
+        knows_scenes_alone (`bool`): whether its output is meaningless for anything but rendered scenes.
         at_once (`int`): how many pictures it can look at at the same time.
         speaks (`bool`): whether it can be asked to answer in another language than English.
     """
