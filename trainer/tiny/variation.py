@@ -19,10 +19,11 @@ from dataset_builder.scenes.world import SIZE
 __all__ = ["as_jpeg", "brighter", "half_size", "mirrored", "turned", "varied"]
 
 VARIED = 0.5  # of the pictures
-EACH = 0.35  # of these, for each change by itself
+EACH = 0.35  # of these, for each change by itself, but
+TURNED = 0.5  # for turning, which changes most of what there is to see
 BRIGHTNESS = (0.7, 1.3)
 QUALITY = (35, 90)
-DEGREES = 5.0
+DEGREES = 8.0
 
 
 def varied(picture: Picture, rng: random.Random, turns: bool) -> Picture:
@@ -37,7 +38,7 @@ def varied(picture: Picture, rng: random.Random, turns: bool) -> Picture:
         return picture
     if rng.random() < EACH:
         picture = mirrored(picture)
-    if turns and rng.random() < EACH:
+    if turns and rng.random() < TURNED:
         picture = _turned(picture, rng.uniform(-DEGREES, DEGREES))
     image = picture.image
     if rng.random() < EACH:
