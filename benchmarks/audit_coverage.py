@@ -106,17 +106,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="Other seeds draw other audits.")
     arguments = parser.parse_args()
     known = severities_of_scenes(300)
-    result = {
-        "audits": arguments.audits,
-        "seed": arguments.seed,
-        **{
-            f"{pictures} pictures per generator": sized(
-                pictures, arguments.generators, arguments.audits, known, arguments.seed * 1_000_000
-            )
-            for pictures in arguments.pictures
-        },
-    }
-    print(json.dumps(result, indent=1))
+    for pictures in arguments.pictures:  # the sizes take a while each, so each is printed when it is done
+        found = sized(pictures, arguments.generators, arguments.audits, known, arguments.seed * 1_000_000)
+        print(json.dumps({f"{pictures} pictures per generator": found}), flush=True)
 
 
 if __name__ == "__main__":
