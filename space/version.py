@@ -10,7 +10,7 @@ VERSION_FILE = "version.txt"
 
 
 def version() -> str:
-    """The version, such as `0.1.0`."""
+    """The version, such as `0.2.0`."""
     try:
         return metadata.version("anomreason")
     except metadata.PackageNotFoundError:

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["anomreason[demo]>=0.1.0"]
+# dependencies = ["anomreason[demo]>=0.2.0"]
 # ///
 """Evaluates a model of the Hub on a dataset of the Hub, on the Hub's machines, and keeps the results in a repository there.
 
