@@ -112,7 +112,7 @@ def compared(before: list[Annotation], now: list[Annotation], models: list[str],
     )
     told = (
         f"canaries: {'the answers drifted' if drifted else 'no drift found'}: {same} of {len(now)} pictures ended as before, "
-        f"{numbers[1]} anomalies after {numbers[0]}, mean severity {severity:+.1f}, p = {p:.3f}, answered by {who}"
+        f"{numbers[1]} anomalies now and {numbers[0]} before, mean severity {severity:+.1f}, p = {p:.3f}, answered by {who}"
     )
     return Drift(len(now), same, *numbers, again, round(severity, 2), round(p, 4), models, models_now, drifted, told)
 

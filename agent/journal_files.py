@@ -113,7 +113,7 @@ def open_for_reading(directory: Path) -> sqlite3.Connection:
         raise InputError(f"{path}: is not a journal ({error}); give another run") from None
     if not 1 <= seen <= len(migrations.MIGRATIONS):
         db.close()
-        raise InputError(f"{path}: is not a journal of this version; annotate into the run again")
+        raise InputError(f"{path}: is not a journal of this version; annotate into this run again")
     return db if seen == len(migrations.MIGRATIONS) else _migrated_copy(db)
 
 

@@ -24,9 +24,9 @@ The contract with any server, and so with the simulated one:
 | `discovery_draft` | ObjectPerceiver | – | `Objects` |
 | `discovery_merge` | ObjectPerceiver | `drafts` | `Objects` |
 | `attributes_broad` | AttributeAnalyzer | `objects` | `Findings` |
-| `attributes_verify` | AttributeAnalyzer | `findings` | `Verdicts`, one a finding |
-| `relations_broad` | RelationReasoner | `objects`, `others`, `findings` known already | `Findings`, new ones alone |
-| `relations_verify` | RelationReasoner | `findings` | `Verdicts`, one a finding |
+| `attributes_verify` | AttributeAnalyzer | `findings` | `Verdicts`, one per finding |
+| `relations_broad` | RelationReasoner | `objects`, `others`, `findings` known already | `Findings`, only new ones |
+| `relations_verify` | RelationReasoner | `findings` | `Verdicts`, one per finding |
 | `summary_object` | AnomalyIntegrator | `objects` (one), its `findings` | `Findings` |
 | `summary_image` | AnomalyIntegrator | `findings` of all objects | `Findings` |
 | `integrate` | AnomalyIntegrator | `findings` | `Groups`: the ids that are one and the same anomaly |

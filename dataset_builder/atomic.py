@@ -33,7 +33,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> P
     temporary = beside(path)
     if path.exists() and not path.is_file():
         # A device, such as /dev/null, would be replaced by a file.
-        raise OutputError(f"{path}: cannot be written (it is no regular file); give another place")
+        raise OutputError(f"{path}: cannot be written (it is not a regular file); give another place")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:

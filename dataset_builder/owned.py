@@ -67,7 +67,7 @@ def added(directory: Path, command: str, results: Iterable[str] = (), *, overwri
 
     Args:
         results (iterable of `str`): patterns of the names that the command gives its results, `*` for any text. Those of an
-            earlier run that are not written again go, so that no old number stands beside a new one.
+            earlier run that are not written again are removed, so that old and new numbers never mix.
         directory, command, overwrite: as in `replaced`.
     """
     with _beside(_real(directory), command, overwrite=overwrite, gone=tuple(results)) as work:

@@ -92,8 +92,8 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
             },
         )
     except OSError as error:
-        raise OutputError(f"--port {port}: cannot be served on ({error}); choose another one") from None
-    print(f"{page.local_url}   Ctrl-C ends it.", flush=True)
+        raise OutputError(f"port {port} cannot be used ({error}); choose another with --port") from None
+    print(f"{page.local_url}   Ctrl-C stops it.", flush=True)
     if block:
         page.block_thread()
     return page

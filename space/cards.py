@@ -57,7 +57,7 @@ def results(found: Examination, model: str = "", downloads: list[dict[str, str]]
     Args:
         found (`Examination`): what there is so far.
         model (`str`): the model's name.
-        downloads (`list[dict]`, *optional*): files to take along, each with label, about, name and address.
+        downloads (`list[dict]`, *optional*): files to download, each with label, about, name and address.
         note (`str`): a sentence above the cards.
     """
     return TEMPLATES.get_template("results.html.jinja").render(

@@ -1,4 +1,4 @@
-"""What the content credentials (C2PA) of a picture file say: shown as they stand there, for people to judge.
+"""What the content credentials (C2PA) of a picture file say: shown as they are written there, for people to judge.
 
 A valid signature says that the file is as its signer left it; whether the signer is honest, or known to anybody, it does not say.
 """

@@ -86,7 +86,7 @@ def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["L
     except RuntimeError as error:
         raise InputError(f"{adapter}: does not fit {model}; give its own base model ({first_line(error)})") from None
     except (OSError, ValueError) as error:
-        raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
+        raise UnavailableError(f"{adapter}: the adapter cannot be loaded ({first_line(error)})") from None
     processor, known = processor_of(model, adapter), read_known(adapter)
     if known is not None and spaces is None:  # on ZeroGPU nothing can be computed outside a visitor's call
         known.check(adapter, weights.model, processor)

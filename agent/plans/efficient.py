@@ -1,6 +1,6 @@
 """The plan `efficient`: the same five agents, each asked as seldom as its answer allows.
 
-- The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
+- The drafts' descriptions and first suspicions are passed on instead of being dropped, and their lists are merged here.
 - Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
   whole picture go beside, because what nobody names is lost for good.
 - The integrator is asked only where two findings could be one anomaly, before they are verified twice.

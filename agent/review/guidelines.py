@@ -1,4 +1,4 @@
-"""The guidelines that a reviewer can open beside the picture: a Markdown file as HTML in which nothing runs or loads."""
+"""The guidelines that a reviewer can open next to the picture: a Markdown file as HTML in which nothing runs or loads."""
 
 from pathlib import Path
 

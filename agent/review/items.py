@@ -55,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True)
 class RunRow:
-    """A row of a run's `annotations.jsonl`: as it stands there, its picture's key, and its candidates with the keys of their
+    """A row of a run's `annotations.jsonl`: the row itself, its picture's key, and its candidates with the keys of their
     items."""
 
     row: dict[str, Any]
@@ -138,7 +138,7 @@ def gold_items(scenes: Path) -> list[Item]:
     a scene only one of the two is asked, or the second would give away the first.
 
     Raises:
-        InputError: if it is no scenes directory, or no scene in it has both an anomaly and a twin.
+        InputError: if it is not a scenes directory, or no scene in it has both an anomaly and a twin.
     """
     scenes = scenes.resolve()
     rows = {row.image_id: row for row in read_scenes(scenes)}

@@ -38,12 +38,12 @@ def _splits(shard: Path) -> tuple[Split | None, Split | None]:
             return split, deepfake  # type: ignore[return-value]
         case [split]:
             return split, split  # type: ignore[return-value]
-    raise InputError(f"{shard}: its name tells no split; build the dataset again")
+    raise InputError(f"{shard}: its name has no split; build the dataset again")
 
 
 def _open(shard: Path) -> pq.ParquetFile:
     if not shard.is_file():
-        raise InputError(f"{shard}: is no regular file; fetch or build it again")
+        raise InputError(f"{shard}: is not a regular file; fetch or build it again")
     try:
         file = pq.ParquetFile(shard)
     except (OSError, pa.ArrowException) as error:

@@ -101,7 +101,9 @@ def read_texts(row: Row) -> Reading:
                 if plain[one] and plain[one] == plain[other]
             ]
         if anomaly.remark and anomaly.severity is not None and remark_contradicts(anomaly.severity, anomaly.remark):
-            odd.append(("remark contradicts score", f'severity {anomaly.severity} beside "{anomaly.remark[:60]}"'))
+            odd.append(
+                ("remark contradicts score", f'severity {anomaly.severity} with the remark "{anomaly.remark[:60]}"')
+            )
         if not all(_in_latin(texts[name]) and _may_be_english(words[name]) for name in texts):
             odd.append(("non-English text", "a text does not look English"))
         place = f"{row.image_id}[{index}]"

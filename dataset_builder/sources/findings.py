@@ -57,7 +57,7 @@ WARNINGS: dict[str, str] = {
     "link not followed": "a symbolic link that leads out of the source, in a circle, or nowhere",
     "animated picture": "only the first frame is shown",
     "CMYK picture": "colours for print; converted on reading",
-    "16-bit picture": "more than 8 bits a channel; scaled on reading",
+    "16-bit picture": "more than 8 bits per channel; scaled on reading",
     "HEIC picture": "opens where pillow-heif is installed and registered",
     "EXIF-rotated picture": "shown turned; pixel positions depend on the reader",
     "extreme aspect ratio": "more than 200 times as long as wide; Qwen's processors refuse such a picture",

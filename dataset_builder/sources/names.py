@@ -114,6 +114,6 @@ def check_matched(
         other = min(there - names)
         message = (
             f"{file}: only {found:,} of its {len(names):,} names are {what}, of which there are {len(there):,} (it says "
-            f"{shorten(example)}, a file is called {shorten(other)}); give the list of these pictures, or take it away"
+            f"{shorten(example)}, a file is called {shorten(other)}); give the list of these pictures, or remove it"
         )
         findings.append(Finding.of(UnmatchedListError(message)))

@@ -44,7 +44,7 @@ def pictures_of(root: Path) -> Path:
     if images is None:
         return root / "images"
     if not isinstance(images, str):
-        raise Place(path).error("is no directory; write its path, or null for the run's own", "images", images)
+        raise Place(path).error("is not a directory; write its path, or null for the run's own", "images", images)
     return Path(images)
 
 

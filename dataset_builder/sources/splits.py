@@ -98,7 +98,9 @@ def with_splits(rows: list[Row], lists: Lists, there: set[str], findings: list[F
             findings.append(Finding("picture in no split", name, message, name))
             continue
         if split is None and row.label == "fake" and known:
-            findings.append(Finding("picture in no split", name, f"{SPLIT_LIST} leaves it out; train", name))
+            findings.append(
+                Finding("picture in no split", name, f"{SPLIT_LIST} does not name it; it goes into train", name)
+            )
             split = "train"
         if split is None and row.label == "real" and names_reals:
             split = "test" if name in lists.deepfake else "train"
