@@ -129,7 +129,7 @@ def examine(
 def predict(
     dataset: Annotated[str, typer.Option(help="Directory of a built dataset, or a Hub id.")] = "anomreason",
     out: Annotated[
-        Path, typer.Option(help="Predictions in the release's form; full rows go into a .jsonl file next to it.")
+        Path, typer.Option(help="Output file in the release's form; full rows go into a .jsonl file next to it.")
     ] = Path("preds.json"),
     model: Model = None,
     adapter: Adapter = None,

@@ -135,7 +135,7 @@ class Budget:
         self._changed.set()
 
     def has_room(self, calls: float, tokens: float, usd: float) -> bool:
-        """Whether so much more fits beside what is spent; what is set aside is not counted."""
+        """Whether so much more fits in addition to what is spent; what is set aside is not counted."""
         wanted = (
             (self.limits.calls, self.calls + calls),
             (self.limits.tokens, self.tokens + tokens),

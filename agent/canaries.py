@@ -4,7 +4,7 @@ A model behind a paid API can change while its name stays the same. What is aske
 its own; the results of the run stay as they were.
 
 Two samples of one model differ as well. Two signs tell drift from that: another model or fingerprint in the server's own words, and
-paired differences over the pictures, in the number of anomalies and in their mean severity, that chance alone would rarely give
+paired differences over the pictures, in the number of anomalies and in their mean severity, that chance would rarely give
 (Wilcoxon's signed-rank test, p below 0.05 with Bonferroni's correction for two tests).
 """
 

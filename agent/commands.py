@@ -56,7 +56,9 @@ def annotate(
     max_objects: Annotated[
         int | None, typer.Option(min=1, help="Examine only the first N objects per picture.")
     ] = None,
-    min_support: Annotated[int, typer.Option(min=1, help="Drop anomalies that fewer samples named or confirmed.")] = 1,
+    min_support: Annotated[
+        int, typer.Option(min=1, help="Drop anomalies that fewer samples than this named or confirmed.")
+    ] = 1,
     language: Annotated[str | None, typer.Option(help="Language of the answers, for example French.")] = None,
     prompts: Annotated[
         Path | None, typer.Option(help="File with your own prompts, YAML or JSON: the text for each stage or stance.")
@@ -74,7 +76,9 @@ def annotate(
         Path | None,
         typer.Option(help="Price table, YAML or JSON: model: {input: …, output: …}, in US dollars per million tokens."),
     ] = None,
-    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run costs more than this.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop before the run costs more than this, in US dollars.")
+    ] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(min=1, help="Stop before the run uses more tokens than this.")
     ] = None,

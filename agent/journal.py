@@ -156,7 +156,7 @@ class Journal:
 
         Args:
             path (`Path`): the other journal's file.
-            image_ids (sequence of `str`, *optional*): those of these pictures alone.
+            image_ids (sequence of `str`, *optional*): only those of these pictures.
 
         Raises:
             OutputError: if this journal cannot be written.

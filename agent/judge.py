@@ -141,7 +141,7 @@ class Judge:
 
     @cached_property
     def identity(self) -> str:
-        """What answers depend on beside the texts: the model, and a hash of the wording and the parameters."""
+        """What answers depend on in addition to the texts: the model, and a hash of the wording and the parameters."""
         wording = json.dumps([_SYSTEM, _ASK, _PARAMETERS, LONGEST], sort_keys=True)
         return f"{self.endpoint.model}@{hashlib.sha256(wording.encode()).hexdigest()[:8]}"
 

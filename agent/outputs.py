@@ -1,4 +1,4 @@
-"""What a run leaves beside its journal: `run.json`, `annotations.jsonl`, `candidates.json`, `summary.json`.
+"""What a run leaves in addition to its journal: `run.json`, `annotations.jsonl`, `candidates.json`, `summary.json`.
 
 `annotations.jsonl` and `candidates.json` are in the source's order and hold neither times nor paths, so two runs that got the
 same answers leave the same bytes. All are written row by row under another name and appear whole.

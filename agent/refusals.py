@@ -87,7 +87,7 @@ def judge(status: int, body: str) -> Refusal:
     """What an error means.
 
     Args:
-        status (`int`): of HTTP; 200 where the error stands in an answer's place.
+        status (`int`): of HTTP; 200 where the error takes an answer's place.
         body (`str`): the body, without keys.
     """
     error = told(body)

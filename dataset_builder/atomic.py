@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written under a temporary name beside the target, flushed, then renamed."""
+"""Files appear whole or not at all: written under a temporary name next to the target, flushed, then renamed."""
 
 import os
 import secrets
@@ -52,7 +52,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> P
 
 
 def beside(path: Path) -> Path:
-    """A temporary name beside `path`, hidden, on the same file system."""
+    """A temporary name next to `path`, hidden, on the same file system."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
 
 

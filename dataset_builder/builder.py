@@ -24,8 +24,8 @@ class AnomReason(datasets.GeneratorBasedBuilder):
 
     Args:
         config_name (`str`, defaults to `"default"`): `default`, `candidates`, `deepfake` or `sft`.
-        data_dir (`str`): a release, a run or a scenes directory.
-        hash (`str`, *optional*): stands for the content; taken from the files unless given.
+        data_dir (`str`): the directory of a release, a run or scenes.
+        hash (`str`, *optional*): identifies the content; computed from the files unless given.
         options: any other of `datasets.DatasetBuilder`, by name.
     """
 

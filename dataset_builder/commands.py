@@ -33,9 +33,7 @@ def scenes(
 
 Images = Annotated[
     Path | None,
-    typer.Option(
-        help="Directory of the pictures, if a run, predictions or conversations do not have them next to them."
-    ),
+    typer.Option(help="Directory of the pictures of a run, predictions or conversations, if they lie elsewhere."),
 ]
 Label = Annotated[str | None, typer.Option(help="Label of pictures whose source has none: real or fake.")]
 SourceKind = Annotated[
@@ -130,7 +128,9 @@ def build(
 
 @app.command()
 def sft(
-    source: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="File to write; with a name in .jsonl it has one sample per line.")] = Path(
         "sft.json"
     ),
@@ -144,8 +144,12 @@ def sft(
     ] = 1,
     real_copies: Annotated[int, typer.Option(min=1, help="Samples per real picture.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed for wordings, order and the position of <image>.")] = 42,
-    shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
-    shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
+    shuffle_anomalies: Annotated[
+        bool, typer.Option("--shuffle-anomalies", help="Shuffle the anomalies in each sample.")
+    ] = False,
+    shuffle_output: Annotated[
+        bool, typer.Option("--shuffle-output/--no-shuffle-output", help="Shuffle the samples.")
+    ] = True,
     image_token: Annotated[str, typer.Option(help="Position of <image>: prefix, suffix or random.")] = "random",
     answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
     image_extension: Annotated[
@@ -230,7 +234,9 @@ def sft(
 
 @app.command()
 def validate(
-    path: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
+    ],
     out: Annotated[
         Path | None,
         typer.Option(

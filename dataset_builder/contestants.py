@@ -103,7 +103,7 @@ class Outcome:
 
 
 def claim(path: Path, contestant: Contestant) -> None:
-    """Marks whose answers lie beside `path`: those of another model are not taken for its own; a server's address may change.
+    """Marks whose answers lie next to `path`: those of another model are not taken for its own; a server's address may change.
 
     Raises:
         InputError: if they are another model's.

@@ -19,7 +19,7 @@
     └── UnavailableError               something needed is out of reach: a model, an encoder, a server
 
 Each kind of problem that a source can have is one class below `InputError`: `kind` is its name in reports and
-`meaning` explains it. `InputError` itself stands for a file of the source that cannot be read as a whole.
+`meaning` explains it. `InputError` itself means a file of the source that cannot be read as a whole.
 
 A message is one sentence that names the place, the value and the fix. The command prints it on one line and exits with
 2. `InputError` is also a `ValueError`, `OutputError` an `OSError` and `UnavailableError` a `RuntimeError`, so code that

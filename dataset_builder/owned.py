@@ -63,7 +63,7 @@ def replaced(directory: Path, command: str, *, overwrite: bool = False, also: It
 
 @contextmanager
 def added(directory: Path, command: str, results: Iterable[str] = (), *, overwrite: bool = False) -> Iterator[Path]:
-    """`replaced` for some of a directory's files, such as an adapter's beside its checkpoints: the others of ours stay.
+    """`replaced` for some of a directory's files, such as an adapter's next to its checkpoints: the others of ours stay.
 
     Args:
         results (iterable of `str`): patterns of the names that the command gives its results, `*` for any text. Those of an
@@ -75,7 +75,7 @@ def added(directory: Path, command: str, results: Iterable[str] = (), *, overwri
 
 
 def begin(directory: Path, command: str, *, overwrite: bool = False) -> None:
-    """Make a directory ours in which files will appear one by one; `record` tells of them as they do.
+    """Make a directory ours in which files will appear one by one; `record` notes them as they do.
 
     Raises:
         OutputError: as `replaced`.
@@ -215,7 +215,7 @@ def _beside(directory: Path, command: str, *, overwrite: bool, gone: Sequence[st
 def alone(directory: Path) -> Iterator[None]:
     """While no other process writes a directory; may be entered again within. What a killed process left of it is removed.
 
-    The lock is a file in the system's temporary directory, since a lock beside the directory would stay there. The system
+    The lock is a file in the system's temporary directory, since a lock next to the directory would stay there. The system
     takes it back when the process ends, however it ends.
 
     Raises:
@@ -251,7 +251,7 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Remove the temporary directories that processes which were killed left beside the directory or in it."""
+    """Remove the temporary directories that processes which were killed left next to the directory or in it."""
     ours = re.compile(rf"\.{re.escape(directory.name[:100])}\.[0-9a-f]{{12}}")
     for place in (directory.absolute().parent, directory):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Looks at everything that long work will need before it begins, and tells all that is wrong at once."""
+"""Looks at everything that long work will need before it begins, and reports all problems together."""
 
 import shutil
 from collections.abc import Callable

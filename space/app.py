@@ -100,7 +100,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
 
 
 def _reviewing(run: Path) -> Any:
-    """The review of a run at `/review`; where only this machine reaches it, under this machine's names alone."""
+    """The review of a run at `/review`; where only this machine reaches it, only under this machine's names."""
     from starlette.routing import Mount
 
     from agent.review.app import review_app

@@ -66,7 +66,7 @@ def results(found: Examination, model: str = "", downloads: list[dict[str, str]]
 
 
 def boxes(found: Examination, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Where the anomalies are, as numbers alone: left, top, width, height in per cent, and the card's number and colour."""
+    """Where the anomalies are, only as numbers: left, top, width, height in per cent, and the card's number and colour."""
     width, height = size
     placed = []
     for number, anomaly in enumerate(ordered(found), 1):

@@ -48,7 +48,7 @@ def demo(
         bool, typer.Option("--fetch", help="Let the MCP tool fetch pictures from the public web.")
     ] = False,
 ) -> None:
-    """Serve the page where visitors drop in a picture and see what defies logic, an API, and an MCP tool."""
+    """Serve a page that says what defies logic in a picture, with an API and an MCP tool."""
     here = base_url is None or compare is not None  # a model in this process
     require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
@@ -91,7 +91,7 @@ def publish(
 def _publish(
     path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
 ) -> list[Any]:
-    """What a directory is tells how it is published."""
+    """What a directory contains decides how it is published."""
     import importlib.util
 
     from dataset_builder.building.read_back import is_dataset

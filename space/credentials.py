@@ -48,7 +48,7 @@ def credentials(file: IO[bytes], kind: str) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _context() -> Any:
-    """Reads files alone: credentials can name addresses to fetch more from, and whoever wrote the file wrote the address."""
+    """Reads only files: credentials can name addresses to fetch more from, and whoever wrote the file wrote the address."""
     import c2pa
 
     return c2pa.Context(c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}))

@@ -43,7 +43,7 @@ def _on_gpu(function: _F) -> _F:
 
 @dataclass
 class Weights:
-    """What models share that differ in an adapter alone.
+    """What models share that differ only in an adapter.
 
     Attributes:
         model, processor: as `trainer.loading.load` returns them.
@@ -100,7 +100,7 @@ class Local:
     Args:
         name (`str`): what a visitor calls it.
         weights (`Weights`): of the model.
-        tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
+        tiny (`bool`): whether it knows only rendered scenes. Such a model is asked for no verdict.
         boxes (`bool`): whether it is asked where each anomaly is.
         known (`Known`, *optional*): which pictures it knows; it is asked about no others.
         adapted (*optional*): the adapter's processor, if the adapter is to be switched on: pictures come in as many pixels as

@@ -1,5 +1,5 @@
 // The page. Each picture is an item that holds all that is known of it; the page shows one item at a time and nothing else.
-// So an answer is never shown with another picture. Items live in this page alone: a reload forgets them.
+// So an answer is never shown with another picture. Items live only in this page: a reload forgets them.
 import { evidence } from "./evidence.js";
 import { Lost, born, examine } from "./server.js";
 import { drawSheet } from "./sheet.js";

@@ -89,7 +89,7 @@ class Settings:
     def key(base_url: str) -> str | None:
         """The endpoint's key, read where it is used and kept nowhere else.
 
-        It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` to Hugging Face alone,
+        It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` only to Hugging Face,
         `OPENAI_API_KEY` to others.
         """
         from agent.connection import api_key

@@ -61,7 +61,7 @@ class BatchApi:
         return None if found is None else _id(found)
 
     async def look(self, batch_id: str) -> dict[str, Any] | None:
-        """How a batch stands; `None` if the server does not know it any more."""
+        """The state of a batch; `None` if the server does not know it any more."""
         return await self._ask("GET", f"batches/{quote(batch_id, safe='')}", SMALL, missing=True) or None
 
     async def delete(self, file_id: str) -> None:

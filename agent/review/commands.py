@@ -24,12 +24,12 @@ def review(
     run: Run,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 7861,
     host: Annotated[
-        str, typer.Option(help="Address to serve on; any but this machine's own needs --auth-file.")
+        str, typer.Option(help="Address to serve on; one that others can reach needs --auth-file.")
     ] = "127.0.0.1",
     auth_file: Annotated[
         Path | None, typer.Option(help="File of people who may log in, made by `anomreason verdicts account`.")
     ] = None,
-    reviewer: Annotated[str | None, typer.Option(help="Name of the reviewer; the page asks unless given.")] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Name of the reviewer; by default the page asks for it.")] = None,
     overlap: Annotated[
         int | None,
         typer.Option(

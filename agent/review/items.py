@@ -28,7 +28,7 @@ class Item:
     Attributes:
         key (`str`): names it, by its content: the same candidate of the same picture has the same key in every process, and
             a changed one another.
-        picture (`str`): the key of its picture. Neither key tells a file's name: those of scenes tell the truth.
+        picture (`str`): the key of its picture. Neither key contains a file's name: those of scenes give the truth away.
         image_id (`str`): the picture's file name.
         candidate (`Candidate`): what is said of it.
         gold (`str`, *optional*): the known answer.

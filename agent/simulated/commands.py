@@ -41,7 +41,7 @@ def simulate_vlm(
     busy: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get a 429.")] = 0.0,
     broken: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get a 500 or 503.")] = 0.0,
     hang: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get no reply.")] = 0.0,
-    cut: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies cut off by the connection.")] = 0.0,
+    cut: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies whose connection is cut.")] = 0.0,
     retry_after: Annotated[float, typer.Option(min=0.0, help="Seconds to wait that a 429 answer asks for.")] = 1.0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds per answer.")] = 0.0,
     slots: Annotated[int, typer.Option(min=0, help="Number of answers made at the same time; 0 for no limit.")] = 0,

@@ -54,7 +54,7 @@ def conversations(
         shuffle_anomalies (`bool`): whether each sample lists its anomalies in an order of its own.
         shuffle_output (`bool`): whether samples come in another order than the rows.
         image_token (`str`): the position of `<image>` in the first question: `prefix`, `suffix` or `random`.
-        image_extension (`str`, *optional*): stands in place of each picture's own, for pictures converted elsewhere.
+        image_extension (`str`, *optional*): is written instead of each picture's own, for pictures converted elsewhere.
         sentences (`bool`): whether the verdict is a short sentence instead of `Yes` or `No`.
 
     Raises:
@@ -129,7 +129,7 @@ def write_metadata(
     samples: list[dict[str, Any]],
     config: dict[str, Any],
 ) -> Path:
-    """Write what the official builder writes beside its output: how many pictures were seen and used, and the options."""
+    """Write what the official builder writes next to its output: how many pictures were seen and used, and the options."""
     report: dict[str, Any] = {"recipe": config["recipe"], "seed": config["seed"]}
     all_labels, used_labels = ([row.label for row in rows] for rows in (seen, used))
     for label in ("fake", "real"):

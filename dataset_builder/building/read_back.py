@@ -27,7 +27,7 @@ def _shards(directory: Path) -> list[Path]:
 
 
 def _splits(shard: Path) -> tuple[Split | None, Split | None]:
-    """The splits a shard's name tells, of `default` and of `deepfake`."""
+    """The splits in a shard's name, of `default` and of `deepfake`."""
     parts = [part for part in shard.name.split("-") if part in ("default", "deepfake", "mixed", "train", "test")]
     match parts:
         case ["default", split]:

@@ -1,7 +1,7 @@
 """JSON files, read strictly: what is not exactly JSON in UTF-8 is an error that names the file and the place.
 
 Duplicate keys are no error of JSON's, so objects that hold one arrive as `Repeated` and `as_object` refuses them, where
-the image and the record that they stand in are known.
+the image and the record that they are in are known.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Publishes what is a repository as it stands: a built dataset, a Space, the metric's Space among them."""
+"""Publishes what is already a repository: a built dataset, a Space, the metric's Space among them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was found wrong or odd in a source, by kind. Errors keep a row out of the dataset; warnings are told.
+"""The problems found in a source, by kind. Errors keep a row out of the dataset; warnings are told.
 
 A kind of error is a class of `dataset_builder.errors`, so that nothing is guessed from the words of a message.
 """
@@ -46,7 +46,7 @@ _ERROR_CLASSES: tuple[type[InputError], ...] = (
 ERRORS: dict[str, str] = {kind.kind: kind.meaning for kind in _ERROR_CLASSES}
 
 WARNINGS: dict[str, str] = {
-    "remark contradicts score": "the words beside a severity say the opposite of the number",
+    "remark contradicts score": "the words next to a severity say the opposite of the number",
     "picture without annotations": "a generated picture that no annotation file names",
     "annotations without picture": "annotations of a picture that is not there",
     "split name without picture": "a split list names a picture that is not there",

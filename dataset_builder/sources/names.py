@@ -49,7 +49,7 @@ class Names:
         Args:
             listed (mapping): a list's names and what it says of them.
             file (`str`): the list, for messages.
-            findings (`list[Finding]`): what is wrong or odd is added here.
+            findings (`list[Finding]`): problems are added here.
         """
         pictures = {name: name for name in listed if name in self._pictures}
         loose: list[str] = []

@@ -56,7 +56,7 @@ _PICTURES_ELSEWHERE: tuple[Kind, ...] = ("run", "predictions", "llava")
 
 @dataclass(frozen=True)
 class Source:
-    """A source as read: its kind, its rows in order, and what is wrong or odd with its records."""
+    """A source as read: its kind, its rows in order, and the problems of its records."""
 
     kind: Kind
     rows: list[Row]
@@ -93,7 +93,7 @@ def open_source(
             `metadata.jsonl`, a published peer's dataset, or a file: predictions, LLaVA conversations or a manifest.
         kind (`str`, *optional*): which of `KINDS` it is, where that cannot be told from its files.
         label (`str`, *optional*): the label of pictures whose files do not tell one.
-        images (`Path`, *optional*): where the pictures of a run, of predictions or of conversations are, if not beside them.
+        images (`Path`, *optional*): where the pictures of a run, of predictions or of conversations are, if not next to them.
 
     Raises:
         InputError: if it is none of these, or cannot be read at all.
