@@ -191,7 +191,7 @@ def _fix(error: OSError) -> str:
         case FileNotFoundError():
             return "check the path"
         case PermissionError():
-            return "change its permissions, or give another place"
+            return "change its permissions, or choose another path"
         case IsADirectoryError() | NotADirectoryError() | FileExistsError():
-            return "give another place"
-    return "make room there, or give another place"
+            return "choose another path"
+    return "make room there, or choose another path"

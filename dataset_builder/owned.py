@@ -149,13 +149,13 @@ def check(
     elif known is None:
         if any(directory.iterdir()):
             raise OutputError(
-                f"{directory}: is there already and `anomreason {command}` did not make it (or version 0.1.0 did, "
-                "which kept no record); give another place, or write into it with --overwrite (other files stay)"
+                f"{directory}: already exists, and `anomreason {command}` did not make it (or version 0.1.0 did, "
+                "which kept no record); choose another path, or write into it with --overwrite (other files stay)"
             )
     elif known.command not in (command, *also):
         raise OutputError(
             f"{directory}: was made by `anomreason {known.command}`; "
-            "give another place, or replace its files with --overwrite (other files stay)"
+            "choose another path, or replace its files with --overwrite (other files stay)"
         )
     else:
         _refuse_changed(directory, known, known.files)
@@ -166,17 +166,17 @@ def _refuse_unwritable(directory: Path) -> None:
         raise OutputError(f"{directory}: is a file, not a directory; give another name or remove it")
     place = next(parent for parent in (directory, *directory.parents) if parent.exists())
     if not place.is_dir():
-        raise OutputError(f"{place}: is a file, so nothing can be written below it; give another place")
+        raise OutputError(f"{place}: is a file, so nothing can be written below it; choose another path")
     if not os.access(place, os.W_OK):
-        raise OutputError(f"{place}: is read-only; change its permissions, or give another place")
+        raise OutputError(f"{place}: is read-only; change its permissions, or choose another path")
 
 
 def _refuse_foreign(directory: Path, known: _Manifest, names: Iterable[str]) -> None:
     there = [name for name in names if (directory / name).exists()]
     if foreign := sorted(name for name in there if name not in known.files):
         raise OutputError(
-            f"{directory / foreign[0]}: is there already and anomreason did not write it (or version 0.1.0 did, "
-            "which kept no record); move it away, give another place, or replace it with --overwrite"
+            f"{directory / foreign[0]}: already exists, and anomreason did not write it (or version 0.1.0 did, "
+            "which kept no record); move it away, choose another path, or replace it with --overwrite"
         )
     _refuse_changed(directory, known, there)
 
@@ -187,7 +187,7 @@ def _refuse_changed(directory: Path, known: _Manifest, names: Iterable[str]) -> 
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise OutputError(
             f"{directory / changed[0]}: was changed since anomreason wrote it{more}; "
-            "move it away, give another place, or replace it with --overwrite"
+            "move it away, choose another path, or replace it with --overwrite"
         )
 
 
@@ -234,7 +234,7 @@ def alone(directory: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise OutputError(
-            f"{directory}: another process is writing it; wait until that is done, or give another place"
+            f"{directory}: another process is writing it; wait until that is done, or choose another path"
         ) from None
     except (
         OSError,

@@ -50,7 +50,7 @@ def _open(shard: Path) -> pq.ParquetFile:
         raise InputError(f"{shard}: cannot be read as Parquet ({error}); fetch or build it again") from None
     if not any(file.schema_arrow.equals(FEATURES[config].arrow_schema) for config in ("default", "deepfake")):
         raise InputError(
-            f"{shard}: has other columns than this version writes; build the dataset again in another place"
+            f"{shard}: has other columns than this version writes; build the dataset again into another directory"
         )
     return file
 

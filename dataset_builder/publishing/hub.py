@@ -163,7 +163,7 @@ def push(
         left = compare(path, files, repo_id, kind, ours)
         wrong = [f"{name} is missing" for name in left.new]
         wrong += [f"{name} has another content" for name in left.changed]
-        wrong += [f"{name} is there and was not built" for name in left.gone]
+        wrong += [f"{name} exists there but is not part of the build" for name in left.gone]
         if check is not None and not wrong:
             wrong = check(api)
     if wrong:
@@ -198,7 +198,7 @@ def told(repo_id: str) -> Iterator[None]:
         fix = hint.get(error.response.status_code if error.response is not None else 0, "try again later")
         raise UnavailableError(f"{repo_id}: the Hub refused ({status}); {fix}") from None
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-        raise UnavailableError(f"{repo_id}: the Hub is out of reach ({type(error).__name__}); re-run later") from None
+        raise UnavailableError(f"{repo_id}: the Hub cannot be reached ({type(error).__name__}); re-run later") from None
     except ValueError as error:  # huggingface_hub's answer to a card that the Hub does not accept
         if isinstance(error, InputError):
             raise

@@ -74,7 +74,7 @@ def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path)
         ({"HF_TOKEN": ""}, "org/x", "HF_TOKEN"),
         ({"HF_TOKEN": "hf_wrong"}, "org/x", "401"),
         ({}, "no name", "ORG/NAME"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "out of reach"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "cannot be reached"),
     ],
 )
 def test_what_cannot_be_published_is_one_sentence(
