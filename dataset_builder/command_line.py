@@ -182,7 +182,7 @@ def _sentence(error: Exception, expected: tuple[type[Exception], ...]) -> str:
     first = next(iter(str(error).strip().splitlines()), "")
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return (
-        f"stopped by an unexpected error ({what}); please report it with the traceback that `{PROGRAM} --debug …` shows"
+        f"stopped by an unexpected error ({what}); run `{PROGRAM} --debug …` to see the traceback, and please report it"
     )
 
 

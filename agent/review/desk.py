@@ -110,7 +110,7 @@ class Desk:
 
         Raises:
             InputError: if a value cannot be taken, or there is no such item.
-            Conflict: if the present answer is not the one to be replaced.
+            Conflict: if the current answer is not the one to be replaced.
         """
         answer = answer_of(reviewer, item, verdict, token, reason, rating, edit, note, seconds)
         now = time.time()

@@ -40,7 +40,7 @@ class Rated:
 
 
 def ratings_of(items: Iterable[Item], standing: Iterable[Standing]) -> list[Rating]:
-    """The present ratings of the run's candidates with a severity; not those of gold items and of what people added, where
+    """The current ratings of the run's candidates with a severity; not those of gold items and of what people added, where
     there is no model's severity to calibrate."""
     known: Mapping[str, Item] = {item.key: item for item in items if item.is_question and item.added_by is None}
     found = [

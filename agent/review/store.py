@@ -196,7 +196,7 @@ def finished_in(db: sqlite3.Connection) -> Finished:
 
 
 def progress_in(db: sqlite3.Connection, reviewer: str) -> tuple[int, list[float], Standing | None]:
-    """How many present answers a reviewer has; the seconds of the last twenty; the last of them."""
+    """How many current answers a reviewer has; the seconds of the last twenty; the last of them."""
     (count,) = db.execute("SELECT count(*) FROM claims WHERE reviewer = ? AND answered", (reviewer,)).fetchone()
     last = db.execute(
         "SELECT standing.* FROM standing JOIN items USING (item) WHERE reviewer = ? AND position IS NOT NULL "
@@ -235,7 +235,7 @@ def append(db: sqlite3.Connection, answer: Answer, replaces: int = 0) -> int:
     """Add a verdict event, within a transaction; the same one sent again adds nothing. Returns the event's number.
 
     Raises:
-        Conflict: if this reviewer's present answer is not the event `replaces` (0: none).
+        Conflict: if this reviewer's current answer is not the event `replaces` (0: none).
     """
     known = db.execute("SELECT * FROM events WHERE token = ?", (answer.token,)).fetchone()
     if known:

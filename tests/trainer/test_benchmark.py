@@ -374,7 +374,7 @@ def test_the_results_hold_no_address_and_no_folder(place: Path, endpoint: str, w
         ("models: {a: {modle: tiny}}", "models.a.modle"),
         ("models: {a: {}}", "neither model, adapter nor predictions"),
         ("models: {a: {plan: paper}}", "an endpoint needs model"),
-        ("models: {a: {model: tiny, predictions: x.json}}", "stands alone"),
+        ("models: {a: {model: tiny, predictions: x.json}}", "predictions cannot have other keys"),
         ("models: {a: {model: m, adapter: d, base_url: 'http://h'}}", "endpoint loads adapters"),
         ("models: {a: {model: tiny}}\nlimit: 0", "limit"),
         ("models: [", "is not valid YAML"),
