@@ -118,7 +118,7 @@ def examine(
         show(prediction)
     if tiny and not as_json:
         typer.secho(
-            "The tiny model knows only rendered scenes and refuses most others; what it says about the rest is meaningless.",
+            "The tiny model knows only rendered scenes and refuses most other pictures; its output for the rest is meaningless.",
             dim=True,
             err=True,
         )
@@ -127,23 +127,23 @@ def examine(
 
 @app.command()
 def predict(
-    dataset: Annotated[str, typer.Option(help="A built dataset's directory or a Hub id.")] = "anomreason",
+    dataset: Annotated[str, typer.Option(help="Directory of a built dataset, or a Hub id.")] = "anomreason",
     out: Annotated[
-        Path, typer.Option(help="The predictions, in the release's form; rows go beside it as .jsonl.")
+        Path, typer.Option(help="Output file in the release's form; full rows go into a .jsonl file next to it.")
     ] = Path("preds.json"),
     model: Model = None,
     adapter: Adapter = None,
-    split: Annotated[str, typer.Option()] = "test",
+    split: Annotated[str, typer.Option(help="Split to predict.")] = "test",
     task: Annotated[
         str,
         typer.Option(
-            help="anomalies, grounded (with boxes), verdict (real or generated), or both: verdict and anomalies."
+            help="anomalies, grounded (with boxes), verdict (real or generated), or both (verdict and anomalies)."
         ),
     ] = "anomalies",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures answered at once.")] = 16,
+    limit: Annotated[int | None, typer.Option(min=1, help="Predict only the first N pictures.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of pictures answered at the same time.")] = 16,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest answer in tokens, 1,024 unless given; local models only.")
+        int | None, typer.Option(min=1, help="Maximum tokens of an answer, 1,024 by default; only for local models.")
     ] = None,
     merge: Merge = True,
     overwrite: Annotated[
@@ -166,8 +166,8 @@ def predict(
     if base_url is not None:
         if max_new_tokens is not None:
             raise InputError(
-                f"--max-new-tokens {max_new_tokens}: is for local models; leave it out, an answer of a server that is cut off "
-                "is asked for again with room for twice as much"
+                f"--max-new-tokens {max_new_tokens}: applies to local models only; leave it out (an answer that a server cuts "
+                "off is asked for again with twice as much room)"
             )
         from agent.served import check_served, predict_split
 
@@ -222,7 +222,7 @@ def predict(
 @app.command()
 def doctor(
     base_url: BaseUrl = None,
-    model: Annotated[str | None, typer.Option(help="The model's name at that server.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model on that server.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what works here, and with --base-url and --model what an endpoint can do. Exit code 3 if there is a problem."""
@@ -242,7 +242,7 @@ def doctor(
 
 
 def __getattr__(name: str) -> str:
-    """`__version__`, from the metadata of the installed distribution: `pyproject.toml` alone says it."""
+    """`__version__`, from the metadata of the installed distribution: only `pyproject.toml` states it."""
     if name == "__version__":
         return metadata.version("anomreason")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

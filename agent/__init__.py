@@ -1,4 +1,4 @@
-"""AnomAgent: agents that annotate pictures, and the people who verify what they wrote.
+"""AnomAgent: agents that annotate pictures, and a review desk for the people who check the annotations.
 
 `AnomAgent` annotates one picture; `agent.run.annotate` a folder or dataset. Importing this is cheap.
 """

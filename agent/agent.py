@@ -27,17 +27,17 @@ __all__ = ["AnomAgent"]
 class AnomAgent:
     """Annotates single pictures. Works wherever Python does, notebooks with a running event loop included.
 
-    The calls run on an event loop of its own in a thread of its own; `annotate` may be called from several threads.
+    Calls run on the agent's own event loop, in its own thread; `annotate` may be called from several threads.
 
     Args:
         server (`Server`, *optional*): where the model answers; by default as `agent.connection.connect` finds it.
-        model (`str`): the model's name there.
-        base_url (`str`, *optional*): of an OpenAI-compatible server, instead of a client.
-        journal (path, *optional*): a directory for the journal, whose answers are not paid for twice; without it they are
-            kept as long as the agent.
+        model (`str`): the model's name on that server.
+        base_url (`str`, *optional*): URL of an OpenAI-compatible server, instead of `server`.
+        journal (path, *optional*): a directory for the journal, so that no answer is paid for twice; without it answers are
+            kept only as long as the agent exists.
         concurrency (`int`, defaults to 16): calls in flight.
         timeout (`float`, defaults to 300): seconds for one attempt.
-        settings: of `agent.plans.Settings`: `plan`, `stance`, `drafts`, `samples`, `max_objects`, `min_support`.
+        settings: fields of `agent.plans.Settings`: `plan`, `stance`, `drafts`, `samples`, `max_objects`, `min_support`.
 
     ```python
     with AnomAgent(model="gpt-4o") as agent:
@@ -88,15 +88,15 @@ class AnomAgent:
         image_id: str | None = None,
         tell: Callable[[str, bool], None] | None = None,
     ) -> "Future[Annotation]":
-        """Begin to annotate one picture; cancelling what is returned ends it, calls in flight included.
+        """Start to annotate one picture. Cancelling the returned future stops it, including calls in flight.
 
         Args:
             image, image_id: as for `annotate`.
-            tell (callable, *optional*): called on the agent's own thread with a question's stage and `False` as it is asked,
+            tell (callable, *optional*): called on the agent's own thread with a question's stage and `False` when it is asked,
                 and with `True` once it has ended.
 
         Raises:
-            PictureError: if the picture cannot be read. The future raises what `annotate` does besides.
+            PictureError: if the picture cannot be read. The future raises the other errors of `annotate`.
         """
         picture = SentPicture.read(image, image_id)
         return self._loop.begin(
@@ -113,7 +113,7 @@ class AnomAgent:
         )
 
     def close(self) -> None:
-        """End what is under way; give back connections and the journal."""
+        """Stop what is running, and close the connections and the journal."""
         if not self._loop.closed:
             try:
                 self._loop.wait(self._close())

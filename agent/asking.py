@@ -48,7 +48,7 @@ class Services(NamedTuple):
 
 
 class Failure(BaseModel):
-    """A call that was given up, as it stands in the picture's row."""
+    """A call that was given up, as the picture's row has it."""
 
     stage: str
     object: str

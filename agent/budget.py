@@ -80,7 +80,7 @@ class Budget:
 
     def __init__(self, limits: Limits, price: Price | None, spent: Totals, *, batches: bool = False) -> None:
         if limits.usd is not None and price is None:
-            raise InputError("--budget-usd: the model's price is not known; give a table with --prices")
+            raise InputError("--budget-usd: the model's price is not known; give a price table with --prices")
         self.limits, self.price = limits, price
         self.calls, self.tokens, self.usd = spent.calls, spent.tokens, spent.cost(price) or 0.0
         self._each = price.batched if price is not None and batches else price
@@ -135,7 +135,7 @@ class Budget:
         self._changed.set()
 
     def has_room(self, calls: float, tokens: float, usd: float) -> bool:
-        """Whether so much more fits beside what is spent; what is set aside is not counted."""
+        """Whether so much more fits in addition to what is spent; what is set aside is not counted."""
         wanted = (
             (self.limits.calls, self.calls + calls),
             (self.limits.tokens, self.tokens + tokens),

@@ -4,7 +4,7 @@ A model behind a paid API can change while its name stays the same. What is aske
 its own; the results of the run stay as they were.
 
 Two samples of one model differ as well. Two signs tell drift from that: another model or fingerprint in the server's own words, and
-paired differences over the pictures, in the number of anomalies and in their mean severity, that chance alone would rarely give
+paired differences over the pictures, in the number of anomalies and in their mean severity, that chance would rarely give
 (Wilcoxon's signed-rank test, p below 0.05 with Bonferroni's correction for two tests).
 """
 
@@ -112,7 +112,7 @@ def compared(before: list[Annotation], now: list[Annotation], models: list[str],
     )
     told = (
         f"canaries: {'the answers drifted' if drifted else 'no drift found'}: {same} of {len(now)} pictures ended as before, "
-        f"{numbers[1]} anomalies after {numbers[0]}, mean severity {severity:+.1f}, p = {p:.3f}, answered by {who}"
+        f"{numbers[1]} anomalies now and {numbers[0]} before, mean severity {severity:+.1f}, p = {p:.3f}, answered by {who}"
     )
     return Drift(len(now), same, *numbers, again, round(severity, 2), round(p, 4), models, models_now, drifted, told)
 

@@ -1,6 +1,6 @@
 """Captions of real photographs: why each is credible, in a paragraph, as `authenticity_reasoning` trains on them.
 
-One call per picture, journalled like everything else: run again, only what is missing is asked for. The captions are written
+One call per picture, journalled like everything else: a second run asks only for what is missing. The captions are written
 in the authors' form, an object of file names and texts in a `Real_image_caption_*.json`, which a release directory may hold as
 it is.
 """

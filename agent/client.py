@@ -31,7 +31,7 @@ ATTEMPTS = 6
 FIRST_WAIT = 0.25
 """Seconds before the second attempt, doubled for each further one."""
 LONGEST_WAIT = 600.0
-"""Seconds: a server that asks for more is not waited for; the run stops and says when to go on."""
+"""Seconds: if a server asks to wait longer, the run stops and says when to resume."""
 PATIENCE = 900.0
 """Seconds in which a server that is too busy must have answered some call."""
 STRANGE = 3
@@ -41,7 +41,7 @@ READ = 20_000
 
 
 class CallFailed(Exception):
-    """One call got no answer; the run goes on without it."""
+    """One call got no answer; the run continues without it."""
 
 
 class Chat:
@@ -223,27 +223,29 @@ class Chat:
         wait = asked_to_wait(came.headers, came.text[:READ])
         if wait is not None and wait > LONGEST_WAIT:
             raise self._stop(
-                f"the server takes no more calls for {_span(wait)} ({refusal.reason}); run again after that"
+                f"the server accepts no more calls for {_span(wait)} ({refusal.reason}); re-run after that"
             )
         if refusal.kind == "passing":  # a fault: a call has a few attempts at it, however short the wait it asks for
             self.pace.hold(wait or 0.0)
             return
         self._heard = _now() if self._heard is None else self._heard
         if _now() - self._heard > PATIENCE:
-            raise self._stop(f"the server has taken no call for {_span(PATIENCE)} ({refusal.reason}); run again later")
+            raise self._stop(f"the server has accepted no call for {_span(PATIENCE)} ({refusal.reason}); re-run later")
         self.pace.refused(turn, wait)
 
     def _count_strange(self, refusal: Refusal) -> None:
         self._strange += 1
         if not self._answered and self._strange >= STRANGE:
             raise self._stop(
-                f"{refusal.reason} came back instead of a chat completion; --base-url is the address up to /v1, for example "
+                f"{refusal.reason} came back instead of a chat completion; give as --base-url the URL up to /v1, for example "
                 "http://localhost:8000/v1"
             )
 
     def _given_up(self, refusal: Refusal) -> Exception:
         if refusal.unreachable or not self._reached:
-            return self._stop(f"no answer from the server ({refusal.reason}); is it running, is --base-url right?")
+            return self._stop(
+                f"no answer from the server ({refusal.reason}); check that it is running and that --base-url is right"
+            )
         return CallFailed(f"no answer after {ATTEMPTS} attempts ({refusal.reason})")
 
     def _stop(self, reason: str) -> UnavailableError:
@@ -259,7 +261,7 @@ async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
         if chunk.get("error") or choice.get("error") or choice.get("finish_reason") == "error":
-            raise CallFailed("the server broke off with an error")
+            raise CallFailed("the server ended its answer with an error")
         found = choice.get("delta")
         text, thought = said(found if isinstance(found, dict) else {})
         thoughts = (thoughts + thought)[:MAX_ANSWER]
@@ -267,7 +269,7 @@ async def _pieces(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
         spoke = spoke or bool(text)
         yield text or ""
     if not ended:
-        raise CallFailed("the server fell silent in the middle of its answer")
+        raise CallFailed("the server stopped sending in the middle of its answer")
     if not spoke and thoughts:
         yield thoughts
 

@@ -1,7 +1,7 @@
 """The engine `ray`: the same agent over shards of a source, on however many machines Ray has.
 
 A shard is `SHARD` pictures in a row and a run directory of its own, `shards/00012/`, so what a worker has paid for survives it,
-whichever worker goes on. When all shards are through, or Ray has ended before, their journals are merged into the run's.
+whichever worker continues. When all shards are through, or Ray has ended before, their journals are merged into the run's.
 
 The run directory and the pictures must lie where every worker sees them.
 """
@@ -55,7 +55,7 @@ def annotate(
     """
     if limits != UNLIMITED:
         raise InputError(
-            "--engine ray: takes no budget, because no worker knows what the others spend; use --engine local"
+            "--engine ray does not support budgets (workers cannot see each other's spending); use --engine local"
         )
     require("--engine ray", "ray")
     check_is_ours(out)
@@ -103,7 +103,7 @@ def annotate(
     if ended is not None:
         raise ended
     if stopped is not None:
-        raise UnavailableError(f"{stopped}; what is finished is in {out}, run again to go on")
+        raise UnavailableError(f"{stopped}; finished pictures are in {out}; re-run to resume")
     return summary
 
 
@@ -124,7 +124,7 @@ def _work_on(rows: list[dict[str, Any]]) -> str | None:
     except BrokenPipeError:  # it ended before it had read everything
         code = process.wait()
     if not told:
-        return f"Ray broke the run off (its process ended with {code})"
+        return f"Ray stopped the run (its process ended with exit code {code})"
     answer: str | None = json.loads(told)
     return answer
 

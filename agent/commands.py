@@ -16,8 +16,12 @@ from dataset_builder.terminal import pictures_done, printable, progress_bar, tel
 
 app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
-runs = typer.Typer(help="Runs of the agent: show what one cost, prune what it no longer needs.", no_args_is_help=True)
+runs = typer.Typer(help="Show what a run cost, or delete what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
+
+RunDirectory = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run directory of `anomreason annotate`.", show_default=False)
+]
 
 
 @app.command()
@@ -26,63 +30,75 @@ def annotate(
         str,
         typer.Argument(help="A folder, a .txt list of files, a built dataset or a Hub dataset id.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(help="The run directory; run again with the same one to go on.")] = Path(
-        "runs/mine"
-    ),
-    model: Annotated[str | None, typer.Option(help="The model's name at its server.")] = None,
+    out: Annotated[Path, typer.Option(help="Run directory. Re-run with the same one to resume.")] = Path("runs/mine"),
+    model: Annotated[str | None, typer.Option(help="Name of the model on the server.")] = None,
     base_url: Annotated[
         list[str] | None,
         typer.Option(
-            help="An OpenAI-compatible server; the key comes from OPENAI_API_KEY or HF_TOKEN. Repeat it for several servers that "
-            "have the same model."
+            help="URL of an OpenAI-compatible server hosting the model. The API key is read from OPENAI_API_KEY or HF_TOKEN. "
+            "Repeat the option for several servers with the same model."
         ),
     ] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="No model: the simulated one, over a scenes directory as source.")
+        bool, typer.Option("--simulate", help="Use the simulated model; SOURCE must be a scenes directory.")
     ] = False,
     plan: Annotated[
         str,
         typer.Option(
-            help="vote, efficient, paper or direct; caption: why real photographs are credible, instead of anomalies."
+            help="vote, efficient, paper or direct; or caption, which writes why real photographs are credible."
         ),
     ] = "vote",
-    stance: Annotated[str, typer.Option(help="neutral, or assume-generated as in the paper.")] = "neutral",
-    drafts: Annotated[int, typer.Option(min=1, help="T: drafts of the list of objects.")] = 3,
-    samples: Annotated[int, typer.Option(min=1, help="S: samples of verification or summary.")] = 3,
-    max_objects: Annotated[int | None, typer.Option(min=1, help="Examine only the first objects of a picture.")] = None,
-    min_support: Annotated[int, typer.Option(min=1, help="Leave out what fewer samples named or confirmed.")] = 1,
-    language: Annotated[str | None, typer.Option(help="Language of the texts in answers, for example French.")] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="Wordings in the place of ours, YAML or JSON: a stage or stance: its text.")
+    stance: Annotated[str, typer.Option(help="neutral, or assume-generated (as in the paper).")] = "neutral",
+    drafts: Annotated[int, typer.Option(min=1, help="Number of drafts of the object list (T in the paper).")] = 3,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Number of verification or summary samples (S in the paper).")
+    ] = 3,
+    max_objects: Annotated[
+        int | None, typer.Option(min=1, help="Examine only the first N objects per picture.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.")] = None,
+    min_support: Annotated[
+        int, typer.Option(min=1, help="Drop anomalies that fewer samples than this named or confirmed.")
+    ] = 1,
+    language: Annotated[str | None, typer.Option(help="Language of the answers, for example French.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="File with your own prompts, YAML or JSON: the text for each stage or stance.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Annotate only the first N pictures.")] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Calls in flight at each server, of all pictures together.")
+        int, typer.Option(min=1, help="Maximum number of calls in flight per server, over all pictures.")
     ] = 16,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one attempt.")] = 300.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout in seconds for one attempt.")] = 300.0,
     rpm: Rpm = None,
     tpm: Tpm = None,
     boxes: Boxes = None,
     dry_run: DryRun = False,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
+        typer.Option(help="Price table, YAML or JSON: model: {input: …, output: …}, in US dollars per million tokens."),
     ] = None,
-    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Stop before the run has cost more.")] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
-    budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop before the run costs more than this, in US dollars.")
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Stop before the run uses more tokens than this.")
+    ] = None,
+    budget_calls: Annotated[
+        int | None, typer.Option(min=1, help="Stop before the run makes more calls than this.")
+    ] = None,
     canaries: Annotated[
         int,
-        typer.Option(min=0, help="Ask that many finished pictures of the run again and say if the answers drifted."),
+        typer.Option(
+            min=0, help="Ask about N finished pictures of the run again and report whether the answers drifted."
+        ),
     ] = 0,
     engine: Annotated[
         str,
         typer.Option(
-            help="local; batch: files of requests, answered within a day at half the price; or ray: over a cluster (extra ray)."
+            help="local; batch (files of requests, answered within a day at half the price); or ray (a cluster; extra ray)."
         ),
     ] = "local",
 ) -> None:
-    """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget ended the run."""
+    """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget stopped the run."""
     from agent.budget import read_prices
     from agent.outputs import check_is_ours
     from agent.reach import ROOM, check_reachable
@@ -96,23 +112,23 @@ def annotate(
     captions = plan == "caption"
     settings = _settings("direct" if captions else plan, stance, drafts, samples, max_objects, min_support, boxes)
     if (language or prompts) and settings.plan == "direct":
-        raise InputError(f"--plan {plan}: asks in the words of training; leave out --language and --prompts")
+        raise InputError(f"--plan {plan} always uses the prompt of training; leave out --language and --prompts")
     settings = _worded(settings, language, prompts)
     model = "simulated" if simulate else model
     if model is None:
-        raise InputError("--model: is missing; name the model at your server, or use --simulate")
+        raise InputError("--model: is missing; give the model's name on your server, or use --simulate")
     if captions and (engine != "local" or canaries):
-        raise InputError("--plan caption: goes without --engine and --canaries; leave them out")
+        raise InputError("--plan caption does not support --engine and --canaries; leave them out")
     if engine not in ("local", "batch", "ray"):
         raise InputError(f"--engine {engine}: is not known; choose local, batch or ray")
     if engine != "local" and canaries:
         raise InputError(f"--engine {engine} does not ask canaries; use --engine local for them")
     if engine == "batch" and (rpm or tpm):
-        raise InputError("--engine batch: a batch has no rate; leave out --rpm and --tpm")
+        raise InputError("--engine batch does not support --rpm and --tpm (a batch has no rate); leave them out")
     first, *others = base_url or (None,)
     if others and (captions or engine != "local"):
         raise InputError(
-            "--base-url: several servers are for --engine local and plans other than caption; give one of them"
+            "--base-url: only --engine local supports several servers, and not with --plan caption; give one URL"
         )
     if dry_run:
         price = read_prices(prices).get(model) if prices else None
@@ -171,7 +187,7 @@ def _captions(source: str, out: Path, endpoint: Any, limit: int | None, limits: 
         typer.echo(f"{printable(image_id)}: no caption: {printable(problem)}", err=True)
     if found.unfinished:
         typer.echo(
-            f"{found.unfinished} pictures are not captioned: the budget is used up; run again with more", err=True
+            f"{found.unfinished} pictures are not captioned: the budget is used up; re-run with a larger one", err=True
         )
     if found.failed or found.unfinished:
         raise typer.Exit(3)
@@ -217,7 +233,7 @@ def _worded(settings: Any, language: str | None, prompts: Path | None) -> Any:
     asked = (settings.stance, *STAGES[settings.plan])
     for name in chosen["prompts"]:
         if name not in asked:
-            told = f"{prompts}: {name}: has no effect: --plan {settings.plan} asks {', '.join(asked)}"
+            told = f"{prompts}: {name}: has no effect; --plan {settings.plan} uses only {', '.join(asked)}"
             typer.echo(printable(told), err=True)
     return Settings(**settings.model_dump() | chosen)
 
@@ -229,9 +245,11 @@ def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContex
     from dataset_builder.errors import InputError
 
     if base_url is not None:
-        raise InputError("--simulate and --base-url: are two servers; give one of them")
+        raise InputError("--simulate and --base-url: each names a server; give only one of them")
     if not (Path(source) / "scenes.jsonl").is_file():
-        raise InputError(f"{source}: is no scenes directory; make one with `anomreason scenes` to --simulate over")
+        raise InputError(
+            f"{source}: is not a scenes directory, which --simulate needs; make one with `anomreason scenes`"
+        )
     return serve(Path(source))
 
 
@@ -272,7 +290,8 @@ def _print_summary(out: Path, summary: dict[str, Any]) -> None:
         typer.echo(printable(told), err=True)
     if summary["unfinished"]:
         typer.echo(
-            f"{summary['unfinished']} pictures are not finished: the budget is used up; run again with more", err=True
+            f"{summary['unfinished']} pictures are not finished: the budget is used up; re-run with a larger one",
+            err=True,
         )
     typer.echo(f"report: {printable(str(out / 'report.html'))}")
 
@@ -290,8 +309,8 @@ def _print_forecast(source: str, settings: Any, model: str, limit: int | None, p
 
 
 @runs.command("show")
-def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
-    """Show what a run's calls were and what they cost, by stage."""
+def show_run(run: RunDirectory, as_json: AsJson = False) -> None:
+    """Show a run's calls and their cost, by stage."""
     from rich.console import Console
     from rich.table import Table
 
@@ -301,7 +320,7 @@ def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: 
         typer.echo(json.dumps([row._asdict() for row in by_stage(run)], indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("stage", "calls", "unusable", "tokens in", "tokens out", "USD", "s a call"):
+    for column in ("stage", "calls", "unusable", "tokens in", "tokens out", "USD", "s per call"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in by_stage(run):
         usd = "–" if row.usd is None else f"{row.usd:.4f}"
@@ -311,10 +330,8 @@ def show_run(run: Annotated[Path, typer.Argument(show_default=False)], as_json: 
 
 
 @runs.command("prune")
-def prune_run(
-    run: Annotated[Path, typer.Argument(show_default=False)],
-) -> None:
-    """Forget the texts of unusable answers, and results of earlier settings. What was paid for stays in the ledger."""
+def prune_run(run: RunDirectory) -> None:
+    """Delete the texts of unusable answers and the results of earlier settings. The cost of every call stays in the ledger."""
     from agent.ledger import prune
 
-    typer.echo(f"{printable(str(run))}: {prune(run)} answers and results forgotten")
+    typer.echo(f"{printable(str(run))}: {prune(run)} answers and results deleted")

@@ -27,7 +27,7 @@ MAX_BODY = 8 * 2**20
 """Bytes of a reply that are read, decompressed; the rest is left to whoever sent it."""
 
 KEPT = 3.0
-"""Seconds that a connection is kept without use: less than the five after which uvicorn, and so vLLM, closes it. A request that
+"""Seconds that an idle connection is kept: less than the five after which uvicorn, and so vLLM, closes it. A request that
 meets a connection being closed is lost, and may have been billed."""
 
 KEYS = ("OPENAI_API_KEY", "HF_TOKEN", "ANOMREASON_API_KEY")
@@ -198,13 +198,17 @@ def connect(model: str, base_url: str | None = None, key: str | None = None) -> 
     """
     if base_url is None and "/" in model:
         if api_key(None) is None:
-            raise UnavailableError(f"{model}: needs HF_TOKEN in the environment, or --base-url of a server of yours")
+            raise UnavailableError(
+                f"{model}: needs HF_TOKEN in the environment, or the URL of your own server as --base-url"
+            )
         return Server(ROUTER, api_key(None))
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
     _check_address(url)
     key = key or api_key(url)
     if url == OPENAI and key is None:
-        raise UnavailableError(f"{model}: needs OPENAI_API_KEY in the environment, or --base-url of another server")
+        raise UnavailableError(
+            f"{model}: needs OPENAI_API_KEY in the environment, or the URL of another server as --base-url"
+        )
     return Server(url, key)
 
 
@@ -221,9 +225,9 @@ def _check_address(url: str) -> None:
         usable, secret = False, "@" in url
     if secret:
         raise UnavailableError(
-            "--base-url: holds a user name, a password or a key; give the plain address, and put the key into OPENAI_API_KEY"
+            "--base-url: contains a user name, a password or a key; give the plain URL, and put the key into OPENAI_API_KEY"
         )
     if not usable:
         raise UnavailableError(
-            f"--base-url {shorten(url)}: is not the address of a server; write for example http://localhost:8000/v1"
+            f"--base-url {shorten(url)}: is not the URL of a server; write for example http://localhost:8000/v1"
         )

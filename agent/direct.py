@@ -1,7 +1,7 @@
-"""Predictions of any model behind a server, as rows of prediction files: a call a picture and task, or another plan.
+"""Predictions of any model behind a server, as rows of prediction files: one call per picture and task, or another plan.
 
-`predict` journals the answers beside the predictions, in `<name>.run/`: run again it asks for what is missing, and the files are
-those of an undisturbed run. `examine` keeps nothing.
+`predict` journals the answers next to the predictions, in `<name>.run/`: a second run asks only for what is missing, and the files
+are those of an undisturbed run. `examine` keeps nothing.
 """
 
 import asyncio
@@ -74,11 +74,11 @@ def predict(
     Args:
         pictures (`StoredPictures`): read as they are needed; one that cannot be read is a failed row.
         endpoint (`Endpoint`): the model.
-        out (`Path`): the predictions; rows go beside it as `.jsonl`.
+        out (`Path`): the predictions; full rows go into a `.jsonl` file next to it.
         done (callable, *optional*): called with the number of pictures that have an answer.
-        task (`str`, defaults to `"anomalies"`): see `TASKS`. A verdict comes without a probability; after `verdict` alone the
+        task (`str`, defaults to `"anomalies"`): see `TASKS`. A verdict comes without a probability; after only `verdict` the
             status says whether there is one.
-        restart (`bool`): ask everything again instead of going on with the answers in the journal.
+        restart (`bool`): ask everything again instead of using the answers in the journal.
         settings (`Settings`): the plan and its numbers. A verdict is a call of its own in every plan.
         limits (`Limits`): what may be used in all, earlier runs included; when it is used up, what was answered is written.
         price (`Price`, *optional*): of the model's tokens.
@@ -128,7 +128,7 @@ async def answer_all(
 ) -> Totals:
     """Hand what `one` makes of each thing to `keep` in their order, twice as many under way as the server answers at once.
 
-    `None` stands for one that the budget does not suffice for; none is begun after it.
+    `None` means that the budget does not suffice for it; none is begun after it.
     """
     async with Journal(run) as journal:
         chat = endpoint.chat()

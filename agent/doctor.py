@@ -33,7 +33,7 @@ _LIMITS = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "retry-afte
 _FIXES = {
     401: "put a valid key into OPENAI_API_KEY, or HF_TOKEN for Hugging Face",
     402: "add credit to the account",
-    403: "the key may not use this model",
+    403: "choose a model that the key may use",
     404: "check --model and --base-url (it usually ends in /v1)",
     405: "check --base-url (it usually ends in /v1)",
     429: "wait, or ask for a higher limit",
@@ -114,7 +114,9 @@ def _schema(model: str, base_url: str) -> Diagnosis:
     question = [{"type": "text", "text": "What is the sum of 2 and 3? Answer in words."}]
     answer = _ask(model, base_url, question, response_format=form)
     if answer.status != 200:
-        return Diagnosis("schema", "note", f"response_format is {_refusal(answer)}; the agent then asks in words")
+        return Diagnosis(
+            "schema", "note", f"response_format is {_refusal(answer)}; the agent then asks for the form in words"
+        )
     try:
         kept = set(json.loads(answer.text)) == {"sum"}
     except (ValueError, TypeError):
@@ -122,7 +124,7 @@ def _schema(model: str, base_url: str) -> Diagnosis:
     if kept:
         return Diagnosis("schema", "ok", "response_format is obeyed")
     return Diagnosis(
-        "schema", "note", "response_format is accepted and not obeyed; the agent's parser reads what comes"
+        "schema", "note", "response_format is accepted but not obeyed; the agent's parser reads the answers anyway"
     )
 
 
@@ -136,7 +138,7 @@ def _format(model: str, base_url: str, form: str) -> Diagnosis:
     seen = (
         "seen"
         if "red" in answer.text.lower()
-        else f"accepted; asked for a red rectangle it said {shorten(answer.text, 60)}"
+        else f"accepted; asked about a red rectangle, the model said {shorten(answer.text, 60)}"
     )
     return Diagnosis(about, "ok" if seen == "seen" else "note", seen)
 
@@ -156,8 +158,10 @@ def _boxes(model: str, base_url: str) -> Diagnosis:
     if told == boxes_of(model, "pixels"):
         return Diagnosis("boxes", "ok", f"given in {told.named}")
     if told.swapped != boxes_of(model, "pixels", told.unit).swapped:
-        return Diagnosis("boxes", "note", f"given in {told.named}, which no option of --boxes reads; leave boxes out")
-    return Diagnosis("boxes", "note", f"given in {told.named}; say so with --boxes {told.unit}")
+        return Diagnosis(
+            "boxes", "note", f"given in {told.named}, which --boxes does not support; do not ask this model for boxes"
+        )
+    return Diagnosis("boxes", "note", f"given in {told.named}; set --boxes {told.unit}")
 
 
 def _rates(answer: _Answer) -> Diagnosis:

@@ -1,4 +1,4 @@
-"""What stands in the body of an error: its sentence, its codes, and the parameter that it is about.
+"""What the body of an error says: its sentence, its codes, and the parameter that it is about.
 
 Servers put these under `error`, `detail` or at the top, in an object, a list or a JSON text; gateways quote the server behind them
 in `metadata.raw` or within their own sentence.
@@ -21,7 +21,7 @@ class Told(NamedTuple):
 
     Attributes:
         message (`str`): the innermost sentence, or the body as it is.
-        codes (`frozenset[str]`): in lower case: what stands under `code`, `type` and `status`, and reasons of details.
+        codes (`frozenset[str]`): in lower case: what is under `code`, `type` and `status`, and reasons of details.
         parameters (`frozenset[str]`): names of what it is about, as `param` and `loc` have them.
         context (`int`, *optional*): the tokens of the model's context, where they have a field of their own.
         text (`str`): sentence, body and codes in lower case, for whoever must look for words.

@@ -1,7 +1,7 @@
 """Several servers of one model: each picture goes to one of them, and a server that fails is left out.
 
 A picture stays with its server, which has it in its cache after the first call. The next one goes where the fewest are under way,
-which mostly is where one has just ended: so a server gets as many pictures as it ends, which is what it can do.
+which mostly is where one has just ended. So a server gets as many pictures as it can handle.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -40,7 +40,7 @@ SAMPLE = 200
 """Pictures that are looked at."""
 CHARACTERS = 4
 ITEM_TOKENS = {ObjectItem: 31, Finding: 51, Verdict: 22, AnomalyItem: 68, Anomaly: 49}
-"""Of one item of an answer of the simulated model; measured. `Anomaly` is the item of the plan `direct`."""
+"""Tokens of one item of an answer of the simulated model; measured. `Anomaly` is the item of the plan `direct`."""
 LIST_TOKENS = 7
 LONGER = 2
 """How many times longer the answers of real models are taken to be."""
@@ -53,7 +53,7 @@ class Forecast(NamedTuple):
 
     Attributes:
         pictures, calls, prompt_tokens, completion_tokens (`int`): in all.
-        seconds (`float`): at `latency` seconds a call and full concurrency.
+        seconds (`float`): at `latency` seconds per call and full concurrency.
         assumed (`str`): what the numbers rest on, in words.
     """
 

@@ -70,7 +70,7 @@ class GroupCommit:
             try:
                 await loop.run_in_executor(self._thread, self._commit, [one for writes, _ in group for one in writes])
             except Exception as error:  # whatever it is, nobody may wait for ever
-                self._broken = f"{self._path}: cannot be written ({error}); make room there and run again"
+                self._broken = f"{self._path}: cannot be written ({error}); make room there and re-run"
             for _, written in group:
                 if written is not None and not written.done():
                     written.set_exception(OutputError(self._broken)) if self._broken else written.set_result(None)

@@ -156,7 +156,7 @@ class Journal:
 
         Args:
             path (`Path`): the other journal's file.
-            image_ids (sequence of `str`, *optional*): those of these pictures alone.
+            image_ids (sequence of `str`, *optional*): only those of these pictures.
 
         Raises:
             OutputError: if this journal cannot be written.
@@ -165,7 +165,7 @@ class Journal:
         wanted = (None if image_ids is None else json.dumps(image_ids),)
         among = "(?1 IS NULL OR theirs.image_id IN (SELECT value FROM json_each(?1)))"
         if not path.is_file():
-            raise OutputError(f"{self.path}: cannot take over {path}, which is not there; run again to make it")
+            raise OutputError(f"{self.path}: cannot take over {path}, which does not exist; re-run to create it")
         db = self._opened.writer
         try:
             db.execute("ATTACH DATABASE ? AS other", (str(path),))
@@ -187,9 +187,7 @@ class Journal:
                 db.execute("ROLLBACK") if db.in_transaction else None
                 db.execute("DETACH DATABASE other")
         except sqlite3.Error as error:
-            raise OutputError(
-                f"{self.path}: cannot take over {path} ({error}); make room there and run again"
-            ) from None
+            raise OutputError(f"{self.path}: cannot take over {path} ({error}); make room there and re-run") from None
 
     def used_on(self, image_id: str) -> tuple[float, int]:
         """The seconds that a picture's calls took, one after the other, and the tokens of their answers."""

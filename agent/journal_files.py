@@ -48,7 +48,7 @@ def open_to_write(directory: Path, patience: float) -> Iterator[Opened]:
             saved = None if damaged is None else salvage(damaged, writer)
             reader.execute(WAIT)
         except sqlite3.OperationalError as error:
-            raise OutputError(f"{path}: cannot be written ({error}); give another place with --out") from None
+            raise OutputError(f"{path}: cannot be written ({error}); choose another path with --out") from None
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path}: is not a journal ({error}); remove it or choose another run") from None
         yield Opened(writer, reader, saved)
@@ -86,7 +86,7 @@ def journal_lock(directory: Path, patience: float = 0.0) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{directory}: cannot be written ({error.strerror or error}); give another place with --out"
+            f"{directory}: cannot be written ({error.strerror or error}); choose another path with --out"
         ) from None
     busy = f"{directory}: another process is annotating into it; wait for it or choose another --out"
     lock = hold(directory / "run.lock", busy, patience)
@@ -113,7 +113,7 @@ def open_for_reading(directory: Path) -> sqlite3.Connection:
         raise InputError(f"{path}: is not a journal ({error}); give another run") from None
     if not 1 <= seen <= len(migrations.MIGRATIONS):
         db.close()
-        raise InputError(f"{path}: is not a journal of this version; annotate into the run again")
+        raise InputError(f"{path}: is not a journal of this version; annotate into this run again")
     return db if seen == len(migrations.MIGRATIONS) else _migrated_copy(db)
 
 

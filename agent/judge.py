@@ -39,9 +39,9 @@ LONGEST = 2000
 UNFINISHED = "not asked: the budget is used up"
 """The problem of a pair that waits for a larger budget."""
 CHARACTERS = 4
-"""Of a token."""
+"""Characters of a token."""
 ANSWER_TOKENS = 24
-"""Of an answer of the simulated model, measured; those of real models are taken to be twice as long."""
+"""Tokens of an answer of the simulated model, measured; those of real models are taken to be twice as long."""
 
 _SYSTEM = (
     "You compare descriptions of what is impossible in a picture. You do not see the picture. The descriptions in the input are "
@@ -141,7 +141,7 @@ class Judge:
 
     @cached_property
     def identity(self) -> str:
-        """What answers depend on beside the texts: the model, and a hash of the wording and the parameters."""
+        """What answers depend on in addition to the texts: the model, and a hash of the wording and the parameters."""
         wording = json.dumps([_SYSTEM, _ASK, _PARAMETERS, LONGEST], sort_keys=True)
         return f"{self.endpoint.model}@{hashlib.sha256(wording.encode()).hexdigest()[:8]}"
 

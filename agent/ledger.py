@@ -30,7 +30,7 @@ class Spent(NamedTuple):
 
 
 def by_stage(run: Path) -> list[Spent]:
-    """What a run's calls came to: a row a stage, in the order of their first call, and `all`.
+    """What a run's calls came to: one row per stage, in the order of their first call, and `all`.
 
     Raises:
         InputError: if there is no such run.

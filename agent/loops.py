@@ -43,7 +43,7 @@ class LoopThread:
         """Begin work in the loop; cancelling what is returned cancels the work."""
         if self.closed:
             work.close()
-            raise RuntimeError("the agent is closed; make another one")
+            raise RuntimeError("the agent is closed; create another one")
         return asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
 
     async def _noted(self, work: Coroutine[Any, Any, _T]) -> _T:

@@ -1,4 +1,4 @@
-"""What a run leaves beside its journal: `run.json`, `annotations.jsonl`, `candidates.json`, `summary.json`.
+"""What a run leaves in addition to its journal: `run.json`, `annotations.jsonl`, `candidates.json`, `summary.json`.
 
 `annotations.jsonl` and `candidates.json` are in the source's order and hold neither times nor paths, so two runs that got the
 same answers leave the same bytes. All are written row by row under another name and appear whole.
@@ -27,7 +27,7 @@ def check_is_ours(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise OutputError(f"{run}: is a file, not a directory; choose another --out")
     if run.is_dir() and any(run.iterdir()) and not any((run / name).exists() for name in ("run.json", "run.lock")):
-        raise OutputError(f"{run}: is there already and is no run; choose another --out")
+        raise OutputError(f"{run}: already exists and is not a run; choose another --out")
 
 
 def begin(
@@ -100,7 +100,7 @@ def write_outputs(
     atomic.write_parts(run / "annotations.jsonl", (row.model_dump_json() + "\n" for row in rows()))
     atomic.write_parts(run / "candidates.json", _official(rows()))
     if stopped is None and progress.stopped:
-        stopped = "the budget is used up; run again with more"
+        stopped = "the budget is used up; re-run with a larger one"
     summary = _summary(journal, settings, model, progress, budget, stopped)
     summary["pictures_by_server"], summary["servers_left_out"] = (
         (fleet.pictures, fleet.left_out) if fleet is not None and len(fleet.pictures) > 1 else ({}, {})

@@ -7,7 +7,7 @@
 - Calls begin spread over the time that an answer takes, so that those under way when a quota ends are few.
 - Calls at once: two to begin with, one more for each answer until the first refusal (slow start). A refusal of as many as
   are allowed halves them, each answer adds a share of one (additive increase, multiplicative decrease).
-- Calls a minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
+- Calls per minute: where a quota is at work, calls are spaced evenly. If the server stays closed for long, the calls it took in the
   minute before are the quota. Else the spacing is guessed from how long it stayed closed and shrinks until the next refusal; from
   then on, what is taken between two refusals is a measure of it. A measured spacing is tried 5 % closer only now and then. Where a
   server says that it may be asked again at once, and takes calls soon after, it is busy and no quota is at work.
@@ -39,7 +39,7 @@ LATE, SURELY = 0.05, 1.0
 LET_IN = 4
 """Times that the longest refusal took, and a second: who probes and is not refused by then has been let in."""
 SPREAD = 0.7
-"""Of an answer's time; spread over all of it, a place would often be free."""
+"""The share of an answer's time over which calls are spread; over all of it, a place would often be free."""
 SHORTEST = 0.004
 """Seconds between two calls, below which spreading them costs more than it brings."""
 

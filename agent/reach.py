@@ -37,7 +37,8 @@ def check_endpoint(model: str, base_url: str | None) -> None:
         httpx2.get(f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=PATIENCE)
     except httpx2.HTTPError as error:
         raise UnavailableError(
-            f"{model}: no answer from the server {url} ({type(error).__name__}); is it running, is --base-url right?"
+            f"{model}: no answer from the server {url} ({type(error).__name__}); check that it is running and that --base-url "
+            "is right"
         ) from None
 
 

@@ -87,7 +87,7 @@ def judge(status: int, body: str) -> Refusal:
     """What an error means.
 
     Args:
-        status (`int`): of HTTP; 200 where the error stands in an answer's place.
+        status (`int`): of HTTP; 200 where the error takes an answer's place.
         body (`str`): the body, without keys.
     """
     error = told(body)
@@ -106,7 +106,9 @@ def judge(status: int, body: str) -> Refusal:
     if shown == 403:
         if DECLINED.search(error.text):
             return Refusal("picture", reason)
-        return Refusal("account", reason, fix="the key may not use this model; choose another model or another key")
+        return Refusal(
+            "account", reason, fix="the key is not allowed to use this model; choose another model or another key"
+        )
     if shown in (429, 529) or "rate_limit_exceeded" in error.codes:
         return Refusal("busy", reason, billed=shown == 529)
     if shown in (404, 405) and not SCHEMA.search(error.text):
@@ -120,7 +122,7 @@ def judge(status: int, body: str) -> Refusal:
         if pattern.search(error.text):
             return Refusal("account", reason, fix=fix)
     if error.codes & MODEL_CODES or MODEL.search(error.text):
-        return Refusal("model", reason, fix="check --model: the server does not have it")
+        return Refusal("model", reason, fix="check --model; the server does not have this model")
     return _otherwise(shown, reason, error) or _final(reason, error)
 
 

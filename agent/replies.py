@@ -134,14 +134,14 @@ def _choice(came: Came) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 _AROUND = {"success", "request_id", "requestId", "id", "object", "data"}
-"""Fields beside those of an error that is not under `error`."""
+"""Fields next to those of an error that is not under `error`."""
 _THOUGHT = ("thinking", "reasoning", "thought")
 """Types of parts that are no answer."""
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 
 
 def said(message: dict[str, Any]) -> tuple[str | None, str]:
-    """The text of a message, or of a piece of one, and the model's thoughts beside it; `None` for content of another kind."""
+    """The text of a message, or of a piece of one, and the model's thoughts with it; `None` for content of another kind."""
     return _text(message.get("content")), next((found for name in _THOUGHTS if (found := _text(message.get(name)))), "")
 
 

@@ -36,7 +36,7 @@ PAGE = 100
 """Pictures of one page."""
 PICTURE_BYTES = 12_000_000
 TEXT_BYTES = 12_000_000
-"""Of prompts and answers on a page, after which pictures come with their timeline alone."""
+"""Bytes of prompts and answers on a page, after which pictures are shown with their timeline only."""
 SIDE = 640  # pixels of a shown picture's longer side
 TEXT = 6_000  # characters of a prompt or an answer that are shown
 FIELD = 1_500  # characters of a quadruplet's field, or of a reason

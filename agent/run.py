@@ -29,7 +29,7 @@ from dataset_builder.files.strict_json import read_rows
 
 __all__ = ["INTERRUPTED", "Endpoint", "annotate"]
 
-INTERRUPTED = "interrupted; run again to go on"
+INTERRUPTED = "interrupted; re-run to resume"
 
 LOOKED_AT = 200
 """Pictures by which it is judged what one will cost."""
@@ -90,7 +90,7 @@ def annotate(
     batches: bool = False,
     show: Show = lambda progress, budget, total: None,
 ) -> dict[str, Any]:
-    """Annotate a source into a run directory, or go on with one.
+    """Annotate a source into a run directory, or resume a run.
 
     Args:
         source (`str`): see `agent.sources.open_source`.
@@ -100,16 +100,16 @@ def annotate(
         limit (`int`, *optional*): only the first pictures.
         limits (`Limits`, *optional*): what the run may cost in all, earlier times included.
         price (`Price`, *optional*): of the model's tokens.
-        canaries (`int`): so many finished pictures of the run are asked again first; see `agent.canaries`.
-        batches (`bool`): ask through batches, at half the price and within a day; see `agent.batches`.
-        show (callable, *optional*): called with progress, budget and the number of pictures, a few times a second.
+        canaries (`int`): how many finished pictures of the run are asked about again first; see `agent.canaries`.
+        batches (`bool`): use the server's batch API, which answers within a day at half the price; see `agent.batches`.
+        show (callable, *optional*): called with progress, budget and the number of pictures, several times per second.
 
     Returns:
         The content of `summary.json`.
 
     Raises:
-        InputError, OutputError, UnavailableError: see the parts; what was paid for is in the journal, and what is finished in
-            the run's files, whose `summary.json` says why it ended.
+        InputError, OutputError, UnavailableError: see the parts; paid answers are in the journal, and finished pictures in
+            the run's files, where `summary.json` says why it ended.
     """
     check_is_ours(out)
     opened = open_source(source, out, limit)
@@ -246,7 +246,7 @@ async def _conclude(
         # What ended the run, such as a full disk, may keep its results from being written.
         raise (ended or error) from None
     if isinstance(ended, UnavailableError):
-        raise UnavailableError(f"{ended}; what is finished is in {out}, run again to go on")
+        raise UnavailableError(f"{ended}; finished pictures are in {out}; re-run to resume")
     if ended is not None:
         raise ended
     return summary

@@ -55,7 +55,7 @@ class Progress:
 
     @classmethod
     def of(cls, order: Sequence[str], journal: Journal, fingerprint: str) -> Self:
-        """How pictures stand in a journal, whoever finished them."""
+        """The state of pictures in a journal, whoever finished them."""
         progress = cls(list(order))
         for image_id in order:
             kept = journal.result(image_id, fingerprint)
@@ -86,7 +86,7 @@ async def annotate_all(
         window (`int`): pictures under way at once.
         progress (`Progress`): kept up to date.
         expected (`Expected`, *optional*): what a picture is thought to take, until one is finished.
-        fleet (`Fleet`, *optional*): the servers, if there are others beside the one of `services`.
+        fleet (`Fleet`, *optional*): the servers, if there are others in addition to the one of `services`.
         show (callable, *optional*): called whenever a picture is finished.
 
     Raises:
@@ -140,7 +140,7 @@ async def annotate_all(
 
 
 class _Means:
-    """Whether a budget suffices for one more picture beside those under way, by what a picture has cost so far.
+    """Whether a budget suffices for one more picture in addition to those under way, by what a picture has cost so far.
 
     So the last of a budget finishes pictures instead of beginning them; until one is finished, they go one after the other, unless
     it is known what they are expected to cost.

@@ -25,7 +25,7 @@ class Salvaged(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"the journal was damaged: {self.calls:,} calls and {self.results:,} results were saved, what is missing is asked "
+            f"the journal was damaged: {self.calls:,} calls and {self.results:,} results were saved, and what is missing is asked "
             f"again; the damaged file is {self.kept.name}"
         )
 

@@ -25,7 +25,7 @@ def kinds(messages: Messages) -> list[str]:
 
 
 def only_first(messages: Messages, count: int = 1) -> Messages:
-    """The messages with the first pictures alone: the last close views are left out."""
+    """The messages with only the first pictures: the last close views are left out."""
     seen = 0
 
     def keep(part: dict[str, Any]) -> dict[str, Any] | None:

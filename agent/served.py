@@ -153,10 +153,10 @@ def answer(
         )
     unfinished = ""
     if predicted.unfinished:
-        unfinished = "the budget is used up; raise it and run again, nothing is paid for twice"
+        unfinished = "the budget is used up; raise it and re-run (nothing is paid for twice)"
     elif predicted.failed == len(pictures):
         unfinished = (
-            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; run again to ask again"
+            f"no picture has a readable answer; {path.with_suffix('.jsonl').name} says why; re-run to ask again"
         )
     note = "simulated, no model" if contestant.model == MODEL else ""
     return Outcome(unfinished, predicted.usd, predicted.tokens, predicted.calls, note)
@@ -235,9 +235,9 @@ def judging(
 
 def _endpoint(model: str | None, adapter: str | None, base_url: str) -> Endpoint:
     if model is None:
-        raise InputError("--base-url: needs --model, the name the server knows it by")
+        raise InputError("--base-url: needs --model, the model's name on that server")
     if adapter is not None:
         raise InputError(
-            "--base-url: a server has its adapters itself; leave out --adapter and give its name as --model"
+            "--base-url: the server loads adapters itself; leave out --adapter and give the adapter's name as --model"
         )
     return Endpoint(model, base_url)

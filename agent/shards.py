@@ -75,7 +75,7 @@ def _over_ray(rows: list[dict[str, Any]]) -> str | None:
         answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_work).take_all()
     except (ray.exceptions.RayError, OSError, RuntimeError) as error:  # what workers have paid for is on the disk
         said = str(error).strip().splitlines() or [type(error).__name__]
-        return f"Ray broke the run off ({shorten(said[-1].strip(), 200)})"
+        return f"Ray stopped the run ({shorten(said[-1].strip(), 200)})"
     return next((answer["stopped"] for answer in answers if answer["stopped"]), None)
 
 

@@ -46,7 +46,7 @@ def open_source(source: str, run: Path, limit: int | None = None) -> Source:
     """Open what is to be annotated.
 
     Args:
-        source (`str`): a directory (all pictures below it, sorted by path), a `.txt` file with a path a line, a picture, a
+        source (`str`): a directory (all pictures below it, sorted by path), a `.txt` file with one path per line, a picture, a
             built dataset's directory, or a Hub dataset's id.
         run (`Path`): the run; pictures of a dataset are copied into its `images/`, those of a list linked there.
         limit (`int`, *optional*): only the first pictures.

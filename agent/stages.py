@@ -6,7 +6,7 @@ The contract with any server, and so with the simulated one:
   first, with the same bytes in every call of an image, then crops of it where a stage has any, then one text. So all calls of
   an image begin alike, wherever a server puts the schema, and what a server's prefix cache holds is read once. An answer
   that could not be read is followed by itself (assistant) and a user message that quotes the error; what is asked stays the
-  same, so what is answered should depend on the first user message, `seed` and the model alone.
+  same, so what is answered should depend only on the first user message, `seed` and the model.
 - The text's first line is `Task: <stage>`. Then come the question, the list that is to be answered, as in `Answer {"answer":
   {"findings": [...]}}`, with an example, and, last, `Input:` and a fenced JSON object of these fields, those that a stage
   does not use left out:
@@ -24,9 +24,9 @@ The contract with any server, and so with the simulated one:
 | `discovery_draft` | ObjectPerceiver | – | `Objects` |
 | `discovery_merge` | ObjectPerceiver | `drafts` | `Objects` |
 | `attributes_broad` | AttributeAnalyzer | `objects` | `Findings` |
-| `attributes_verify` | AttributeAnalyzer | `findings` | `Verdicts`, one a finding |
-| `relations_broad` | RelationReasoner | `objects`, `others`, `findings` known already | `Findings`, new ones alone |
-| `relations_verify` | RelationReasoner | `findings` | `Verdicts`, one a finding |
+| `attributes_verify` | AttributeAnalyzer | `findings` | `Verdicts`, one per finding |
+| `relations_broad` | RelationReasoner | `objects`, `others`, `findings` known already | `Findings`, only new ones |
+| `relations_verify` | RelationReasoner | `findings` | `Verdicts`, one per finding |
 | `summary_object` | AnomalyIntegrator | `objects` (one), its `findings` | `Findings` |
 | `summary_image` | AnomalyIntegrator | `findings` of all objects | `Findings` |
 | `integrate` | AnomalyIntegrator | `findings` | `Groups`: the ids that are one and the same anomaly |
@@ -232,7 +232,7 @@ LIST_OF: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
     for answer in set(ANSWERS.values())
     for name, field in answer.model_fields.items()
 }
-"""The name of the one list of an answer, and what stands in it."""
+"""The name of the one list of an answer, and the kind of its items."""
 
 
 @functools.cache

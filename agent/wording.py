@@ -15,7 +15,7 @@ __all__ = ["Call", "Wording"]
 
 LEAST_TOKENS = 200
 QUALITIES = (85, 60, 35)
-"""Of JPEG, one after the other, for a server that finds a picture's file too large."""
+"""Qualities of JPEG, one after the other, for a server that finds a picture's file too large."""
 JPEG = "image/jpeg"
 SCHEMA = "response_format"
 PLAINER = (SCHEMA, "sampling", JPEG)

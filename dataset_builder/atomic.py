@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written under a temporary name beside the target, flushed, then renamed."""
+"""Files appear whole or not at all: written under a temporary name next to the target, flushed, then renamed."""
 
 import os
 import secrets
@@ -33,7 +33,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> P
     temporary = beside(path)
     if path.exists() and not path.is_file():
         # A device, such as /dev/null, would be replaced by a file.
-        raise OutputError(f"{path}: cannot be written (it is no regular file); give another place")
+        raise OutputError(f"{path}: cannot be written (it is not a regular file); choose another path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
@@ -52,7 +52,7 @@ def write_parts(path: str | os.PathLike[str], parts: Iterable[str | bytes]) -> P
 
 
 def beside(path: Path) -> Path:
-    """A temporary name beside `path`, hidden, on the same file system."""
+    """A temporary name next to `path`, hidden, on the same file system."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
 
 
@@ -70,4 +70,4 @@ def cannot(path: Path, error: OSError) -> OutputError:
     """The error for a place that cannot be written."""
     # pyarrow writes a text of its own around the system's.
     reason = os.strerror(error.errno) if error.errno else error
-    return OutputError(f"{path}: cannot be written ({reason}); give another place or make room there")
+    return OutputError(f"{path}: cannot be written ({reason}); choose another path or make room there")

@@ -24,8 +24,8 @@ class AnomReason(datasets.GeneratorBasedBuilder):
 
     Args:
         config_name (`str`, defaults to `"default"`): `default`, `candidates`, `deepfake` or `sft`.
-        data_dir (`str`): a release, a run or a scenes directory.
-        hash (`str`, *optional*): stands for the content; taken from the files unless given.
+        data_dir (`str`): the directory of a release, a run or scenes.
+        hash (`str`, *optional*): identifies the content; computed from the files unless given.
         options: any other of `datasets.DatasetBuilder`, by name.
     """
 
@@ -38,7 +38,7 @@ class AnomReason(datasets.GeneratorBasedBuilder):
         self, *, config_name: str | None = None, data_dir: str | None = None, hash: str | None = None, **options: Any
     ) -> None:
         if data_dir is None:
-            raise InputError("data_dir: is not set; give a release, a run or a scenes directory")
+            raise InputError("data_dir: is not set; give the directory of a release, a run or scenes")
         super().__init__(
             config_name=config_name,
             data_dir=str(data_dir),
@@ -58,7 +58,7 @@ class AnomReason(datasets.GeneratorBasedBuilder):
             raise InputError(f"{broken[0].message} (and {len(broken) - 1} more; list them with `anomreason validate`)")
         rows = {split: of_config(source.rows, name, split) for split in SPLITS}
         if not any(rows.values()):
-            raise InputError(f"{self.config.data_dir}: has nothing for the configuration {name}; choose another")
+            raise InputError(f"{self.config.data_dir}: has no rows for the configuration {name}; choose another")
         # A list among the arguments is what `num_proc` divides.
         return [
             datasets.SplitGenerator(

@@ -80,7 +80,7 @@ def run(
     Args:
         app (`typer.Typer`): the application.
         arguments (sequence of `str`): as on the command line, without the program's name.
-        expected (tuple of exception types): errors raised on purpose, beside this package's own; their text is shown as it is.
+        expected (tuple of exception types): errors raised on purpose, besides this package's own; their text is shown as it is.
         waiting (set of `str`): commands that serve until they are stopped, and so have no progress to tell in a log.
     """
     command = typer.main.get_command(app)
@@ -106,7 +106,7 @@ def run(
     except typer.Abort as ended:
         if not isinstance(ended.__cause__ or ended.__context__, EOFError):
             return 130
-        _tell("no answer was given; answer the question, or give the value in the command")
+        _tell("no answer was given; answer the question, or give the value as an option")
     except typer.TyperException as error:
         _tell_usage(error)
     except Exception as error:
@@ -178,10 +178,12 @@ def _sentence(error: Exception, expected: tuple[type[Exception], ...]) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror[0].lower()}{error.strerror[1:]}; {_fix(error)}"
     if isinstance(error, MemoryError):
-        return "out of memory; give less at once, or run it where there is more"
+        return "out of memory; process less at once, or use a machine with more memory"
     first = next(iter(str(error).strip().splitlines()), "")
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return f"stopped by an unexpected error ({what}); `{PROGRAM} --debug …` shows the traceback: please report it"
+    return (
+        f"stopped by an unexpected error ({what}); run `{PROGRAM} --debug …` to see the traceback, and please report it"
+    )
 
 
 def _fix(error: OSError) -> str:
@@ -189,7 +191,7 @@ def _fix(error: OSError) -> str:
         case FileNotFoundError():
             return "check the path"
         case PermissionError():
-            return "change its permissions, or give another place"
+            return "change its permissions, or choose another path"
         case IsADirectoryError() | NotADirectoryError() | FileExistsError():
-            return "give another place"
-    return "make room there, or give another place"
+            return "choose another path"
+    return "make room there, or choose another path"

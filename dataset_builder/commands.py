@@ -15,13 +15,15 @@ app = typer.Typer()
 
 @app.command()
 def scenes(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
-    n: Annotated[int, typer.Option("--n", help="Number of pictures, clean twins included.")] = 1000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    families: Annotated[str | None, typer.Option(help="Comma-separated; the trained ones by default.")] = None,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to write.", show_default=False)],
+    n: Annotated[int, typer.Option("--n", help="Number of pictures, including clean twins.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 0,
+    families: Annotated[
+        str | None, typer.Option(help="Families of anomalies, comma-separated; by default those the tiny model knows.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Render procedural pictures with known truth."""
+    """Render procedural pictures whose anomalies are known."""
     from dataset_builder.scenes import TRAINED, write_scenes
 
     chosen = TRAINED if families is None else tuple(name.strip() for name in families.split(",") if name.strip())
@@ -30,14 +32,15 @@ def scenes(
 
 
 Images = Annotated[
-    Path | None, typer.Option(help="Where the pictures of a run, predictions or conversations are, if not beside them.")
+    Path | None,
+    typer.Option(help="Directory of the pictures of a run, predictions or conversations, if they lie elsewhere."),
 ]
-Label = Annotated[str | None, typer.Option(help="real or fake: the label of pictures whose source has none.")]
+Label = Annotated[str | None, typer.Option(help="Label of pictures whose source has none: real or fake.")]
 SourceKind = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="What the source is, if that cannot be told from its files: release, run, scenes, imagefolder, predictions, "
+        help="Kind of the source, if its files do not show it: release, run, scenes, imagefolder, predictions, "
         "llava, manifest, synthscars, mmfr or hadm.",
         show_default=False,
     ),
@@ -75,16 +78,21 @@ def build(
     kind: SourceKind = None,
     label: Label = None,
     images: Images = None,
-    split: Annotated[str | None, typer.Option(help="train or test: build it alone.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first pictures of each split and label only.")] = None,
+    split: Annotated[str | None, typer.Option(help="Build only this split: train or test.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only the first N pictures of each split and label.")
+    ] = None,
     skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out what has errors, into skipped.jsonl; exit code 3.")
+        bool,
+        typer.Option(
+            "--skip-invalid", help="Leave out records with errors and list them in skipped.jsonl; exit code 3."
+        ),
     ] = False,
     recipe: Annotated[
         str,
         typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning, grounded or none."),
     ] = "anomaly_only",
-    copies: Annotated[int, typer.Option(min=1, help="How often sft has each picture, in other wordings.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Number of sft samples per picture, each in another wording.")] = 1,
     seed: Annotated[
         int, typer.Option(help="Seed for class balancing and prompt wording of the sft configuration.")
     ] = 0,
@@ -120,32 +128,50 @@ def build(
 
 @app.command()
 def sft(
-    source: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The file; a name in .jsonl gives a sample a line.")] = Path("sft.json"),
-    form: Annotated[str, typer.Option("--format", help="llava, the official builder's conversations.")] = "llava",
-    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    source: Annotated[
+        Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="File to write; with a name in .jsonl it has one sample per line.")] = Path(
+        "sft.json"
+    ),
+    form: Annotated[str, typer.Option("--format", help="llava: the conversations of the official builder.")] = "llava",
+    split: Annotated[str, typer.Option(help="Split to write: train or test.")] = "train",
     recipe: Annotated[
-        str, typer.Option(help="anomaly_only, authenticity_reasoning or grounded.")
+        str, typer.Option(help="Recipe: anomaly_only, authenticity_reasoning or grounded.")
     ] = "authenticity_reasoning",
-    fake_copies: Annotated[int, typer.Option(min=1, help="Samples of a generated picture, in other wordings.")] = 1,
-    real_copies: Annotated[int, typer.Option(min=1, help="Samples of a real picture.")] = 1,
-    seed: Annotated[int, typer.Option(help="Wordings, order and token places.")] = 42,
-    shuffle_anomalies: Annotated[bool, typer.Option("--shuffle-anomalies")] = False,
-    shuffle_output: Annotated[bool, typer.Option("--shuffle-output/--no-shuffle-output")] = True,
-    image_token: Annotated[str, typer.Option(help="Where <image> stands: prefix, suffix or random.")] = "random",
+    fake_copies: Annotated[
+        int, typer.Option(min=1, help="Samples per generated picture, each in another wording.")
+    ] = 1,
+    real_copies: Annotated[int, typer.Option(min=1, help="Samples per real picture.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed for wordings, order and the position of <image>.")] = 42,
+    shuffle_anomalies: Annotated[
+        bool, typer.Option("--shuffle-anomalies", help="Shuffle the anomalies in each sample.")
+    ] = False,
+    shuffle_output: Annotated[
+        bool, typer.Option("--shuffle-output/--no-shuffle-output", help="Shuffle the samples.")
+    ] = True,
+    image_token: Annotated[str, typer.Option(help="Position of <image>: prefix, suffix or random.")] = "random",
     answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
-    image_extension: Annotated[str | None, typer.Option(help="In place of each picture's own.")] = None,
-    allowlist: Annotated[Path | None, typer.Option(help="Pictures to take: a JSON list or object, or lines.")] = None,
+    image_extension: Annotated[
+        str | None, typer.Option(help="File extension to write instead of each picture's own.")
+    ] = None,
+    allowlist: Annotated[
+        Path | None, typer.Option(help="File of the pictures to use: a JSON list or object, or one per line.")
+    ] = None,
     fake_allowlist: Annotated[
-        Path | None, typer.Option(help="The same for generated pictures, in place of --allowlist.")
+        Path | None, typer.Option(help="File of the generated pictures to use, instead of --allowlist.")
     ] = None,
     real_allowlist: Annotated[
-        Path | None, typer.Option(help="The same for real pictures, in place of --allowlist.")
+        Path | None, typer.Option(help="File of the real pictures to use, instead of --allowlist.")
     ] = None,
-    split_file: Annotated[Path | None, typer.Option(help="Splits of your own, in place of --split.")] = None,
-    split_name: Annotated[str | None, typer.Option(help="Which of them.")] = None,
-    metadata_output: Annotated[Path | None, typer.Option(help="What was taken; OUT_metadata.json by default.")] = None,
-    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Pass over bad records; exit code 3.")] = False,
+    split_file: Annotated[Path | None, typer.Option(help="File with your own splits, instead of --split.")] = None,
+    split_name: Annotated[str | None, typer.Option(help="Split of --split-file to write.")] = None,
+    metadata_output: Annotated[
+        Path | None, typer.Option(help="File that says what was used; OUT_metadata.json by default.")
+    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Skip records with errors; exit code 3.")
+    ] = False,
     label: Label = None,
     images: Images = None,
 ) -> None:
@@ -165,7 +191,7 @@ def sft(
         if chosen[option] not in values:
             raise InputError(f"--{option} {chosen[option]}: is not known; choose {' or '.join(values)}")
     if (split_file is None) != (split_name is None):
-        raise InputError("--split-file and --split-name: one without the other says nothing; give both or neither")
+        raise InputError("--split-file and --split-name: each needs the other; give both or neither")
     lists = {"fake": fake_allowlist or allowlist, "real": real_allowlist or allowlist}
     entries = {one: read_allowlist(path) for one, path in lists.items() if path}
     of_split = read_split_file(split_file, split_name) if split_file and split_name else None
@@ -185,7 +211,7 @@ def sft(
     ]
     if not used:
         raise InputError(
-            f"{source}: the lists leave no picture; they should name files, or paths such as 1_fake/cup.jpg"
+            f"{source}: the lists match no picture; they should name files, or paths such as 1_fake/cup.jpg"
         )
     samples = conversations(
         used,
@@ -202,17 +228,19 @@ def sft(
     typer.echo(f"{write_llava(out, samples)}: {len(samples)} samples")
     write_metadata(metadata_output or out.with_name(f"{out.stem}_metadata.json"), out, seen, used, samples, config)
     if broken:
-        typer.echo(f"passed over because of errors: {len(broken)}", err=True)
+        typer.echo(f"skipped because of errors: {len(broken)}", err=True)
         raise typer.Exit(3)
 
 
 @app.command()
 def validate(
-    path: Annotated[Path, typer.Argument(help="A built dataset, or what `build` takes.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where everything found goes, as JSON; validation.json here, or in a built dataset.",
+            help="JSON file of all findings; by default validation.json here, or in the built dataset.",
             show_default=False,
         ),
     ] = None,
@@ -221,7 +249,7 @@ def validate(
     images: Images = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check pictures, records, texts and splits; a built dataset's card tells what was found. Exit code 1 for errors."""
+    """Check pictures, records, texts and splits; a built dataset's card shows the results. Exit code 1 for errors."""
     from dataset_builder.building.card_validation import write_validation
     from dataset_builder.checks.validation import validate as run
 
@@ -237,7 +265,7 @@ def validate(
             written = report.write(path / "validation.json")
     else:
         written = report.write(out or Path("validation.json"))
-    typer.echo(f"all of it: {written}", err=as_json)
+    typer.echo(f"all findings: {written}", err=as_json)
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
         where = "results written to it" if told else "has no validation section; rebuild to add one"
@@ -275,7 +303,7 @@ def _print_report(report: Any) -> None:
 @app.command()
 def install(
     path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take the plain names away again.")] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo the installation.")] = False,
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
     from dataset_builder.building import install as names

@@ -43,11 +43,11 @@ class Contestant(Strict):
     @model_validator(mode="after")
     def _one_kind(self) -> "Contestant":
         if self.predictions is not None and self.model_fields_set != {"predictions"}:
-            raise ValueError("predictions stands alone; remove the other keys or the file")
+            raise ValueError("predictions cannot have other keys; remove them or predictions")
         if self.is_remote and self.model is None:
-            raise ValueError("an endpoint needs model, the name the server knows it by; add it")
+            raise ValueError("an endpoint needs model, the model's name on the server; add it")
         if self.is_remote and self.adapter is not None:
-            raise ValueError("an endpoint serves the adapter itself; remove adapter and name it as model")
+            raise ValueError("an endpoint loads adapters itself; remove adapter and give its name as model")
         if self.predictions is None and self.model is None and self.adapter is None:
             raise ValueError("has neither model, adapter nor predictions; give one")
         return self
@@ -59,7 +59,7 @@ class Contestant(Strict):
 
 
 class Limits(NamedTuple):
-    """What a run, or all endpoints of a benchmark together, may use, earlier runs included; `None` is no limit."""
+    """What a run, or all endpoints of a benchmark together, may use, earlier runs included; `None` means no limit."""
 
     usd: float | None = None
     tokens: int | None = None
@@ -103,7 +103,7 @@ class Outcome:
 
 
 def claim(path: Path, contestant: Contestant) -> None:
-    """Marks whose answers lie beside `path`: those of another model are not taken for its own; a server's address may change.
+    """Marks whose answers lie next to `path`: those of another model are not taken for its own; a server's address may change.
 
     Raises:
         InputError: if they are another model's.

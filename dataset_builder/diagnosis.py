@@ -1,4 +1,4 @@
-"""What `anomreason doctor` finds, a line per thing, as a table or as JSON."""
+"""What `anomreason doctor` finds, one line per thing, as a table or as JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

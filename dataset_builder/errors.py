@@ -19,9 +19,9 @@
     └── UnavailableError               something needed is out of reach: a model, an encoder, a server
 
 Each kind of problem that a source can have is one class below `InputError`: `kind` is its name in reports and
-`meaning` explains it. `InputError` itself stands for a file of the source that cannot be read as a whole.
+`meaning` explains it. `InputError` itself means a file of the source that cannot be read as a whole.
 
-A message is one sentence that names the place, the value and the mend. The command prints it on one line and exits with
+A message is one sentence that names the place, the value and the fix. The command prints it on one line and exits with
 2. `InputError` is also a `ValueError`, `OutputError` an `OSError` and `UnavailableError` a `RuntimeError`, so code that
 knows nothing of this project catches them too.
 """
@@ -159,8 +159,8 @@ class RecordError(InputError):
     …`.
 
     Args:
-        problem (`str`): what is wrong and how to mend it; goes on from the value ("is outside 0..100").
-        file (`str` or path, *optional*): the file it stands in.
+        problem (`str`): what is wrong and how to fix it; it follows the value ("is outside 0..100").
+        file (`str` or path, *optional*): the file it is in.
         key (`str`, *optional*): the image it belongs to.
         index (`int`, *optional*): its position in that image's list, from 0.
         field (`str`, *optional*): the field.

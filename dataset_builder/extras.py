@@ -20,7 +20,7 @@ def require(what: str, *extras: str) -> None:
     """Return if the packages of extras are installed.
 
     What belongs to an extra is read from the metadata of the installed distribution, which pip made from `pyproject.toml`. Where
-    this code lies uninstalled, as in a Space, the `requirements.txt` beside it takes the place of extras, and nothing is checked.
+    this code lies uninstalled, as in a Space, the `requirements.txt` next to it takes the place of extras, and nothing is checked.
 
     Args:
         what (`str`): what needs them; the sentence begins with it, as in `train` or `--engine ray`.

@@ -5,7 +5,7 @@
 | `AnomReason_After_HITL*.json`, ground truth | image → list of records | `read_annotations` |
 | a model's predictions, merged | image → list of records, or `null` | `read_merged` |
 | `responses_structured.json` of the release's annotating tools | list of {path: list of records} | `read_merged` |
-| `predictions.ndjson` of its inference driver | a row an attempt | `dataset_builder.predictions.read_predictions` |
+| `predictions.ndjson` of its inference driver | one row per attempt | `dataset_builder.predictions.read_predictions` |
 | `dataset_split_list.json` | {"train": names, "test": names} | `read_split` |
 | `Real_image_caption_*.json` | image → text | `read_captions` |
 | `AnomReason_Deepfake_Test_list.json` | names, or name → label, or label → names | `read_deepfake_list` |
@@ -65,7 +65,7 @@ class ImageNames:
         self._paths: dict[str, str] = {}
 
     def add(self, path: object, *, place: Place | None = None, again: bool = False) -> str:
-        """A path's file name; with `again`, the same path may come more than once. `place` is where it stands.
+        """A path's file name; with `again`, the same path may come more than once. `place` is where it is.
 
         Raises:
             RecordError: if a path with that file name was there before; it names both.
@@ -124,7 +124,7 @@ def read_merged(path: str | os.PathLike[str]) -> dict[str, list[Anomaly] | None]
 
 
 def dump_annotations(images: Mapping[str, Iterable[Anomaly]]) -> str:
-    """The release's form as text, byte for byte as its authors write it: one space a level, no newline at the end.
+    """The release's form as text, byte for byte as its authors write it: one space per level, no newline at the end.
 
     A severity of `None`, which only predictions have, is written as an empty text; boxes and scores have no place in
     it.
@@ -208,7 +208,7 @@ def read_deepfake_list(path: str | os.PathLike[str]) -> dict[str, Label | None]:
 
     Its form is not documented; taken are a list of names or of {"image", "label"} objects, an object of names and
     labels, and an object of labels and names. A label is `real`/`fake`, `0_real`/`1_fake` or 0/1; without one, the
-    folder of the name (`1_fake/cup.jpg`) tells it.
+    folder of the name (`1_fake/cup.jpg`) decides.
 
     Raises:
         InputError, RecordError: see the module; also if a label is none of these or contradicts the folder.
@@ -264,5 +264,5 @@ def _folder_label(path: str) -> Label | None:
 def _label(value: Any, place: Place) -> Label:
     # True == 1 in Python; a boolean does not say which way it points.
     if isinstance(value, bool) or not isinstance(value, str | int) or value not in _LABELS:
-        raise place.error("is no label; write real or fake", "label", value)
+        raise place.error("is not a label; write real or fake", "label", value)
     return _LABELS[value]

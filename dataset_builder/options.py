@@ -11,16 +11,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate calls, tokens,
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace files there that anomreason did not write or somebody changed. Others stay."
+        "--overwrite", help="Also replace files that anomreason did not write or that were changed. Other files stay."
     ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny.", show_default=False
+        help="tiny, a model directory or a Hub id; by default the adapter's base model, or tiny.", show_default=False
     ),
 ]
-Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter's directory or Hub id.")]
+Adapter = Annotated[str | None, typer.Option(help="Directory or Hub id of a LoRA adapter.")]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -34,11 +34,11 @@ Merge = Annotated[
         "--merge/--no-merge", help="Merge the adapter into the weights before inference (--no-merge: slower)."
     ),
 ]
-Rpm = Annotated[int | None, typer.Option(min=1, help="The server's quota in calls per minute, if you know it.")]
-Tpm = Annotated[int | None, typer.Option(min=1, help="The server's quota in tokens per minute, if you know it.")]
+Rpm = Annotated[int | None, typer.Option(min=1, help="Quota of the server in calls per minute, if you know it.")]
+Tpm = Annotated[int | None, typer.Option(min=1, help="Quota of the server in tokens per minute, if you know it.")]
 Boxes = Annotated[
     str | None,
     typer.Option(
-        help="How the server's model gives boxes: pixels, permille or fraction. Common families of models are known."
+        help="How the server's model gives boxes: pixels, permille or fraction. Known for common model families."
     ),
 ]

@@ -63,11 +63,11 @@ def replaced(directory: Path, command: str, *, overwrite: bool = False, also: It
 
 @contextmanager
 def added(directory: Path, command: str, results: Iterable[str] = (), *, overwrite: bool = False) -> Iterator[Path]:
-    """`replaced` for some of a directory's files, such as an adapter's beside its checkpoints: the others of ours stay.
+    """`replaced` for some of a directory's files, such as an adapter's next to its checkpoints: the others of ours stay.
 
     Args:
         results (iterable of `str`): patterns of the names that the command gives its results, `*` for any text. Those of an
-            earlier run that are not written again go, so that no old number stands beside a new one.
+            earlier run that are not written again are removed, so that old and new numbers never mix.
         directory, command, overwrite: as in `replaced`.
     """
     with _beside(_real(directory), command, overwrite=overwrite, gone=tuple(results)) as work:
@@ -75,7 +75,7 @@ def added(directory: Path, command: str, results: Iterable[str] = (), *, overwri
 
 
 def begin(directory: Path, command: str, *, overwrite: bool = False) -> None:
-    """Make a directory ours in which files will appear one by one; `record` tells of them as they do.
+    """Make a directory ours in which files will appear one by one; `record` notes them as they do.
 
     Raises:
         OutputError: as `replaced`.
@@ -149,13 +149,13 @@ def check(
     elif known is None:
         if any(directory.iterdir()):
             raise OutputError(
-                f"{directory}: is there already and `anomreason {command}` did not make it (or version 0.1.0 did, "
-                "which kept no record); give another place, or write into it with --overwrite (other files stay)"
+                f"{directory}: already exists, and `anomreason {command}` did not make it (or version 0.1.0 did, "
+                "which kept no record); choose another path, or write into it with --overwrite (other files stay)"
             )
     elif known.command not in (command, *also):
         raise OutputError(
             f"{directory}: was made by `anomreason {known.command}`; "
-            "give another place, or replace its files with --overwrite (other files stay)"
+            "choose another path, or replace its files with --overwrite (other files stay)"
         )
     else:
         _refuse_changed(directory, known, known.files)
@@ -166,17 +166,17 @@ def _refuse_unwritable(directory: Path) -> None:
         raise OutputError(f"{directory}: is a file, not a directory; give another name or remove it")
     place = next(parent for parent in (directory, *directory.parents) if parent.exists())
     if not place.is_dir():
-        raise OutputError(f"{place}: is a file, so nothing can be written below it; give another place")
+        raise OutputError(f"{place}: is a file, so nothing can be written below it; choose another path")
     if not os.access(place, os.W_OK):
-        raise OutputError(f"{place}: is read-only; change its permissions, or give another place")
+        raise OutputError(f"{place}: is read-only; change its permissions, or choose another path")
 
 
 def _refuse_foreign(directory: Path, known: _Manifest, names: Iterable[str]) -> None:
     there = [name for name in names if (directory / name).exists()]
     if foreign := sorted(name for name in there if name not in known.files):
         raise OutputError(
-            f"{directory / foreign[0]}: is there already and anomreason did not write it (or version 0.1.0 did, "
-            "which kept no record); move it away, give another place, or replace it with --overwrite"
+            f"{directory / foreign[0]}: already exists, and anomreason did not write it (or version 0.1.0 did, "
+            "which kept no record); move it away, choose another path, or replace it with --overwrite"
         )
     _refuse_changed(directory, known, there)
 
@@ -187,7 +187,7 @@ def _refuse_changed(directory: Path, known: _Manifest, names: Iterable[str]) -> 
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise OutputError(
             f"{directory / changed[0]}: was changed since anomreason wrote it{more}; "
-            "move it away, give another place, or replace it with --overwrite"
+            "move it away, choose another path, or replace it with --overwrite"
         )
 
 
@@ -215,7 +215,7 @@ def _beside(directory: Path, command: str, *, overwrite: bool, gone: Sequence[st
 def alone(directory: Path) -> Iterator[None]:
     """While no other process writes a directory; may be entered again within. What a killed process left of it is removed.
 
-    The lock is a file in the system's temporary directory, since a lock beside the directory would stay there. The system
+    The lock is a file in the system's temporary directory, since a lock next to the directory would stay there. The system
     takes it back when the process ends, however it ends.
 
     Raises:
@@ -234,7 +234,7 @@ def alone(directory: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise OutputError(
-            f"{directory}: another process is writing it; wait until that is done, or give another place"
+            f"{directory}: another process is writing it; wait until that is done, or choose another path"
         ) from None
     except (
         OSError,
@@ -251,7 +251,7 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Remove the temporary directories that processes which were killed left beside the directory or in it."""
+    """Remove the temporary directories that processes which were killed left next to the directory or in it."""
     ours = re.compile(rf"\.{re.escape(directory.name[:100])}\.[0-9a-f]{{12}}")
     for place in (directory.absolute().parent, directory):
         with suppress(OSError):

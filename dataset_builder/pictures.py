@@ -165,7 +165,7 @@ def prepare(picture: Image.Image, name: str = "picture") -> Prepared:
 def upright(picture: Image.Image, name: str = "picture") -> Image.Image:
     """The picture turned as its EXIF orientation says, transparency on white, in RGB; the first frame of an animation.
 
-    What comes out are pixels alone: nothing of what the file says about its maker or place.
+    The result has only pixels: nothing of what the file says about its maker or place.
 
     Raises:
         PictureError: if it has more than `MAX_PIXELS`, or values beyond 16 bits.

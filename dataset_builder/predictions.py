@@ -1,6 +1,6 @@
 """Prediction files.
 
-Two files, side by side. `preds.jsonl` has a row a picture with everything known about its answer, appended while
+Two files, side by side. `preds.jsonl` has one row per picture with everything known about its answer, appended while
 predicting and flushed to the disk, so that what was computed survives a crash; `preds.json` is the release's own form
 and nothing else, written at the end by rename. Every consumer reads either through `read_predictions`.
 """
@@ -111,12 +111,12 @@ class PredictionWriter:
     """Writes the two files of a run, row by row. Use it as a context manager.
 
     A row is on the disk when `append` returns. A block that ends without an error writes `preds.json` from all rows;
-    one that does not leaves the rows, and a later run with `resume=True` goes on after them: `done` says which pictures
+    one that does not leaves the rows, and a later run with `resume=True` continues after them: `done` says which pictures
     to leave out, and a line that a crash tore is cut off. A picture appended again replaces its earlier row.
 
     Args:
-        path (`str` or path): the file in the release's form, e.g. `preds.json`; the rows go beside it, into `preds.jsonl`.
-        resume (`bool`, defaults to `False`): whether to keep the rows that are there; otherwise both files start anew.
+        path (`str` or path): the file in the release's form, e.g. `preds.json`; the rows go into `preds.jsonl` next to it.
+        resume (`bool`, defaults to `False`): whether to keep the rows that are there; otherwise both files are overwritten.
 
     Attributes:
         done (`set[str]`): the image ids that have a row.
@@ -138,7 +138,7 @@ class PredictionWriter:
         self.rows_path = self.path.with_suffix(".jsonl")
         if self.path.suffix in _ROWS:
             raise OutputError(
-                f"{path}: the rows go into {self.rows_path.name} by themselves; give a name that ends in .json"
+                f"{path}: the rows are written to {self.rows_path.name} anyway; give a name that ends in .json"
             )
         self.resume = resume
         self.done: set[str] = set()
@@ -180,7 +180,7 @@ class PredictionWriter:
         """A pipe or a device may be read for ever, and keeps nothing."""
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             self._file.close()
-            raise OutputError(f"{self.rows_path}: cannot be written (it is no regular file); give another name")
+            raise OutputError(f"{self.rows_path}: cannot be written (it is not a regular file); give another name")
 
     def append(self, *predictions: Prediction) -> None:
         """Append rows; they are on the disk when this returns. Several at once cost one flush.
@@ -248,7 +248,7 @@ def _read_rows(path: str | os.PathLike[str]) -> dict[str, Prediction]:
         elif "path" in row:
             prediction = _driver_row(row, place, names)
         else:
-            raise Place(place).error("has neither image_id nor path; it is no row of a prediction file", value=row)
+            raise Place(place).error("has neither image_id nor path; it is not a row of a prediction file", value=row)
         predictions[prediction.image_id] = prediction
     return predictions
 
@@ -263,7 +263,7 @@ def _row(row: dict[str, object], file: str) -> Prediction:
         field = ".".join(map(str, detail["loc"])) or None
         value = detail["input"] if field else ...
         message = detail["msg"].removeprefix("Value error, ")
-        raise Place(file, key).error(f"cannot be read ({message}); mend it or remove the row", field, value) from None
+        raise Place(file, key).error(f"cannot be read ({message}); fix it or remove the row", field, value) from None
 
 
 def _driver_row(row: dict[str, object], file: str, names: ImageNames) -> Prediction:
@@ -273,7 +273,7 @@ def _driver_row(row: dict[str, object], file: str, names: ImageNames) -> Predict
     image_id = names.add(path, place=place, again=True)
     status, parsed, response = row.get("status"), row.get("parsed"), row.get("response")
     if status not in ("ok", "error"):
-        raise place.error("is not ok or error; mend it or remove the row", "status", status)
+        raise place.error("is not ok or error; fix it or remove the row", "status", status)
     if response is not None and not isinstance(response, str):
         raise place.error("is not a text; write a JSON string or null", "response", response)
     anomalies = [] if parsed is None else read_records(parsed, place, prediction=True)

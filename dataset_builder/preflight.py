@@ -1,4 +1,4 @@
-"""Looks at everything that long work will need before it begins, and tells all that is wrong at once."""
+"""Looks at everything that long work will need before it begins, and reports all problems together."""
 
 import shutil
 from collections.abc import Callable
@@ -43,5 +43,5 @@ def check_room(place: Path, needed: int) -> None:
     if free < needed:
         raise OutputError(
             f"{place}: the disk has {free / 1e6:,.0f} MB free and about {needed / 1e6:,.0f} MB are needed; "
-            "make room there, or give another place"
+            "make room there, or choose another path"
         )

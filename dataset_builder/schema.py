@@ -56,7 +56,7 @@ class Anomaly(BaseModel):
         reasoning (`str`): why it breaks common sense, physics or anatomy.
         severity (`int`, *optional*): 0 (completely irrational) to 100 (completely realistic): low is severe. `None` only in
             predictions.
-        remark (`str`, *optional*): the words the annotators put beside the severity.
+        remark (`str`, *optional*): the words the annotators wrote next to the severity.
         bbox (`tuple`, *optional*): [x0, y0, x1, y1] in pixels of the upright picture.
         score (`float`, *optional*): a predictor's confidence, 0..1.
     """

@@ -17,7 +17,7 @@ _NUMBER = re.compile(
 )
 _SEPARATOR = re.compile(r"\s*+[,;:–—-]?\s++(?=[^\W\d_])|\s*+[,;:]\s*+(?=[^\W\d_])")
 
-_MEND = "is no severity; write a whole number from 0 (completely irrational) to 100 (completely realistic)"
+_FIX = "is not a severity; write a whole number from 0 (completely irrational) to 100 (completely realistic)"
 
 # (exclusive upper bound, word, colour). Every colour reaches 4.5:1 against white text (WCAG AA).
 BANDS: list[tuple[int, str, str]] = [
@@ -38,7 +38,7 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
         The severity, an integer in 0..100, and the remark or `None`.
 
     Raises:
-        RecordError: if it is no number or not whole; `SeverityRangeError` if it is outside 0..100.
+        RecordError: if it is not a whole number; `SeverityRangeError` if it is outside 0..100.
 
     >>> parse("25/100 (moderately noticeable)."), parse("25"), parse(25.0), parse("25/100 - mild.")
     ((25, 'moderately noticeable'), (25, None), (25, None), (25, 'mild'))
@@ -48,16 +48,16 @@ def parse(text: str | int | float) -> tuple[int, str | None]:
         match = _NUMBER.match(text)
         readable, remark = _remark(text[match.end() :]) if match else (False, None)
         if not match or not readable:
-            raise RecordError(_MEND, value=text)
+            raise RecordError(_FIX, value=text)
         value = float(match["score"])
     elif isinstance(text, bool) or not isinstance(text, int | float):
-        raise RecordError(_MEND, value=text)
+        raise RecordError(_FIX, value=text)
     else:
         value = text
     if not 0 <= value <= 100:
         raise SeverityRangeError("is outside 0..100 (0 completely irrational, 100 completely realistic)", value=text)
     if value != int(value):
-        raise RecordError(_MEND, value=text)
+        raise RecordError(_FIX, value=text)
     return int(value), remark
 
 

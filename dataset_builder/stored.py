@@ -61,7 +61,7 @@ def load_split(
         rows = datasets.load_dataset(dataset, config, split=split, streaming=streaming)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
-            f"{dataset} [{split}]: cannot be loaded ({_reason(error)}); give a built dataset's directory or a Hub id in reach"
+            f"{dataset} [{split}]: cannot be loaded ({_reason(error)}); give the directory of a built dataset or a reachable Hub id"
         ) from None
     missing = columns and columns - set(rows.column_names)
     if missing:
@@ -125,7 +125,7 @@ def stream(dataset: str) -> Iterator[tuple[str, bytes]]:
         splits: Any = datasets.load_dataset(dataset, streaming=True)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
-            f"{dataset}: is not a directory, and no dataset of that name is in reach ({_reason(error)})"
+            f"{dataset}: is not a directory, and no dataset of that name can be reached ({_reason(error)})"
         ) from None
     return _streamed(dataset, splits)
 
@@ -167,7 +167,7 @@ def _rows(dataset: str, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, An
         except StopIteration:
             return
         except Exception as error:  # whatever a network, a file format and three libraries make of it
-            raise UnavailableError(f"{dataset}: cannot be read on ({_reason(error)}); run again to resume") from None
+            raise UnavailableError(f"{dataset}: cannot be read further ({_reason(error)}); re-run to resume") from None
         yield row
 
 
@@ -215,7 +215,7 @@ def _fetched(dataset: str, path: str) -> bytes:
     try:
         stored = feature.embed_storage(pa.array([{"bytes": None, "path": path}], type=feature.pa_type))
     except Exception as error:  # whatever a network and two libraries make of it
-        raise UnavailableError(f"{dataset}: cannot be read on ({_reason(error)}); run again to resume") from None
+        raise UnavailableError(f"{dataset}: cannot be read further ({_reason(error)}); re-run to resume") from None
     return bytes(stored[0]["bytes"].as_py())
 
 

@@ -92,15 +92,15 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
             },
         )
     except OSError as error:
-        raise OutputError(f"--port {port}: cannot be served on ({error}); choose another one") from None
-    print(f"{page.local_url}   Ctrl-C ends it.", flush=True)
+        raise OutputError(f"port {port} cannot be used ({error}); choose another with --port") from None
+    print(f"{page.local_url}   Ctrl-C stops it.", flush=True)
     if block:
         page.block_thread()
     return page
 
 
 def _reviewing(run: Path) -> Any:
-    """The review of a run at `/review`; where only this machine reaches it, under this machine's names alone."""
+    """The review of a run at `/review`; where only this machine reaches it, only under this machine's names."""
     from starlette.routing import Mount
 
     from agent.review.app import review_app

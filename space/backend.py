@@ -17,9 +17,9 @@ from space.uploads import Upload
 __all__ = ["SILENT", "TIMEOUT", "Backend", "examine_text", "placed"]
 
 TIMEOUT = 120.0
-"""Seconds without a word after which a server's model counts as dead."""
+"""Seconds without any text after which a server's model counts as dead."""
 
-STOPPED = "The model stopped in the middle of its answer. What it had said stands here; please try again."
+STOPPED = "The model stopped in the middle of its answer. What it said so far is shown here; please try again."
 SILENT = "The model cannot be reached or gave up before it said anything; please try again."
 UNREADABLE = "The model answered, but not in a form that can be read."
 LOST = "A part of the model's answer could not be read and is left out."

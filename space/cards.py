@@ -57,7 +57,7 @@ def results(found: Examination, model: str = "", downloads: list[dict[str, str]]
     Args:
         found (`Examination`): what there is so far.
         model (`str`): the model's name.
-        downloads (`list[dict]`, *optional*): files to take along, each with label, about, name and address.
+        downloads (`list[dict]`, *optional*): files to download, each with label, about, name and address.
         note (`str`): a sentence above the cards.
     """
     return TEMPLATES.get_template("results.html.jinja").render(
@@ -66,7 +66,7 @@ def results(found: Examination, model: str = "", downloads: list[dict[str, str]]
 
 
 def boxes(found: Examination, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Where the anomalies are, as numbers alone: left, top, width, height in per cent, and the card's number and colour."""
+    """Where the anomalies are, only as numbers: left, top, width, height in per cent, and the card's number and colour."""
     width, height = size
     placed = []
     for number, anomaly in enumerate(ordered(found), 1):

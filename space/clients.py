@@ -11,7 +11,7 @@ def client_of(request: Any) -> str:
     """The network address of a request; of IPv6 the half that a household or a phone is given.
 
     On a Space all requests come from Hugging Face's proxy, which adds the visitor's address to the end of `X-Forwarded-For`;
-    what stands before that is the visitor's own word. Elsewhere the header is not believed.
+    what comes before that was sent by the visitor. Elsewhere the header is not trusted.
 
     Args:
         request (`gradio.Request` or `starlette.requests.Request`): what came.

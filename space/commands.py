@@ -13,34 +13,42 @@ app = typer.Typer()
 @app.command()
 def demo(
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The first free one from 7860 unless given.")
+        int | None, typer.Option(min=1, max=65535, help="Port to serve on; by default the first free one from 7860.")
     ] = None,
-    model: Annotated[str, typer.Option(help="tiny, a directory, a Hub id, or the endpoint's name of it.")] = "tiny",
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter; it is compared with its base.")] = None,
+    model: Annotated[
+        str, typer.Option(help="tiny, a model directory, a Hub id, or the model's name at the endpoint.")
+    ] = "tiny",
+    adapter: Annotated[
+        str | None, typer.Option(help="Directory or Hub id of a LoRA adapter; the page compares it with its base.")
+    ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(help="An OpenAI-compatible endpoint; its key is read from ANOMREASON_API_KEY."),
+        typer.Option(help="URL of an OpenAI-compatible endpoint. The API key is read from ANOMREASON_API_KEY."),
     ] = None,
-    compare: Annotated[str | None, typer.Option(help="A second model: tiny, a directory or a Hub id.")] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Offer AnomAgent too; needs --base-url.")] = False,
-    run: Annotated[Path | None, typer.Option("--review", "--run", help="A run of AnomAgent to review.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Second model to compare with: tiny, a directory or a Hub id.")
+    ] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Also offer AnomAgent; needs --base-url.")] = False,
+    run: Annotated[
+        Path | None, typer.Option("--review", "--run", help="Run directory of `anomreason annotate` to review.")
+    ] = None,
     boxes: Annotated[
-        bool, typer.Option("--with-boxes", "--boxes", help="Ask for boxes too; the tiny model's are rough.")
+        bool, typer.Option("--with-boxes", "--boxes", help="Also ask for boxes; the tiny model's boxes are rough.")
     ] = False,
     visitors_model: Annotated[
         str | None,
         typer.Option(
-            help="A model of Inference Providers that visitors who sign in with Hugging Face pay for themselves."
+            help="Model of Inference Providers for visitors who sign in with Hugging Face and pay themselves."
         ),
     ] = None,
     visitors_url: Annotated[
-        str, typer.Option(help="URL of the server that has it, to which visitors' tokens are sent.")
+        str, typer.Option(help="URL of the server of --visitors-model; visitors' tokens are sent to it.")
     ] = "https://router.huggingface.co/v1",
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Let the MCP tool fetch pictures from the public web.")
     ] = False,
 ) -> None:
-    """The page: drop in a picture, see what defies logic. Also an API and an MCP tool."""
+    """Serve a page that says what defies logic in a picture, with an API and an MCP tool."""
     here = base_url is None or compare is not None  # a model in this process
     require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
@@ -53,29 +61,29 @@ def demo(
 
 @app.command()
 def publish(
-    path: Annotated[Path, typer.Argument(help="A built dataset, an adapter, or a Space such as metric_semap.")] = Path(
-        "anomreason"
-    ),
-    repo_id: Annotated[str, typer.Option(help="ORG/NAME on the Hub.", show_default=False)] = ...,  # type: ignore[assignment]
+    path: Annotated[
+        Path, typer.Argument(help="Directory of a built dataset, an adapter, or a Space such as metric_semap.")
+    ] = Path("anomreason"),
+    repo_id: Annotated[str, typer.Option(help="Repository on the Hub, ORG/NAME.", show_default=False)] = ...,  # type: ignore[assignment]
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be uploaded, without uploading.")] = False,
-    base_id: Annotated[str | None, typer.Option(help="For an adapter: the Hub id of its base model.")] = None,
+    base_id: Annotated[str | None, typer.Option(help="For an adapter: Hub id of its base model.")] = None,
     with_base: Annotated[
         bool,
         typer.Option("--with-base", help="For an adapter: publish its base model too, as --base-id or ORG/NAME-base."),
     ] = False,
     metrics: Annotated[
-        Path | None, typer.Option(help="For an adapter: metrics.json of `anomreason score`, for its card.")
+        Path | None, typer.Option(help="For an adapter: metrics.json of `anomreason score` to show on its card.")
     ] = None,
 ) -> None:
-    """Push a dataset, adapter or Space to the Hub and check what arrived; run it again at any time. The token is HF_TOKEN."""
+    """Push a dataset, adapter or Space to the Hub and check what arrived. Re-run at any time. The token is read from HF_TOKEN."""
     for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
         for name, size in result.files:
             typer.echo(f"{size:>14,}  {name}")
         total = f"{len(result.files)} files, {sum(size for _, size in result.files):,} bytes"
         total += f", {result.note}" if result.note else ""
         if dry_run:
-            typer.echo(f"dry run: {total} would go to {result.kind} {result.repo_id}")
+            typer.echo(f"dry run: {total} would be uploaded to {result.kind} {result.repo_id}")
         else:
             typer.echo(f"{result.url}: {total}, checked against what was built")
 
@@ -83,7 +91,7 @@ def publish(
 def _publish(
     path: Path, repo_id: str, private: bool, dry_run: bool, base_id: str | None, with_base: bool, metrics: Path | None
 ) -> list[Any]:
-    """What a directory is tells how it is published."""
+    """What a directory contains decides how it is published."""
     import importlib.util
 
     from dataset_builder.building.read_back import is_dataset
@@ -101,7 +109,7 @@ def _publish(
         is_adapter = (path / "adapter_config.json").is_file()
         if not is_adapter and (base_id or with_base or metrics):
             raise InputError(
-                f"{path}: is not an adapter; --base-id, --with-base and --metrics are for adapters, so leave them out"
+                f"{path}: is not an adapter; --base-id, --with-base and --metrics apply to adapters only; leave them out"
             )
         if not (is_adapter or is_dataset(path) or is_demo(path) or is_space(path)):
             raise InputError(

@@ -1,4 +1,4 @@
-"""What the content credentials (C2PA) of a picture file say: shown as they stand there, for people to judge.
+"""What the content credentials (C2PA) of a picture file say: shown as they are written there, for people to judge.
 
 A valid signature says that the file is as its signer left it; whether the signer is honest, or known to anybody, it does not say.
 """
@@ -48,7 +48,7 @@ def credentials(file: IO[bytes], kind: str) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _context() -> Any:
-    """Reads files alone: credentials can name addresses to fetch more from, and whoever wrote the file wrote the address."""
+    """Reads only files: credentials can name addresses to fetch more from, and whoever wrote the file wrote the address."""
     import c2pa
 
     return c2pa.Context(c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}))

@@ -1,4 +1,4 @@
-// Shows where: boxes with their numbers beside them, one in the light and the rest in the dark, close views in the cards, zoom.
+// Shows where: boxes with their numbers next to them, one in the light and the rest in the dark, close views in the cards, zoom.
 
 /** What is drawn on the picture in `root`, and its cards in `answer`. */
 export const evidence = (root, answer) => {

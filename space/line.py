@@ -45,7 +45,7 @@ class Line:
 
     @asynccontextmanager
     async def join(self, client: str) -> AsyncIterator[AsyncIterator[int]]:
-        """A place in the line for as long as the block runs. Iterating tells how many are before, until it is one's turn.
+        """A place in the line for as long as the block runs. Iterating says how many are ahead, until it is one's turn.
 
         Args:
             client (`str`): who asks, by whatever tells clients apart.

@@ -43,7 +43,7 @@ def _on_gpu(function: _F) -> _F:
 
 @dataclass
 class Weights:
-    """What models share that differ in an adapter alone.
+    """What models share that differ only in an adapter.
 
     Attributes:
         model, processor: as `trainer.loading.load` returns them.
@@ -86,7 +86,7 @@ def open_local(model: str, adapter: str | None, boxes: bool = False) -> tuple["L
     except RuntimeError as error:
         raise InputError(f"{adapter}: does not fit {model}; give its own base model ({first_line(error)})") from None
     except (OSError, ValueError) as error:
-        raise UnavailableError(f"{adapter}: no adapter can be loaded from here ({first_line(error)})") from None
+        raise UnavailableError(f"{adapter}: the adapter cannot be loaded ({first_line(error)})") from None
     processor, known = processor_of(model, adapter), read_known(adapter)
     if known is not None and spaces is None:  # on ZeroGPU nothing can be computed outside a visitor's call
         known.check(adapter, weights.model, processor)
@@ -100,7 +100,7 @@ class Local:
     Args:
         name (`str`): what a visitor calls it.
         weights (`Weights`): of the model.
-        tiny (`bool`): whether it knows rendered scenes alone. Such a model is asked for no verdict.
+        tiny (`bool`): whether it knows only rendered scenes. Such a model is asked for no verdict.
         boxes (`bool`): whether it is asked where each anomaly is.
         known (`Known`, *optional*): which pictures it knows; it is asked about no others.
         adapted (*optional*): the adapter's processor, if the adapter is to be switched on: pictures come in as many pixels as

@@ -1,5 +1,5 @@
 // The page. Each picture is an item that holds all that is known of it; the page shows one item at a time and nothing else.
-// So an answer cannot stand beside another picture. Items live in this page alone: a reload forgets them.
+// So an answer is never shown with another picture. Items live only in this page: a reload forgets them.
 import { evidence } from "./evidence.js";
 import { Lost, born, examine } from "./server.js";
 import { drawSheet } from "./sheet.js";
@@ -81,7 +81,7 @@ const lose = async (item) => {
   item.state = "lost";
   item.note = "The server cannot be reached. Your picture is still here; this page looks for the server again.";
   if (server !== null && (await born()) === server) {
-    item.note = "The connection broke off before the answer was whole. Your picture is still here: examine it again.";
+    item.note = "The connection broke off before the answer was complete. Your picture is still here: examine it again.";
     return;
   }
   const wait = setInterval(async () => {
@@ -121,7 +121,7 @@ const update = (changed = now) => {
   cancel.hidden = !busy;
   again.hidden = busy || !now || Boolean(now.message?.restored);
   another.hidden = busy || !now;
-  // After a whole answer the next picture is what most people want; else the same one again.
+  // After a complete answer the next picture is what most people want; else the same one again.
   const whole = now?.state === "ended";
   again.classList.toggle("primary", !whole);
   another.classList.toggle("primary", whole);
@@ -163,7 +163,7 @@ const stop = () => {
     if (lost) continue;  // what has happened is told above
     const note = document.createElement("p");
     note.className = "ar-note";
-    note.textContent = found ? "This answer is not whole: the model was still writing." : "Nothing was found before it was stopped.";
+    note.textContent = found ? "This answer is not complete: the model was still writing." : "The model had found nothing when it was stopped.";
     section.querySelector("header").after(note);
   }
 };

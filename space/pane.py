@@ -12,7 +12,7 @@ from space.sharing import card_of, downloads
 
 __all__ = ["WARNING", "looking", "refused", "restored", "seen"]
 
-WARNING = "This model knows only rendered scenes. What it says about any other picture that it lets pass means nothing."
+WARNING = "This model knows only rendered scenes. Its output for any other picture is meaningless."
 
 
 def looking(models: Sequence[Backend]) -> dict[str, Any]:

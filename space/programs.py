@@ -26,7 +26,7 @@ from gradio_client import Client, handle_file
 
 client = Client("{url}", verbose=False)
 job = client.submit(handle_file("picture.jpg"), api_name="/examine")
-for answer in job:  # as far as it has come, last the whole
+for answer in job:  # partial answers first, the complete one last
     print(answer["status"], [anomaly["name"] for anomaly in answer["anomalies"]])"""
 
 _MCP = """\

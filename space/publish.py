@@ -10,7 +10,7 @@ __all__ = ["is_demo", "publish_demo"]
 
 
 def is_demo(path: Path) -> bool:
-    """Whether a directory is this Space's source, which wants its packages beside it before it can stand alone."""
+    """Whether a directory is this Space's source, which needs its packages next to it to run by itself."""
     return (path / "README.md").is_file() and (path / "vendor.py").is_file()
 
 

@@ -1,6 +1,6 @@
 """Reads a model's answer while it is being written.
 
-A list of objects can be read one object at a time: an object is complete when its closing brace stands outside every
+A list of objects can be read one object at a time: an object is complete when its closing brace is outside every
 string. Each complete one goes through the one parser of answers; nothing is read twice, so the time is linear. What the
 model wrote besides, and what it meant, is decided at the end, by that parser over the whole answer.
 """

@@ -63,7 +63,7 @@ class Service:
         self._payers = Line(backends.visitors.at_once) if backends.visitors else self._line
 
     def holds(self, path: str) -> bool:
-        """Whether a text is the path of something below the folder of uploads, by its words alone."""
+        """Whether a text is the path of something below the folder of uploads, judged only by its words."""
         return len(path) < 4_096 and path.startswith(f"{self._uploads}{os.sep}")
 
     async def read(self, file: Any) -> tuple[bytes, str]:

@@ -45,15 +45,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
-            raise InputError(f"--base-url {self.base_url}: is no web address; begin it with http:// or https://")
+            raise InputError(f"--base-url {self.base_url}: is not a web address; begin it with http:// or https://")
         if self.base_url and self.adapter:
             raise InputError(
-                f"--adapter {self.adapter}: an endpoint has its own weights; leave --adapter or --base-url out"
+                f"--adapter {self.adapter}: an endpoint has its own weights; leave out --adapter or --base-url"
             )
         if self.base_url and self.model == "tiny":
-            raise InputError("--base-url: which model does the endpoint serve? Name it with --model")
+            raise InputError("--base-url: needs --model, the model's name at the endpoint")
         if self.thorough and not self.base_url:
-            raise InputError("--thorough: AnomAgent asks an endpoint; name it with --base-url")
+            raise InputError("--thorough: AnomAgent needs an endpoint; give its URL with --base-url")
         if not self.visitors_url.startswith(("http://", "https://")):
             raise InputError(f"--visitors-url {self.visitors_url}: is not a web address; begin it with https://")
         if self.run and not self.run.is_dir():
@@ -89,7 +89,7 @@ class Settings:
     def key(base_url: str) -> str | None:
         """The endpoint's key, read where it is used and kept nowhere else.
 
-        It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` to Hugging Face alone,
+        It is `ANOMREASON_API_KEY`; without it what the agent would send there: `HF_TOKEN` only to Hugging Face,
         `OPENAI_API_KEY` to others.
         """
         from agent.connection import api_key

@@ -1,4 +1,4 @@
-"""What a visitor takes along: the card to send on, and the answer as JSON."""
+"""What a visitor can download: the answer as a page to share, and as JSON."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from space.uploads import Upload
 __all__ = ["MARK", "Card", "card_of", "downloads", "share_card"]
 
 MARK = "anomreason-card"
-"""The name of the element of a card in which its content lies as JSON."""
+"""The name of the element of a card that holds its content as JSON."""
 
 
 class CardVerdict(BaseModel):
@@ -98,7 +98,7 @@ def downloads(card: Card, picture: Upload) -> list[dict[str, str]]:
     files = [
         (
             "Card",
-            "A page to send to others; dropped here it is shown again",
+            "A page to share; drop it here to see it again",
             "html",
             "text/html",
             share_card(card, picture),

@@ -18,7 +18,7 @@ from space.uploads import Upload
 
 __all__ = ["Thorough"]
 
-UNANSWERED = "Some questions about this picture got no answer. What is known stands here; please try again."
+UNANSWERED = "Some questions about this picture got no answer. What is known so far is shown here; please try again."
 
 _STEPS = {
     "Look at the whole picture, several times": ("look",),

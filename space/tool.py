@@ -116,7 +116,7 @@ class Tools:
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if name not in self._offered:
-            raise ValueError(f"{name}: there is no such tool; there are {', '.join(self._offered)}")
+            raise ValueError(f"{name}: there is no such tool; the tools are {', '.join(self._offered)}")
         way = self._offered[name]
         request: Any = self._server.request_context.request
         try:

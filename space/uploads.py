@@ -73,11 +73,11 @@ class Upload:
         return self.form in SHOWN_BY_BROWSERS
 
     def sent(self) -> Encoded:
-        """The picture as a model behind a server is sent it: pixels alone, no EXIF, no colour profile, no comment."""
+        """The picture as a model behind a server is sent it: only pixels, no EXIF, no colour profile, no comment."""
         return Encoded(*encode(self.image, lossless=self.form == "PNG"), self.image.size)
 
     def jpeg(self, longest: int = 1024) -> Encoded:
-        """The picture for a page, its longer side at most so many pixels; pixels alone too."""
+        """The picture for a page, its longer side at most so many pixels; only pixels too."""
         small = self.image.copy()
         small.thumbnail((longest, longest))
         return Encoded(*encode(small, quality=88), small.size)
@@ -223,7 +223,7 @@ _EXIF, _TAKEN, _GPS = 0x8769, 0x9003, 0x8825
 
 
 def _told(exif: Image.Exif) -> Iterator[tuple[str, str]]:
-    """The entries of an EXIF block that people ask for, as they stand there."""
+    """The entries of an EXIF block that people ask for, as the file has them."""
     with suppress(Exception):  # a damaged block says nothing
         for tag, label in _TOLD.items():
             if exif.get(tag):

@@ -17,7 +17,7 @@ _KEPT = {".py", ".jinja", ".html", ".css", ".js", ".json", ".yaml", ".safetensor
 
 
 def vendor(out: Path, repo_id: str | None = None) -> Path:
-    """Write the Space's repository: `app.py`, its card and requirements, and beside them the packages it imports with the tiny
+    """Write the Space's repository: `app.py`, its card and requirements, and the packages it imports with the tiny
     weights.
 
     Args:

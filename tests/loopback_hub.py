@@ -1,6 +1,6 @@
 """A Hub on loopback: a real HTTP server with the endpoints of huggingface.co that creating, pushing, checking and loading need.
 
-    python tests/loopback_hub.py                       # prints the variables to set; Ctrl-C ends it
+    python tests/loopback_hub.py                       # prints the variables to set; Ctrl-C stops it
     env … anomreason publish anomreason --repo-id me/anomreason   # with these variables
 
 In a test: `with LoopbackHub() as hub: …`. Files are kept in memory. Datasets, models and Spaces alike; one branch, `main`. Large

@@ -235,7 +235,7 @@ def test_a_budget_stops_the_audit_before_it_is_spent(pictures: Path, tmp_path: P
         path.write_text(json.dumps(plan))
         done = run(path, "--out", tmp_path / "out")
         assert (done.returncode, asked(base_url)) == (3, 15), done.stderr
-        assert "not ranked: odd: the budget is used up; raise it and run again" in done.stderr
+        assert "not ranked: odd: the budget is used up; raise it and re-run" in done.stderr
         assert not (tmp_path / "out" / "audit.json").exists()
         path.write_text(json.dumps(plan | {"budget_calls": 24}))
         assert run(path, "--out", tmp_path / "out").returncode == 3

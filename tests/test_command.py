@@ -48,7 +48,7 @@ def test_help_needs_no_heavy_import() -> None:
 
 
 def test_a_missing_or_broken_picture_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    """`examine` names the file and the mend for what is missing, empty, cut off, or no picture at all."""
+    """`examine` names the file and the fix for what is missing, empty, cut off, or no picture at all."""
     whole = pair(0, 0)[0].png()
     for name, content in {"empty.png": b"", "cut.png": whole[: len(whole) // 2], "text.png": b"<svg/>"}.items():
         (tmp_path / name).write_bytes(content)

@@ -63,12 +63,12 @@ def test_a_good_endpoint_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("model", "box", "state", "found"),
     [
-        ("mine", "[540, 160, 850, 420]", "note", "given in thousandths of its sides; say so with --boxes permille"),
-        ("mine", '```json\n{"bbox_2d": [0.54, 0.16, 0.85, 0.42]}\n```', "note", "say so with --boxes fraction"),
+        ("mine", "[540, 160, 850, 420]", "note", "given in thousandths of its sides; set --boxes permille"),
+        ("mine", '```json\n{"bbox_2d": [0.54, 0.16, 0.85, 0.42]}\n```', "note", "set --boxes fraction"),
         ("qwen3-vl", "[540, 160, 850, 420]", "ok", "given in thousandths of its sides"),
         ("gemini-2.5-flash", "[160, 540, 420, 850]", "ok", "given in thousandths of its sides, y before x"),
-        ("qwen3-vl", "[216, 48, 340, 126]", "note", "say so with --boxes pixels"),
-        ("mine", "[160, 540, 420, 850]", "note", "which no option of --boxes reads"),
+        ("qwen3-vl", "[216, 48, 340, 126]", "note", "set --boxes pixels"),
+        ("mine", "[160, 540, 420, 850]", "note", "which --boxes does not support"),
         ("mine", "[0, 0, 9, 9]", "note", "wrong in every convention"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_wrong_model_and_a_dead_address_are_told(
         port = taken.getsockname()[1]
     code, found = doctor(capsys, "--base-url", f"http://127.0.0.1:{port}/v1", "--model", "any")
     assert code == 3
-    assert "is it running" in found["endpoint"]["found"]
+    assert "check that it is running" in found["endpoint"]["found"]
     assert "schema" not in found
 
 

@@ -173,7 +173,7 @@ def _app(error: BaseException) -> typer.Typer:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (KeyError("answer"), "stopped by an unexpected error (KeyError: 'answer'); `anomreason --debug"),
+        (KeyError("answer"), "stopped by an unexpected error (KeyError: 'answer'); run `anomreason --debug"),
         (OSError(28, "No space left on device", "out/a.json"), "out/a.json: no space left on device; make room there"),
         (PermissionError(13, "Permission denied", "out"), "out: permission denied; change its permissions"),
         (MemoryError(), "out of memory"),

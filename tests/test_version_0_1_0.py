@@ -46,7 +46,7 @@ def test_a_dataset_is_read(old: Path) -> None:
 def test_a_dataset_of_other_columns_is_to_be_built_again(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`validate` says so, and `build` does not write over it unasked."""
     assert command("validate", "anomreason") == 2
-    assert "build the dataset again in another place" in capsys.readouterr().err
+    assert "build the dataset again into another directory" in capsys.readouterr().err
     assert command("scenes", "scenes", "--n", "16") == 0
     assert command("build", "scenes", "--out", "anomreason", "--recipe", "none") == 2
     assert "version 0.1.0 did, which kept no record" in capsys.readouterr().err

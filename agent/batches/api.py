@@ -20,7 +20,7 @@ TRIES, FIRST_WAIT, LONGEST_WAIT = 14, 1.0, 300.0
 SMALL, LARGE = 120.0, 3600.0
 """Seconds for a request, and for one that carries a file."""
 PAGES = 100
-"""Of the list of batches that are looked through, newest first."""
+"""Pages of the list of batches that are read, newest first."""
 
 
 class BatchApi:
@@ -61,7 +61,7 @@ class BatchApi:
         return None if found is None else _id(found)
 
     async def look(self, batch_id: str) -> dict[str, Any] | None:
-        """How a batch stands; `None` if the server does not know it any more."""
+        """The state of a batch; `None` if the server does not know it any more."""
         return await self._ask("GET", f"batches/{quote(batch_id, safe='')}", SMALL, missing=True) or None
 
     async def delete(self, file_id: str) -> None:
@@ -135,13 +135,13 @@ class BatchApi:
         """The seconds to wait after an error that may pass; else raises what it means."""
         refusal = judge(came.status, self.server.without_keys(came.text[:20_000]))
         if refusal.kind not in ("passing", "busy"):
-            fix = refusal.fix or "use --engine local if this server takes no batches"
+            fix = refusal.fix or "use --engine local if this server has no batch API"
             raise UnavailableError(f"the server refuses the batch ({refusal.reason}); {fix}")
         self._last = refusal.reason
         return min(asked_to_wait(came.headers, came.text[:20_000]) or _wait(number), LONGEST_WAIT)
 
     def _out_of_reach(self) -> UnavailableError:
-        return UnavailableError(f"the server's batches are out of reach ({self._last}); run again later")
+        return UnavailableError(f"the server's batch API cannot be reached ({self._last}); re-run later")
 
 
 def _wait(number: int) -> float:
@@ -159,7 +159,8 @@ def _object(text: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise UnavailableError(
-            f"{shorten(text.strip() or 'nothing', 80)} came back instead of a batch; use --engine local if this server takes none"
+            f"{shorten(text.strip() or 'nothing', 80)} came back instead of a batch; use --engine local if the server has no "
+            "batch API"
         )
     return found
 
@@ -167,7 +168,9 @@ def _object(text: str) -> dict[str, Any]:
 def _id(found: dict[str, Any]) -> str:
     name = found.get("id")
     if not isinstance(name, str) or not 0 < len(name) <= 500:
-        raise UnavailableError(f"id {shorten(repr(name), 80)} of a file or batch: is not a name; use --engine local")
+        raise UnavailableError(
+            f"the server gave {shorten(repr(name), 80)} as the id of a file or batch; use --engine local"
+        )
     return name
 
 

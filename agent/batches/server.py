@@ -1,6 +1,6 @@
 """A server that answers within a day: requests gather to files, files become batches, and results come in any order.
 
-Whoever asks waits for an answer as of any other server, so the plans are the same. What has been handed in stands in the journal,
+Whoever asks waits for an answer as of any other server, so the plans are the same. What has been handed in is in the journal,
 with all that it may cost, until its answer is recorded in its place:
 
 1. the requests and our name for their batch are committed (`Journal.hand_in`), then the file is uploaded, then its name
@@ -189,11 +189,11 @@ class BatchServer(Server):
         if status == "expired":
             self._fruitless = self._fruitless + 1 if len(left) == handed else 0
             if self._fruitless == FRUITLESS:
-                raise UnavailableError(f"{FRUITLESS} batches in a row expired without one answer; run again later")
+                raise UnavailableError(f"{FRUITLESS} batches in a row expired without an answer; re-run later")
         elif status == "failed":
             await self._refused(batch or {}, list(left))
         else:
-            raise UnavailableError("the batch was cancelled at the server; run again to ask what is left")
+            raise UnavailableError("the batch was cancelled on the server; re-run to resume")
 
     async def _refused(self, batch: dict[str, Any], names: list[str]) -> None:
         """A batch that was not begun: made smaller where it was too large, else the end of the run."""
@@ -202,7 +202,7 @@ class BatchServer(Server):
         first = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
         if first.get("code") not in TOO_MUCH or len(names) == 1:
             said = shorten(self.without_keys(str(first.get("message") or first.get("code") or "nothing")), 200)
-            raise UnavailableError(f"the server refuses the batch ({said}); use --engine local, or run again later")
+            raise UnavailableError(f"the server refuses the batch ({said}); use --engine local, or re-run later")
         self.limits = self.limits._replace(requests=min(self.limits.requests, len(names) // 2))
         await asyncio.sleep(POLL)
         self._enqueue(names)

@@ -130,7 +130,7 @@ class Evidence:
         return cls(id, stage, *texts, named={sample})
 
     def asked(self) -> dict[str, str]:
-        """As it stands in the input of a stage; a suspicion without a reason has none to show."""
+        """As the input of a stage has it; a suspicion without a reason has none to show."""
         fields = {name: getattr(self, name) for name in ("id", "object", "name", "phenomenon", "reasoning")}
         return fields | ({"reasoning": ""} if self.reasoning == self.phenomenon else {})
 

@@ -1,4 +1,4 @@
-"""The plan `direct`: one call a picture, with the prompt of training, read by the one parser of answers."""
+"""The plan `direct`: one call per picture, with the prompt of training, read by the one parser of answers."""
 
 from agent.asking import Asker, Question
 from agent.journal_rows import Attempt

@@ -1,8 +1,8 @@
 """The plan `efficient`: the same five agents, each asked as seldom as its answer allows.
 
-- The drafts' descriptions and first suspicions go on instead of being dropped, and their lists are merged here.
+- The drafts' descriptions and first suspicions are passed on instead of being dropped, and their lists are merged here.
 - Objects are examined in groups of `GROUP`, the second examination knowing what the first found. `SCANS` of the
-  whole picture go beside, because what nobody names is lost for good.
+  whole picture are made too, because what nobody names is lost for good.
 - The integrator is asked only where two findings could be one anomaly, before they are verified twice.
 - Only what somebody found is verified. A sample that named a finding is a vote for it, one that verifies it a vote for or
   against; it is kept when `ENOUGH` more spoke for it than against, `min_support` if that is more, and at least one that
@@ -31,7 +31,7 @@ GROUP = 4
 SCANS = 2
 """Examinations of the whole picture."""
 ENOUGH = 3
-"""Votes by which a finding is kept: one less where it is verified by one sample alone, more where more support is asked for."""
+"""Votes by which a finding is kept: one less where it is verified by only one sample, more where more support is asked for."""
 
 
 def calls(settings: Settings, objects: int, findings: int) -> dict[Stage, int]:

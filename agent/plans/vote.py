@@ -3,7 +3,7 @@
 - Looks know nothing of each other. They are made in rounds of `ROUND`, and end when everything that was found has been named
   by `AGREE` of them (so at once where nothing was found), or after `ROUNDS` rounds.
 - One call says which findings are the same anomaly. It is left out where it could change nothing: where no other look found
-  anything, or there is one finding alone. It comes before the last round only if each finding could be one of another look's.
+  anything, or there is only one finding. It comes before the last round only if each finding could be one of another look's.
 - What fewer than `AGREE` looks named is dropped, whatever a second look at it would say: a model that is asked whether what
   it sees is there says yes too easily.
 - What is left is looked at again, and kept when more of these looks confirm it than deny it: the first that confirms it ends

@@ -1,1 +1,1 @@
-"""Human verdicts on an agent's candidates: accept, reject or unsure; who agreed; what is left."""
+"""Human verdicts on an agent's candidates (accept, reject or unsure), and how far people agree."""

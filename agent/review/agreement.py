@@ -48,7 +48,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """One person: answers that stand, what they are, agreement with others, gold, and the median time an answer took.
+    """One person: number and kinds of current answers, agreement with others, gold, and the median time an answer took.
 
     Attributes:
         with_others (`float`, *optional*): the share of pairs with another's answer to the same item that agree.

@@ -61,7 +61,7 @@ def review_app(
         reviewer (`str`, *optional*): who reviews, when nobody has to log in and a request names nobody.
         accounts (`Accounts`, *optional*): who may log in, and must.
         hosts (collection of `str`, *optional*): the names under which it is reached; see `Guard`.
-        guidelines (`str`): HTML that reviewers may open beside the picture, from `rendered`.
+        guidelines (`str`): HTML that reviewers may open next to the picture, from `rendered`.
     """
     sessions = Sessions()
     events: dict[str, Callable[..., dict[str, Any]]] = {
@@ -75,7 +75,7 @@ def review_app(
     async def event(request: Request) -> Response:
         wanted = events.get(request.path_params["event"])
         if wanted is None:
-            return _refusal(404, f"there is no such event; there are {', '.join(events)}")
+            return _refusal(404, f"there is no such event; the events are {', '.join(events)}")
         fields = await _fields(request)
         if isinstance(fields, Response):
             return fields

@@ -30,7 +30,7 @@ HAND = 2
 """Pictures in a reviewer's hand."""
 
 LEASE = 600.0
-"""Seconds until an unanswered claim lapses; every answer of its reviewer begins it anew."""
+"""Seconds until an unanswered claim lapses; every answer of its reviewer renews it."""
 
 GOLD_EVERY = 10
 """One turn in so many is a gold item, while there are any."""

@@ -13,25 +13,27 @@ from dataset_builder.options import AsJson
 from dataset_builder.terminal import printable
 
 app = typer.Typer()
-verdicts = typer.Typer(help="What people have said of a run's candidates.", no_args_is_help=True)
+verdicts = typer.Typer(help="Show or export people's verdicts on a run's candidates.", no_args_is_help=True)
 app.add_typer(verdicts, name="verdicts")
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `anomreason annotate`.", show_default=False)]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of `anomreason annotate`.", show_default=False)]
 
 
 @app.command()
 def review(
     run: Run,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7861,
-    host: Annotated[str, typer.Option(help="Any host but this machine needs --auth-file.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 7861,
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; one that others can reach needs --auth-file.")
+    ] = "127.0.0.1",
     auth_file: Annotated[
-        Path | None, typer.Option(help="Who may log in; made by `anomreason verdicts account`.")
+        Path | None, typer.Option(help="File of people who may log in, made by `anomreason verdicts account`.")
     ] = None,
-    reviewer: Annotated[str | None, typer.Option(help="Who reviews; without it the page asks.")] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Name of the reviewer; by default the page asks for it.")] = None,
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="How many people answer each item; 1 unless set before. Where they have no majority, one more is asked.",
+            help="Number of people who answer each item; 1 unless set before. Without a majority one more is asked.",
             show_default=False,
         ),
     ] = None,
@@ -39,7 +41,7 @@ def review(
         bool | None,
         typer.Option(
             "--rate-severity/--no-rate-severity",
-            help="Ask for a severity with every accept, without showing the model's; stays set for the run.",
+            help="Ask for a severity with every accept, without showing the model's. The run keeps this setting.",
             show_default=False,
         ),
     ] = None,
@@ -47,18 +49,19 @@ def review(
         bool | None,
         typer.Option(
             "--ask-missed/--no-ask-missed",
-            help="Also ask about each picture whether the agent missed anything, to measure recall; stays set for the run.",
+            help="Also ask for each picture whether the agent missed anything, to measure recall. The run keeps this setting.",
             show_default=False,
         ),
     ] = None,
     gold: Annotated[
-        Path | None, typer.Option(metavar="SCENES", help="Mix in items with a known answer, from a scenes directory.")
+        Path | None,
+        typer.Option(metavar="SCENES", help="Scenes directory from which items with a known answer are mixed in."),
     ] = None,
     guidelines: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A Markdown file that reviewers can open beside the picture.")
+        Path | None, typer.Option(metavar="FILE", help="Markdown file that reviewers can open next to the picture.")
     ] = None,
 ) -> None:
-    """Open a page on which people accept or reject a run's candidates, and add what it missed."""
+    """Serve a page on which people accept or reject a run's candidates, and add what the agent missed."""
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
     from agent.review.guidelines import read_guidelines
@@ -73,7 +76,7 @@ def review(
         finished = desk.store.finished()
         place = f"[{host}]" if ":" in host else host
         typer.echo(
-            f"{finished.total} items, {finished.items} done; open http://{place}:{port} (Ctrl-C ends it, nothing is lost)"
+            f"{finished.total} items, {finished.items} done; open http://{place}:{port} (Ctrl-C stops it; nothing is lost)"
         )
 
     serve(desk, host=host, port=port, accounts=accounts, reviewer=reviewer, guidelines=rules, begun=tell)
@@ -81,7 +84,7 @@ def review(
 
 @verdicts.command()
 def status(run: Run, as_json: AsJson = False) -> None:
-    """Say how far a review is, how far its reviewers agree, and how right they are on items with a known answer."""
+    """Show a review's progress, how far its reviewers agree, and how often they are right on items with a known answer."""
     require("verdicts status", "space")
     from agent.review.agreement import measure
     from agent.review.export import open_store
@@ -109,9 +112,9 @@ def status(run: Run, as_json: AsJson = False) -> None:
 @verdicts.command()
 def export(
     run: Run,
-    rule: Annotated[str, typer.Option(help="majority or unanimous; unsure is never an accept.")] = "majority",
+    rule: Annotated[str, typer.Option(help="majority or unanimous; unsure never counts as accept.")] = "majority",
 ) -> None:
-    """Write what was accepted, for `anomreason build`, and what the review did. Exit code 3 if answers are missing."""
+    """Write the accepted candidates for `anomreason build`, and a report on the review. Exit code 3 if answers are missing."""
     require("verdicts export", "space")
     from agent.review.decision import RULES
     from agent.review.export import export as write
@@ -135,10 +138,12 @@ def export(
 
 @verdicts.command()
 def account(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="For `review --auth-file`.", show_default=False)],
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Accounts file, for `review --auth-file`.", show_default=False)
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the reviewer.", show_default=False)],
 ) -> None:
-    """Add a reviewer who may log in, or change their password, which is asked for (or in REVIEW_PASSWORD); a hash is kept."""
+    """Add a reviewer who may log in, or change a password. It is asked for or read from REVIEW_PASSWORD; only a hash is kept."""
     import os
 
     from agent.review.accounts import add_account
@@ -194,7 +199,7 @@ def _print_recall(found: Any) -> None:
     _print(("agent", "found", "of accepted", "recall" if found.asked else "recall at most", "95 % interval"), rows)
     typer.echo(
         f"people added {found.added} anomalies on {found.pictures} pictures"
-        + ("" if found.asked else "; nobody was asked what was missed, --ask-missed asks")
+        + ("" if found.asked else "; nobody was asked what was missed (--ask-missed asks)")
     )
 
 

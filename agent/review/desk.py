@@ -110,7 +110,7 @@ class Desk:
 
         Raises:
             InputError: if a value cannot be taken, or there is no such item.
-            Conflict: if another answer stands than the one to be replaced.
+            Conflict: if the current answer is not the one to be replaced.
         """
         answer = answer_of(reviewer, item, verdict, token, reason, rating, edit, note, seconds)
         now = time.time()
@@ -119,7 +119,7 @@ class Desk:
             settings = settings_in(db)
             row = db.execute("SELECT * FROM items WHERE item = ?", (item,)).fetchone()
             if row is None:
-                raise InputError(f"item {shorten(item)}: is none of this run's; load the page again")
+                raise InputError(f"item {shorten(item)}: is not an item of this run; reload the page")
             self._check_rating(answer, settings, row["asks"] == "candidate")
             saved = append(db, answer, replaces)
             claims.answered(db, item, answer.reviewer, answer.verdict, now)
@@ -183,7 +183,7 @@ class Desk:
             settings = settings_in(db)
             row = db.execute("SELECT * FROM items WHERE item = ? AND position IS NOT NULL", (beside,)).fetchone()
             if row is None:
-                raise InputError(f"item {shorten(beside)}: is none of this run's; load the page again")
+                raise InputError(f"item {shorten(beside)}: is not an item of this run; reload the page")
             answer = answer_of(reviewer, "", "accept", token, None, None, None, "", seconds)
             found = added_item(item_of(row), anomaly, answer.reviewer)
             insert(db, found, _last_position(db, found.picture))
@@ -245,7 +245,7 @@ class Desk:
         with self.store.read() as db:
             row = db.execute("SELECT picture FROM items WHERE item = ?", (item,)).fetchone()
         if row is None:
-            raise InputError(f"item {shorten(item)}: is none of this run's; load the page again")
+            raise InputError(f"item {shorten(item)}: is not an item of this run; reload the page")
         file = self._file(row["picture"])
         width, height = open_picture(file.path, file.read()).size
         x0, y0, x1, y1 = box
@@ -260,9 +260,7 @@ class Desk:
         if wanted and answer.rating is None:
             raise InputError("rating: is missing; rate the severity of what you accept, 0 irrational to 100 realistic")
         if answer.rating is not None and not wanted:
-            raise InputError(
-                f"rating {answer.rating}: ratings are taken with an accept under --rate-severity; leave it out"
-            )
+            raise InputError(f"rating {answer.rating}: a rating needs an accept and --rate-severity; leave it out")
 
     def _told(self, state: dict[str, Any]) -> dict[str, Any]:
         """A reviewer's state with how far the whole review is."""

@@ -56,7 +56,7 @@ def export(run: Path, rule: Rule) -> Exported:
     rated.
 
     `reviewed.jsonl` has the rows of `annotations.jsonl`, each candidate with `verdict` (null without answers), `votes`, and where
-    there are any `reasons` of rejects, `edits`, `notes` and `ratings`. What people added stands in the row's own list `added`, in
+    there are any `reasons` of rejects, `edits`, `notes` and `ratings`. What people added is in the row's own list `added`, in
     the same form with `added_by`. `accepted.json` has what was accepted, as the agent or the person wrote it, in the release's
     form. A verdict of fewer people than asked for counts all the same.
 
@@ -131,7 +131,7 @@ def _reasons(said: list[Standing]) -> dict[Reason, int]:
 
 
 def _beside(said: list[Standing], reasons: dict[Reason, int]) -> dict[str, Any]:
-    """What reviewers said beside their verdicts, if anything."""
+    """What reviewers said in addition to their verdicts, if anything."""
     edits = [{"reviewer": one.reviewer, **one.edit} for one in said if one.edit]
     notes = [{"reviewer": one.reviewer, "note": one.note} for one in said if one.note]
     ratings = [{"reviewer": one.reviewer, "severity": one.rating} for one in said if one.rating is not None]

@@ -29,7 +29,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Of every answer: scripts and styles are files of this server, nothing is loaded from elsewhere, no page may frame this one."""
+"""Headers of every answer: scripts and styles are files of this server, nothing else is loaded, and no page may frame this one."""
 
 
 class Guard:

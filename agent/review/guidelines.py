@@ -1,4 +1,4 @@
-"""The guidelines that a reviewer can open beside the picture: a Markdown file as HTML in which nothing runs or loads."""
+"""The guidelines that a reviewer can open next to the picture: a Markdown file as HTML in which nothing runs or loads."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def rendered(text: str) -> str:
 
 
 def _lead_elsewhere(link: Token) -> None:
-    """A link that opens beside the page, and only to the web or a mail address."""
+    """A link that opens in another tab, and only to the web or a mail address."""
     address = str(link.attrGet("href") or "")
     if address.partition(":")[0].lower() not in ("http", "https", "mailto"):
         link.attrs.pop("href", None)

@@ -28,7 +28,7 @@ class Item:
     Attributes:
         key (`str`): names it, by its content: the same candidate of the same picture has the same key in every process, and
             a changed one another.
-        picture (`str`): the key of its picture. Neither key tells a file's name: those of scenes tell the truth.
+        picture (`str`): the key of its picture. Neither key contains a file's name: those of scenes give the truth away.
         image_id (`str`): the picture's file name.
         candidate (`Candidate`): what is said of it.
         gold (`str`, *optional*): the known answer.
@@ -55,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True)
 class RunRow:
-    """A row of a run's `annotations.jsonl`: as it stands there, its picture's key, and its candidates with the keys of their
+    """A row of a run's `annotations.jsonl`: the row itself, its picture's key, and its candidates with the keys of their
     items."""
 
     row: dict[str, Any]
@@ -138,7 +138,7 @@ def gold_items(scenes: Path) -> list[Item]:
     a scene only one of the two is asked, or the second would give away the first.
 
     Raises:
-        InputError: if it is no scenes directory, or no scene in it has both an anomaly and a twin.
+        InputError: if it is not a scenes directory, or no scene in it has both an anomaly and a twin.
     """
     scenes = scenes.resolve()
     rows = {row.image_id: row for row in read_scenes(scenes)}

@@ -22,7 +22,7 @@ def listed(
 ) -> list[dict[str, Any]]:
     """All items of the list: what the reviewer has had, the latest first, then what is open to them, in the run's order.
 
-    What others alone have answered is not in it, nor are gold items that the reviewer has not been asked: both would tell too much.
+    What only others have answered is not in it, nor are gold items that the reviewer has not been asked: both would tell too much.
     """
     if state not in get_args(State):
         raise InputError(f"state {shorten(state)}: is not a state; send one of {', '.join(get_args(State))}")

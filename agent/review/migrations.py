@@ -10,7 +10,7 @@ __all__ = ["MIGRATIONS", "VERSION"]
 
 
 def m001_events(db: sqlite3.Connection) -> None:
-    """What people answered, one row an answer. Rows are only ever added, and the triggers see to it."""
+    """What people answered, one row per answer. Rows are only ever added, and the triggers see to it."""
     db.execute(
         """
         CREATE TABLE events (

@@ -18,7 +18,7 @@ COLUMNS = ("severity", "rating", "item", "rater")
 
 @dataclass(frozen=True)
 class Rating:
-    """A person's severity of an anomaly beside the model's, both 0 (completely irrational) to 100; `item` and `rater` name what and
+    """A person's severity of an anomaly and the model's, both 0 (completely irrational) to 100; `item` and `rater` name what and
     who."""
 
     severity: int
@@ -40,7 +40,7 @@ class Rated:
 
 
 def ratings_of(items: Iterable[Item], standing: Iterable[Standing]) -> list[Rating]:
-    """The ratings that stand of the run's candidates with a severity; not those of gold items and of what people added, where
+    """The current ratings of the run's candidates with a severity; not those of gold items and of what people added, where
     there is no model's severity to calibrate."""
     known: Mapping[str, Item] = {item.key: item for item in items if item.is_question and item.added_by is None}
     found = [

@@ -1,5 +1,6 @@
 """Serves the review desk: on this machine for whoever is at it, elsewhere only behind a login."""
 
+import errno
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -37,7 +38,7 @@ def serve(
 
     Raises:
         InputError: if others could reach the page and nobody would have to log in.
-        UnavailableError: if the host and port cannot be had.
+        UnavailableError: if the port is in use, or the host and port cannot be used.
     """
     check_host(host, accounts)
     # Elsewhere the public name is the proxy's to choose, and whoever comes under another one has no login there.
@@ -47,9 +48,8 @@ def serve(
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         taken = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise UnavailableError(
-            f"--port {port}: cannot be had on {host} ({error.strerror or error}); choose another with --port"
-        ) from None
+        why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror or error})"
+        raise UnavailableError(f"port {port} {why} on {host}; choose another with --port") from None
     with taken, closing(desk.store):
         begun()
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")

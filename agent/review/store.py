@@ -83,7 +83,7 @@ class Store:
         path (`Path`): it is made, or brought up to date, if need be; its directory has to be there.
 
     Raises:
-        InputError: if it is no such file, or was written by a later version.
+        InputError: if it is not such a file, or was written by a later version.
         OutputError: if it cannot be written.
     """
 
@@ -107,7 +107,7 @@ class Store:
                 db.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.DatabaseError as error:
             problem = OutputError if isinstance(error, sqlite3.OperationalError) else InputError
-            raise problem(f"{path}: cannot be opened ({error}); put it back, or move it away to begin anew") from None
+            raise problem(f"{path}: cannot be opened ({error}); restore it, or move it away to start over") from None
 
     def close(self) -> None:
         self._db.close()
@@ -196,7 +196,7 @@ def finished_in(db: sqlite3.Connection) -> Finished:
 
 
 def progress_in(db: sqlite3.Connection, reviewer: str) -> tuple[int, list[float], Standing | None]:
-    """How many answers of a reviewer stand; the seconds of the last twenty; the last of them."""
+    """How many current answers a reviewer has; the seconds of the last twenty; the last of them."""
     (count,) = db.execute("SELECT count(*) FROM claims WHERE reviewer = ? AND answered", (reviewer,)).fetchone()
     last = db.execute(
         "SELECT standing.* FROM standing JOIN items USING (item) WHERE reviewer = ? AND position IS NOT NULL "
@@ -235,7 +235,7 @@ def append(db: sqlite3.Connection, answer: Answer, replaces: int = 0) -> int:
     """Add a verdict event, within a transaction; the same one sent again adds nothing. Returns the event's number.
 
     Raises:
-        Conflict: if another answer of this reviewer stands than the event `replaces` (0: none).
+        Conflict: if this reviewer's current answer is not the event `replaces` (0: none).
     """
     known = db.execute("SELECT * FROM events WHERE token = ?", (answer.token,)).fetchone()
     if known:
@@ -251,7 +251,7 @@ def append(db: sqlite3.Connection, answer: Answer, replaces: int = 0) -> int:
             if row
             else "that answer was taken back meanwhile"
         )
-        raise Conflict(f"{said}; load the page again, or say what is to be replaced", row and standing_of(row))
+        raise Conflict(f"{said}; reload the page, or say which answer to replace", row and standing_of(row))
     values = (
         answer.token,
         answer.item,
@@ -292,7 +292,7 @@ def take_back(db: sqlite3.Connection, token: str, reviewer: str, last: int | Non
         (reviewer,),
     ).fetchone()
     if last is not None and (row["id"] if row else 0) != last:
-        raise Conflict("your last answer is another one by now; load the page again", row and standing_of(row))
+        raise Conflict("your last answer has changed meanwhile; reload the page", row and standing_of(row))
     if row is None:
         return None
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -14,7 +14,7 @@ __all__ = ["Known", "verdicts_of"]
 
 
 class Known(NamedTuple):
-    """A reviewer: answers that stand, gold items answered, and how many of those rightly."""
+    """A reviewer: number of current answers, gold items answered, and how many of those rightly."""
 
     name: str
     answers: int

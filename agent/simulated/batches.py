@@ -107,7 +107,7 @@ class Batches:
         except (ValueError, TypeError, KeyError) as error:
             return refusing(400, f"The request cannot be read: {type(error).__name__}: {error}")
         if endpoint != "/v1/chat/completions" or wanted.get("completion_window") != "24h":
-            return refusing(400, "This server has /v1/chat/completions within 24h alone.")
+            return refusing(400, "This server supports only /v1/chat/completions within 24h.")
         batch = {
             "id": f"batch_{len(self._batches)}",
             "object": "batch",

@@ -8,52 +8,57 @@ import typer
 
 app = typer.Typer()
 
-Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests.")]
-
 
 @app.command("simulate-vlm")
 def simulate_vlm(
-    scenes: Annotated[Path, typer.Option(help="A scenes directory; its scenes.jsonl is the truth.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes a free one.")] = 8001,
+    scenes: Annotated[Path, typer.Option(help="Scenes directory; its scenes.jsonl is the known truth.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8001,
     seed: Annotated[int, typer.Option(help="Seed of all errors and faults.")] = 0,
-    miss: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often a look misses what is there.")] = 0.0,
-    hallucinate: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it finds what is not.")] = 0.0,
+    miss: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability that a look misses an anomaly.")] = 0.0,
+    hallucinate: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Probability that a look invents an anomaly.")
+    ] = 0.0,
     catch: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability that verification catches a false finding.")
     ] = 0.8,
-    doubt: Annotated[float, typer.Option(min=0.0, max=1.0, help="How often it drops what is there.")] = 0.0,
+    doubt: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Probability that verification drops a true finding.")
+    ] = 0.0,
     misjudge: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability that the judge of two texts errs.")
     ] = 0.0,
     misgroup: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How often a finding is not put with those that say the same.")
+        float, typer.Option(min=0.0, max=1.0, help="Probability that a finding is not grouped with its duplicates.")
     ] = 0.0,
     bias: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of its inventions that are always of the same kind.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of invented findings that are always of the same kind.")
     ] = 0.0,
     stubborn: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of errors that every look repeats.")] = 0.0,
-    malformed: Rate = 0.0,
-    truncated: Rate = 0.0,
-    refused: Rate = 0.0,
-    hostile: Rate = 0.0,
-    busy: Rate = 0.0,
-    broken: Rate = 0.0,
-    hang: Rate = 0.0,
-    cut: Rate = 0.0,
-    retry_after: Annotated[float, typer.Option(min=0.0, help="Seconds a 429 asks to wait.")] = 1.0,
-    latency: Annotated[float, typer.Option(min=0.0, help="Seconds an answer takes.")] = 0.0,
-    slots: Annotated[int, typer.Option(min=0, help="Answers made at a time; 0 for no limit.")] = 0,
-    schemas: Annotated[bool, typer.Option("--schemas/--no-schemas", help="Whether response_format is known.")] = True,
+    malformed: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of answers with broken JSON.")] = 0.0,
+    truncated: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of answers that are cut off.")] = 0.0,
+    refused: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that are refused.")] = 0.0,
+    hostile: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of answers with hostile texts.")] = 0.0,
+    busy: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get a 429.")] = 0.0,
+    broken: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get a 500 or 503.")] = 0.0,
+    hang: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get no reply.")] = 0.0,
+    cut: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies whose connection is cut.")] = 0.0,
+    retry_after: Annotated[float, typer.Option(min=0.0, help="Seconds to wait that a 429 answer asks for.")] = 1.0,
+    latency: Annotated[float, typer.Option(min=0.0, help="Seconds per answer.")] = 0.0,
+    slots: Annotated[int, typer.Option(min=0, help="Number of answers made at the same time; 0 for no limit.")] = 0,
+    schemas: Annotated[
+        bool, typer.Option("--schemas/--no-schemas", help="Accept response_format, or refuse it with 400.")
+    ] = True,
     dialect: Annotated[
-        list[str] | None, typer.Option(help="How a real server differs, NAME or NAME=SHARE; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Behave like a real server in one way: NAME or NAME=SHARE; may be repeated."),
     ] = None,
     clock: Annotated[
-        float, typer.Option(min=1.0, help="How many times faster than the wall's clock the dialects' quotas run.")
+        float, typer.Option(min=1.0, help="How many times faster than real time the dialects' quotas run.")
     ] = 1.0,
-    quota: Annotated[int, typer.Option(min=1, help="Requests per minute of the dialects that have a quota.")] = 60,
-    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that a batch takes.")] = 0.0,
+    quota: Annotated[int, typer.Option(min=1, help="Requests per minute in dialects that have a quota.")] = 60,
+    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds per batch.")] = 0.0,
     batch_expires: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of a batch's requests that are not reached in time.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of a batch's requests that expire.")
     ] = 0.0,
 ) -> None:
     """Serve a simulated vision-language model that answers from scenes of known truth.
@@ -76,5 +81,5 @@ def simulate_vlm(
     rules = BatchRules(batch_seconds, batch_expires)
     model = SimulatedVLM(scenes, rates, Spoken(dialect or (), seed, clock, quota), rules)
     with listen(port) as taken:
-        typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C ends it")
+        typer.echo(f"model {MODEL} on http://127.0.0.1:{taken.getsockname()[1]}/v1, counts at /stats; Ctrl-C stops it")
         uvicorn.Server(configure(model)).run(sockets=[taken])

@@ -71,7 +71,7 @@ def _with(value: object, key: str, added: str) -> object:
 
 
 def with_items(text: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
-    """An answer with the items of its list changed; an answer that is no JSON stays as it is."""
+    """An answer with the items of its list changed; an answer that is not JSON stays as it is."""
     try:
         answer = json.loads(text)
     except ValueError:

@@ -38,7 +38,7 @@ class Pictures:
         scenes (`Path`): the directory; only coarse versions of its pictures stay in memory (1.7 kB each).
 
     Raises:
-        InputError: if it is no scenes directory, or a picture of it cannot be read.
+        InputError: if it is not a scenes directory, or a picture of it cannot be read.
     """
 
     def __init__(self, scenes: Path) -> None:
@@ -57,7 +57,7 @@ class Pictures:
         """What a picture's URL shows. Only `data:` URLs are read; nothing is ever fetched.
 
         Raises:
-            ValueError: if it is no `data:` URL of a picture.
+            ValueError: if it is not a `data:` URL of a picture.
         """
         key = hashlib.sha256(url.encode(errors="surrogatepass")).digest()
         if key not in self._seen:

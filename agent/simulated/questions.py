@@ -90,7 +90,7 @@ def read_question(body: bytes, known: Pictures, *, schemas: bool) -> Question:
         if not schemas and asked.get("response_format"):
             raise RequestError(400, "response_format is not supported by this server.")
         if "response_format" in asked and not _is_known(asked["response_format"]):
-            raise RequestError(400, "response_format is of no form of OpenAI's protocol.")
+            raise RequestError(400, "response_format does not follow OpenAI's protocol.")
         if asked.get("n") not in (None, 1):
             raise RequestError(400, "n above 1 is not supported by this server.")
         first = next(message for message in asked["messages"] if message["role"] == "user")

@@ -43,9 +43,9 @@ class Rates:
         malformed, truncated, refused, hostile (`float`): see `ANSWER_FAULTS`.
         busy, broken, hang, cut (`float`): see `SERVER_FAULTS`.
         retry_after (`float`): seconds that a 429 asks to wait.
-        latency (`float`): seconds an answer takes.
+        latency (`float`): seconds per answer.
         slots (`int`): answers made at a time, the others wait; 0 for no limit. With `latency`, the server's capacity is
-            `slots / latency` answers a second.
+            `slots / latency` answers per second.
         schemas (`bool`): whether `response_format` is known; else it is answered with 400.
     """
 
@@ -85,10 +85,10 @@ class Rates:
             *ANSWER_FAULTS,
         ):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} {getattr(self, name)}: is no rate; give a number from 0 to 1")
+                raise InputError(f"{name} {getattr(self, name)}: is not a rate; give a number from 0 to 1")
         for name in ("retry_after", "latency", "slots"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}: is below 0 or without end; give 0 or more")
+                raise InputError(f"{name} {getattr(self, name)}: is negative or infinite; give 0 or more")
         total = sum(getattr(self, fault) for fault in SERVER_FAULTS + ANSWER_FAULTS)
         if total > 1 + 1e-9:
             raise InputError(f"the rates of faults add up to {total:g}; they are shares of all requests, at most 1")
@@ -111,7 +111,9 @@ class Rates:
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(rates) - known):
-            raise InputError(f"{', '.join(unknown)}: is no rate of the simulated model; choose from {', '.join(known)}")
+            raise InputError(
+                f"{', '.join(unknown)}: is not a rate of the simulated model; choose from {', '.join(known)}"
+            )
         return cls(**rates)  # type: ignore[arg-type]
 
 

@@ -186,7 +186,7 @@ class SimulatedVLM:
     ) -> dict[str, Any]:
         refusal, reason = None, "stop"
         if text is None:
-            refusal = "This simulated model knows the pictures of its scenes alone, and this is none of them."
+            refusal = "This simulated model knows only the pictures of its scenes, and this is not one of them."
         elif fault == "refused":
             text, refusal = None, "I'm sorry, but I can't help with this picture."
         elif fault == "malformed":

@@ -1,6 +1,7 @@
 """Serves the simulated model on loopback."""
 
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -44,7 +45,7 @@ def serve(
         The base URL, ending in `/v1`.
 
     Raises:
-        InputError: for a directory without scenes, rates that are none, or a dialect that is not known.
+        InputError: for a directory without scenes, or rates or dialects that are not known.
         UnavailableError: if the port is taken.
     """
     known = Rates.named(**rates)
@@ -74,12 +75,14 @@ def listen(port: int) -> socket.socket:
     Raises:
         UnavailableError: if the port is taken or may not be used.
     """
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms a call.
+    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms per call.
     taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind(("127.0.0.1", port))
     except (OSError, OverflowError) as error:
         taken.close()
-        raise UnavailableError(f"127.0.0.1:{port}: cannot be served on ({error}); choose another --port") from None
+        in_use = getattr(error, "errno", None) == errno.EADDRINUSE
+        why = "is already in use" if in_use else f"cannot be used ({error})"
+        raise UnavailableError(f"port {port} {why} on 127.0.0.1; choose another with --port") from None
     return taken

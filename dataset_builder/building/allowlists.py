@@ -13,7 +13,7 @@ __all__ = ["allowed", "read_allowlist", "read_split_file"]
 
 
 def read_allowlist(path: Path) -> frozenset[str]:
-    """The entries of a list: a JSON list, the keys of a JSON object, or a text file with one a line.
+    """The entries of a list: a JSON list, the keys of a JSON object, or a text file with one entry per line.
 
     Raises:
         InputError: if it cannot be read or is none of these.

@@ -94,8 +94,8 @@ def build(
         source (`Path`): a release, a run, scenes or what is imported; see `dataset_builder.sources.opening.open_source`.
         out (`Path`): the repository: `data/`, `README.md` and what else the card shows. It appears whole or not at all.
         kind, label, images: see `dataset_builder.sources.opening.open_source`.
-        split (`str`, *optional*): build this split alone.
-        limit (`int`, *optional*): take the first pictures of each split and label only.
+        split (`str`, *optional*): build only this split.
+        limit (`int`, *optional*): use only the first pictures of each split and label.
         skip_invalid (`bool`): leave out what has errors, into `skipped.jsonl`, instead of stopping.
         recipe, copies, seed: see `dataset_builder.building.sft.sft_turns`; without a recipe there is no configuration `sft`.
         overwrite (`bool`): write into a directory that was not built, and over files of a build that were changed.
@@ -104,7 +104,7 @@ def build(
 
     Raises:
         BuildError: if something has errors and `skip_invalid` is not set.
-        InputError: if the source is none, or a whole file of it cannot be read.
+        InputError: if the source is not one, or a whole file of it cannot be read.
         OutputError: if `out` holds something that was not built, or cannot be written.
     """
     also = ("quickstart",) if command == "build" else ()

@@ -75,7 +75,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Built:
-    """What a card tells of: the source with the rows that were kept, the configurations, and what was left out."""
+    """What a card is about: the source with the rows that were kept, the configurations, and what was left out."""
 
     source: Source
     tables: list[Table]

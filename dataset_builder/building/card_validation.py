@@ -15,7 +15,7 @@ _BEGIN, _END = "<!-- validation -->\n", "<!-- /validation -->\n"
 def write_validation(
     directory: Path, findings: list[Finding], diversity: dict[str, dict[str, Any]], overlap: float | None
 ) -> bool:
-    """Put what `validate` found in a built dataset into its card, in place of what stood there before.
+    """Put what `validate` found in a built dataset into its card, in place of what was there before.
 
     Returns:
         Whether the card has a place for it; one that was rewritten by hand may have none.

@@ -36,10 +36,10 @@ def install_dataset(path: Path) -> Path:
         Where the prepared copy is.
 
     Raises:
-        InputError: if `path` is no built dataset.
+        InputError: if `path` is not a built dataset.
     """
     if not is_dataset(path):
-        raise InputError(f"{path}: is no dataset; build one with `anomreason build SOURCE --out {path}`")
+        raise InputError(f"{path}: is not a dataset; build one with `anomreason build SOURCE --out {path}`")
     builder = datasets.load_dataset_builder(str(path.absolute()), "default")
     # The cache answers by the files' name, which is taken from the directory's; the plain name is meant whatever it is called.
     builder.dataset_name = "anomreason"

@@ -90,7 +90,7 @@ def write_rows(
     pictures: dict[str, bytes],
     progress: Callable[[str, int, int], None],
 ) -> list[Table]:
-    """Write the rows, and put the old shards whose rows are all among them beside what is written.
+    """Write the rows, and put the old shards whose rows are all among them next to what is written.
 
     Args:
         work (`Path`): the directory to fill.

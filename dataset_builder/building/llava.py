@@ -53,8 +53,8 @@ def conversations(
         seed (`int`, defaults to 42): wordings, order and token places depend on it and on nothing else.
         shuffle_anomalies (`bool`): whether each sample lists its anomalies in an order of its own.
         shuffle_output (`bool`): whether samples come in another order than the rows.
-        image_token (`str`): where `<image>` stands in the first question: `prefix`, `suffix` or `random`.
-        image_extension (`str`, *optional*): stands in place of each picture's own, for pictures converted elsewhere.
+        image_token (`str`): the position of `<image>` in the first question: `prefix`, `suffix` or `random`.
+        image_extension (`str`, *optional*): is written instead of each picture's own, for pictures converted elsewhere.
         sentences (`bool`): whether the verdict is a short sentence instead of `Yes` or `No`.
 
     Raises:
@@ -115,7 +115,7 @@ def _verdict(row: Row, sentences: bool) -> str:
 
 
 def write_llava(path: Path, samples: list[dict[str, Any]]) -> Path:
-    """Write samples as a JSON list, or one object a line if the name ends in `.jsonl`; whole or not at all."""
+    """Write samples as a JSON list, or one object per line if the name ends in `.jsonl`; whole or not at all."""
     if path.suffix == ".jsonl":
         return atomic.write(path, "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples))
     return atomic.write(path, json.dumps(samples, indent=2, ensure_ascii=False))
@@ -129,7 +129,7 @@ def write_metadata(
     samples: list[dict[str, Any]],
     config: dict[str, Any],
 ) -> Path:
-    """Write what the official builder writes beside its output: how many pictures were seen and used, and the options."""
+    """Write what the official builder writes next to its output: how many pictures were seen and used, and the options."""
     report: dict[str, Any] = {"recipe": config["recipe"], "seed": config["seed"]}
     all_labels, used_labels = ([row.label for row in rows] for rows in (seen, used))
     for label in ("fake", "real"):

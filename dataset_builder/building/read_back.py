@@ -27,7 +27,7 @@ def _shards(directory: Path) -> list[Path]:
 
 
 def _splits(shard: Path) -> tuple[Split | None, Split | None]:
-    """The splits a shard's name tells, of `default` and of `deepfake`."""
+    """The splits in a shard's name, of `default` and of `deepfake`."""
     parts = [part for part in shard.name.split("-") if part in ("default", "deepfake", "mixed", "train", "test")]
     match parts:
         case ["default", split]:
@@ -38,19 +38,19 @@ def _splits(shard: Path) -> tuple[Split | None, Split | None]:
             return split, deepfake  # type: ignore[return-value]
         case [split]:
             return split, split  # type: ignore[return-value]
-    raise InputError(f"{shard}: its name tells no split; build the dataset again")
+    raise InputError(f"{shard}: its name has no split; build the dataset again")
 
 
 def _open(shard: Path) -> pq.ParquetFile:
     if not shard.is_file():
-        raise InputError(f"{shard}: is no regular file; fetch or build it again")
+        raise InputError(f"{shard}: is not a regular file; fetch or build it again")
     try:
         file = pq.ParquetFile(shard)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{shard}: cannot be read as Parquet ({error}); fetch or build it again") from None
     if not any(file.schema_arrow.equals(FEATURES[config].arrow_schema) for config in ("default", "deepfake")):
         raise InputError(
-            f"{shard}: has other columns than this version writes; build the dataset again in another place"
+            f"{shard}: has other columns than this version writes; build the dataset again into another directory"
         )
     return file
 

@@ -95,7 +95,7 @@ def check_boxes(rows: Iterable[Row], recipe: Recipe) -> None:
     A model that is trained on these learns to answer that nothing is wrong.
     """
     if recipe == "grounded" and not any(row.anomalies and has_boxes(row) for row in rows):
-        raise InputError("recipe grounded: no picture has a box to each of its anomalies; choose another recipe")
+        raise InputError("recipe grounded: no picture has a box for each of its anomalies; choose another recipe")
 
 
 def _balanced(rows: list[Row], seed: int) -> list[Row]:

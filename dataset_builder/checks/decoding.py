@@ -1,4 +1,4 @@
-"""Decodes one picture, all of its data, within limits: whether it can be, what is odd about it, and its perceptual hash.
+"""Decodes one picture, all of its data, within limits: whether it can be, what problems it has, and its perceptual hash.
 
 A JPEG is decoded strictly (`strict_jpeg`), a PNG's checksums are compared (`png_chunks`). Of an animation the first frame is
 decoded, which is the one that readers of the dataset show.
@@ -29,7 +29,7 @@ class Decoded(NamedTuple):
     """What decoding a picture tells.
 
     Attributes:
-        findings (`list[Finding]`): what is wrong or odd.
+        findings (`list[Finding]`): the problems found.
         bits (`numpy.ndarray`, *optional*): the 256 bits of its pHash as four integers; `None` if it cannot be decoded.
         size (`tuple[int, int]`, *optional*): width and height of the upright picture.
     """

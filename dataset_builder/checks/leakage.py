@@ -1,4 +1,4 @@
-"""Pictures that stand in train and in test: the same bytes, or what a perceptual hash takes for the same picture.
+"""Pictures that are in train and in test: the same bytes, or what a perceptual hash takes for the same picture.
 
 The hash is imagehash's pHash of 256 bits. Encoding a picture again at quality 60 or scaling it to between half and three halves
 moves at most 20 of them, another picture about half, another rendered scene at least 54; up to 26 different bits count as the
@@ -29,7 +29,7 @@ class Print(NamedTuple):
 
 
 def leaks(prints: Iterable[Print]) -> list[Finding]:
-    """One finding for each picture of test that stands in train too."""
+    """One finding for each test picture that is also in train."""
     listed = list(prints)
     train = [one for one in listed if one.split == "train"]
     test = [one for one in listed if one.split == "test"]

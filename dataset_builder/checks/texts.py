@@ -1,4 +1,4 @@
-"""What is odd about the texts of a dataset, and how diverse they are. All of it is heuristic: it warns and decides nothing."""
+"""Problems of the texts of a dataset, and how diverse they are. All of it is heuristic: it only warns."""
 
 import functools
 import re
@@ -42,7 +42,7 @@ def _words(text: str) -> list[str]:
 
 @functools.lru_cache(maxsize=4096)
 def remark_contradicts(level: int, remark: str) -> bool:
-    """Whether a remark's words say the opposite of its score: grave words beside a realistic one, mild beside a grave one.
+    """Whether a remark's words say the opposite of its score: grave words with a realistic one, mild words with a grave one.
 
     >>> remark_contradicts(70, "highly noticeable"), remark_contradicts(20, "low impact"), remark_contradicts(20, "severe")
     (True, True, False)
@@ -74,7 +74,7 @@ def _may_be_english(words: list[str]) -> bool:
 
 
 class Reading(NamedTuple):
-    """A row's texts as read: what is odd about them, and of each anomaly its name and its words (phenomenon, reasoning)."""
+    """A row's texts as read: their problems, and of each anomaly its name and its words (phenomenon, reasoning)."""
 
     row: Row
     findings: list[Finding]
@@ -101,7 +101,9 @@ def read_texts(row: Row) -> Reading:
                 if plain[one] and plain[one] == plain[other]
             ]
         if anomaly.remark and anomaly.severity is not None and remark_contradicts(anomaly.severity, anomaly.remark):
-            odd.append(("remark contradicts score", f'severity {anomaly.severity} beside "{anomaly.remark[:60]}"'))
+            odd.append(
+                ("remark contradicts score", f'severity {anomaly.severity} with the remark "{anomaly.remark[:60]}"')
+            )
         if not all(_in_latin(texts[name]) and _may_be_english(words[name]) for name in texts):
             odd.append(("non-English text", "a text does not look English"))
         place = f"{row.image_id}[{index}]"

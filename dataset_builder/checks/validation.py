@@ -35,9 +35,9 @@ class Report:
     Attributes:
         path (`Path`): what was checked; `kind` says what it is.
         pictures (`int`): how many pictures there are, and `anomalies` how many accepted anomalies.
-        findings (`list[Finding]`): all that is wrong or odd.
+        findings (`list[Finding]`): all problems found.
         diversity (`dict`): per split; see `dataset_builder.checks.texts.Texts.diversity`.
-        overlap (`float`, *optional*): the share of test anomalies whose words stand in train; `None` without both splits.
+        overlap (`float`, *optional*): the share of test anomalies whose words also occur in train; `None` without both splits.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What tells a directory's content from another's."""
+"""A hash that tells one directory's content from another's."""
 
 import hashlib
 from pathlib import Path

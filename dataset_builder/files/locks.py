@@ -28,6 +28,6 @@ def hold(path: Path, busy: str, patience: float = 0.0) -> BaseFileLock:
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{path.parent}: cannot be written ({reason}); give another place, on a file system that has locks"
+            f"{path.parent}: cannot be written ({reason}); choose another path, on a file system that has locks"
         ) from None
     return lock

@@ -20,7 +20,7 @@ _EXTRAS: tuple[Field, ...] = ("remark", "bbox", "score")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands: a file, an image's key in it, a position in that image's list from 0."""
+    """Where a value is: a file, an image's key in it, a position in that image's list from 0."""
 
     file: object = None
     key: str | None = None
@@ -93,7 +93,7 @@ def read_record(record: object, place: Place, *, prediction: bool) -> Anomaly:
 
     Args:
         record (`dict`): the record.
-        place (`Place`): where it stands, for messages.
+        place (`Place`): where it is, for messages.
         prediction (`bool`): whether texts may be empty or missing, and the severity `null`, empty or missing.
 
     Raises:
@@ -126,8 +126,8 @@ def read_record(record: object, place: Place, *, prediction: bool) -> Anomaly:
     except ValidationError as error:
         detail = error.errors()[0]
         field = str(detail["loc"][0])
-        mend = {"bbox": "write [x0, y0, x1, y1] in pixels", "score": "write a number from 0 to 1"}[field]
-        raise place.error(f"cannot be read ({detail['msg']}); {mend}", field, values[field]) from None
+        fix = {"bbox": "write [x0, y0, x1, y1] in pixels", "score": "write a number from 0 to 1"}[field]
+        raise place.error(f"cannot be read ({detail['msg']}); {fix}", field, values[field]) from None
 
 
 def _fields(record: dict[str, Any], place: Place) -> dict[Field, tuple[str, Any]]:
@@ -136,7 +136,7 @@ def _fields(record: dict[str, Any], place: Place) -> dict[Field, tuple[str, Any]
         field = field_of(key)
         if field in fields:
             other = fields[field][0]
-            raise place.error(f"stands twice, as {shorten(other)} and as {shorten(key)}; keep one of them", field)
+            raise place.error(f"appears twice, as {shorten(other)} and as {shorten(key)}; keep one of them", field)
         if field:
             fields[field] = key, value
     return fields

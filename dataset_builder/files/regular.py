@@ -29,7 +29,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a directory", path)
-    raise OSError(errno.EINVAL, "it is a pipe or a device, no regular file", path)
+    raise OSError(errno.EINVAL, "it is a pipe or a device, not a regular file", path)
 
 
 def read_regular(path: str | os.PathLike[str], limit: int = MAX_JSON) -> bytes:

@@ -1,7 +1,7 @@
 """JSON files, read strictly: what is not exactly JSON in UTF-8 is an error that names the file and the place.
 
 Duplicate keys are no error of JSON's, so objects that hold one arrive as `Repeated` and `as_object` refuses them, where
-the image and the record that they stand in are known.
+the image and the record that they are in are known.
 """
 
 import json
@@ -35,7 +35,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
-    """The rows of a file with one JSON value a line, each with its place (`file:line`); blank lines are passed over.
+    """The rows of a file with one JSON value per line, each with its place (`file:line`); blank lines are passed over.
 
     A last line that a crash tore, that is, one without a newline that is not JSON, is left out.
 
@@ -65,7 +65,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
             f"{path}: {reason or f'cannot be read ({error.strerror})'}; give the path of the file"
         ) from None
     except ValueError:  # a NUL in the path
-        raise InputError(f"{shorten(str(path))} is no path; give the path of the file") from None
+        raise InputError(f"{shorten(str(path))} is not a path; give the path of the file") from None
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: begins with a byte order mark {shorten(data[:3])}; save it as UTF-8 without one")
     return data
@@ -91,13 +91,13 @@ def loads(text: str, file: object) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         near = text[error.pos : error.pos + 40]
-        hint = "; a file with one object a line is read as .jsonl or .ndjson" if error.msg == "Extra data" else ""
+        hint = "; a file with one object per line is read as .jsonl or .ndjson" if error.msg == "Extra data" else ""
         value = f"before {shorten(near, 42)}" if near else "at the end of the file: is it complete?"
-        raise InputError(f"{file}: {place}: not JSON ({error.msg}) {value}; mend it there{hint}") from None
+        raise InputError(f"{file}: {place}: not JSON ({error.msg}) {value}; fix it there{hint}") from None
     except RecursionError:
         raise InputError(f"{file}: nested too deeply to be a file of records; check what wrote it") from None
     except ValueError as error:  # an integer of more than 4,300 digits
-        raise InputError(f"{file}: not readable ({error}); mend that number") from None
+        raise InputError(f"{file}: not readable ({error}); fix that number") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

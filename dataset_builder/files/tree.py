@@ -67,7 +67,7 @@ class File:
         if len(data) > limit:
             raise OversizedPictureError(f"{self.path}: more than {limit:,} bytes; make the file smaller")
         if self.member is None and len(data) > self.size:
-            raise PictureError(f"{self.path}: grew while it was read; try again when it is all there")
+            raise PictureError(f"{self.path}: grew while it was read; try again when it is complete")
         return data
 
     def ends(self, head: int, tail: int) -> tuple[bytes, bytes]:
@@ -89,7 +89,7 @@ class File:
 
     @contextmanager
     def on_disk(self) -> Iterator[Path]:
-        """A path of this content, for readers that take one; errors name the file as it stands in the source."""
+        """A path of this content, for readers that take one; errors name the file by its path in the source."""
         if self.member is None:
             yield Path(self.place)
             return

@@ -70,7 +70,7 @@ def is_repo_id(name: str) -> bool:
 def check_repo_id(name: str, option: str = "--repo-id") -> None:
     """Raises an `InputError` unless `name` has the form `ORG/NAME`."""
     if not is_repo_id(name):
-        raise InputError(f"{option} {shorten(name)}: is no name; write ORG/NAME")
+        raise InputError(f"{option} {shorten(name)}: is not a name; write ORG/NAME")
 
 
 def check_token() -> str:
@@ -136,7 +136,7 @@ def push(
         check (callable, *optional*): looks at what the Hub has (through the `HfApi` it is given) and returns what is wrong.
 
     Raises:
-        InputError: if `repo_id` is no name.
+        InputError: if `repo_id` is not a name.
         UnavailableError: if there is no token, or the Hub is out of reach or refuses.
         OutputError: if the Hub has something else than what is here.
     """
@@ -163,7 +163,7 @@ def push(
         left = compare(path, files, repo_id, kind, ours)
         wrong = [f"{name} is missing" for name in left.new]
         wrong += [f"{name} has another content" for name in left.changed]
-        wrong += [f"{name} is there and was not built" for name in left.gone]
+        wrong += [f"{name} exists there but is not part of the build" for name in left.gone]
         if check is not None and not wrong:
             wrong = check(api)
     if wrong:
@@ -179,7 +179,7 @@ def _literal(name: str) -> str:
 
 @contextmanager
 def told(repo_id: str) -> Iterator[None]:
-    """Turns what a connection to the Hub can meet into one sentence with the mend.
+    """Turns what a connection to the Hub can meet into one sentence with the fix.
 
     Raises:
         UnavailableError: if the Hub is out of reach or refuses.
@@ -194,11 +194,11 @@ def told(repo_id: str) -> Iterator[None]:
         raise UnavailableError(f"{repo_id}: cannot be reached, HF_HUB_OFFLINE is set; unset it to publish") from None
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no answer"
-        hint = {401: "check HF_TOKEN", 403: "the token may not write there", 404: "check --repo-id"}
-        mend = hint.get(error.response.status_code if error.response is not None else 0, "try again later")
-        raise UnavailableError(f"{repo_id}: the Hub refused ({status}); {mend}") from None
+        hint = {401: "check HF_TOKEN", 403: "use a token that may write there", 404: "check --repo-id"}
+        fix = hint.get(error.response.status_code if error.response is not None else 0, "try again later")
+        raise UnavailableError(f"{repo_id}: the Hub refused ({status}); {fix}") from None
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-        raise UnavailableError(f"{repo_id}: the Hub is out of reach ({type(error).__name__}); run it again") from None
+        raise UnavailableError(f"{repo_id}: the Hub cannot be reached ({type(error).__name__}); re-run later") from None
     except ValueError as error:  # huggingface_hub's answer to a card that the Hub does not accept
         if isinstance(error, InputError):
             raise

@@ -1,4 +1,4 @@
-"""Publishes what is a repository as it stands: a built dataset, a Space, the metric's Space among them."""
+"""Publishes what is already a repository: a built dataset, a Space, the metric's Space among them."""
 
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ def publish(path: Path, repo_id: str, *, private: bool = False, dry_run: bool = 
         repo_id, private, dry_run: as in `dataset_builder.publishing.hub.push`, whose errors it raises.
 
     Raises:
-        InputError: if `path` is no whole dataset.
+        InputError: if `path` is not a whole dataset.
     """
     if not is_dataset(path):
-        raise InputError(f"{path}: is no dataset; build one with `anomreason build SOURCE --out {path}`")
+        raise InputError(f"{path}: is not a dataset; build one with `anomreason build SOURCE --out {path}`")
     files = repository_files(path)
     shards = [name for name in files if name.endswith(".parquet")]
     rows = sum(_rows(path / name) for name in shards)

@@ -1,4 +1,4 @@
-"""Procedural scenes: cartoon pictures with known truth, each anomalous one beside its clean twin."""
+"""Procedural scenes: cartoon pictures with known truth, each anomalous one with its clean twin."""
 
 from dataset_builder.scenes.families import FAMILIES, HELD_OUT, TRAINED, Family, family_of
 from dataset_builder.scenes.files import (

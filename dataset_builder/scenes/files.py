@@ -1,4 +1,4 @@
-"""A scenes directory: `images/` and `scenes.jsonl`, a row a picture."""
+"""A scenes directory: `images/` and `scenes.jsonl`, one row per picture."""
 
 import json
 import random
@@ -177,7 +177,7 @@ def read_scenes(directory: Path) -> list[SceneRow]:
     """Read the rows of a scenes directory.
 
     Raises:
-        InputError: if it is no scenes directory, or a row is not one (with file, line and value).
+        InputError: if it is not a scenes directory, or a row is not one (with file, line and value).
     """
     path = Path(directory) / "scenes.jsonl"
     if not path.is_file():

@@ -1,1 +1,1 @@
-"""Where rows come from: a release, a run, scenes; and what is wrong or odd about a source."""
+"""Where rows come from: a release, a run, scenes; and the problems of a source."""

@@ -73,7 +73,7 @@ def read_candidate(record: object, place: Place) -> Candidate:
         raise place.error('is missing; add the key "Severity Score"', "severity")
     verdict, votes = evidence.get("verdict"), evidence.get("votes") or {}
     if verdict not in (None, *get_args(Verdict)):
-        raise place.error("is no verdict; write accept, reject or unsure", "verdict", verdict)
+        raise place.error("is not a verdict; write accept, reject or unsure", "verdict", verdict)
     if not isinstance(votes, dict) or not all(
         key in get_args(Verdict) and isinstance(count, int) and count >= 0 for key, count in votes.items()
     ):

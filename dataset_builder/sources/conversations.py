@@ -27,7 +27,7 @@ _FOLDERS: dict[str, Label] = {"1_fake": "fake", "0_real": "real"}
 
 
 def read_conversations(path: Path, label: Label | None, images: Path | None) -> tuple[list[Row], list[Finding]]:
-    """The rows of a file of conversations, whose pictures lie beside it or in `images`.
+    """The rows of a file of conversations, whose pictures lie next to it or in `images`.
 
     Raises:
         InputError: if the pictures' directory does not exist.

@@ -1,4 +1,4 @@
-"""What was found wrong or odd in a source, by kind. Errors keep a row out of the dataset; warnings are told.
+"""The problems found in a source, by kind. Errors keep a row out of the dataset; warnings are told.
 
 A kind of error is a class of `dataset_builder.errors`, so that nothing is guessed from the words of a message.
 """
@@ -46,7 +46,7 @@ _ERROR_CLASSES: tuple[type[InputError], ...] = (
 ERRORS: dict[str, str] = {kind.kind: kind.meaning for kind in _ERROR_CLASSES}
 
 WARNINGS: dict[str, str] = {
-    "remark contradicts score": "the words beside a severity say the opposite of the number",
+    "remark contradicts score": "the words next to a severity say the opposite of the number",
     "picture without annotations": "a generated picture that no annotation file names",
     "annotations without picture": "annotations of a picture that is not there",
     "split name without picture": "a split list names a picture that is not there",
@@ -57,7 +57,7 @@ WARNINGS: dict[str, str] = {
     "link not followed": "a symbolic link that leads out of the source, in a circle, or nowhere",
     "animated picture": "only the first frame is shown",
     "CMYK picture": "colours for print; converted on reading",
-    "16-bit picture": "more than 8 bits a channel; scaled on reading",
+    "16-bit picture": "more than 8 bits per channel; scaled on reading",
     "HEIC picture": "opens where pillow-heif is installed and registered",
     "EXIF-rotated picture": "shown turned; pixel positions depend on the reader",
     "extreme aspect ratio": "more than 200 times as long as wide; Qwen's processors refuse such a picture",

@@ -46,7 +46,7 @@ def to_rows(
         pictures (`dict`): the pictures by file name.
         label (`str`, *optional*): the label of items that have none.
         source (`str`): the file, for messages.
-        findings (`list[Finding]`): what is wrong or odd is added here.
+        findings (`list[Finding]`): problems are added here.
     """
     named: dict[str, Item] = {}
     for item in items:

@@ -49,7 +49,7 @@ class Names:
         Args:
             listed (mapping): a list's names and what it says of them.
             file (`str`): the list, for messages.
-            findings (`list[Finding]`): what is wrong or odd is added here.
+            findings (`list[Finding]`): problems are added here.
         """
         pictures = {name: name for name in listed if name in self._pictures}
         loose: list[str] = []
@@ -114,6 +114,6 @@ def check_matched(
         other = min(there - names)
         message = (
             f"{file}: only {found:,} of its {len(names):,} names are {what}, of which there are {len(there):,} (it says "
-            f"{shorten(example)}, a file is called {shorten(other)}); give the list of these pictures, or take it away"
+            f"{shorten(example)}, a file is called {shorten(other)}); give the list of these pictures, or remove it"
         )
         findings.append(Finding.of(UnmatchedListError(message)))

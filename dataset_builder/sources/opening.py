@@ -56,7 +56,7 @@ _PICTURES_ELSEWHERE: tuple[Kind, ...] = ("run", "predictions", "llava")
 
 @dataclass(frozen=True)
 class Source:
-    """A source as read: its kind, its rows in order, and what is wrong or odd with its records."""
+    """A source as read: its kind, its rows in order, and the problems of its records."""
 
     kind: Kind
     rows: list[Row]
@@ -79,7 +79,7 @@ def is_dataset(path: Path) -> bool:
 
 
 def split_of(row: SceneRow) -> Split:
-    """The split of a scene, by a hash that twins share, so that no picture's twin stands in the other split."""
+    """The split of a scene, by a hash that twins share, so that no picture's twin is in the other split."""
     return split_by_hash(min(row.image_id, row.twin_id or row.image_id))
 
 
@@ -93,7 +93,7 @@ def open_source(
             `metadata.jsonl`, a published peer's dataset, or a file: predictions, LLaVA conversations or a manifest.
         kind (`str`, *optional*): which of `KINDS` it is, where that cannot be told from its files.
         label (`str`, *optional*): the label of pictures whose files do not tell one.
-        images (`Path`, *optional*): where the pictures of a run, of predictions or of conversations are, if not beside them.
+        images (`Path`, *optional*): where the pictures of a run, of predictions or of conversations are, if not next to them.
 
     Raises:
         InputError: if it is none of these, or cannot be read at all.
@@ -101,9 +101,13 @@ def open_source(
     root = Path(root)
     kind = kind or _kind_of(root)
     if label and kind not in _LABELLED:
-        raise InputError(f"--label: a source of the kind {kind} says itself what is real; leave the option out")
+        raise InputError(
+            f"--label: does not apply to a source of the kind {kind}, which records its labels; leave the option out"
+        )
     if images and kind not in _PICTURES_ELSEWHERE:
-        raise InputError(f"--images: a source of the kind {kind} holds its pictures itself; leave the option out")
+        raise InputError(
+            f"--images: does not apply to a source of the kind {kind}, which has its own pictures; leave the option out"
+        )
     if images and not images.is_dir():
         raise InputError(f"--images {images}: is not a directory; give the one that the pictures are in")
     with _uncollected():
@@ -200,7 +204,7 @@ def _scenes(root: Path) -> list[Row]:
     for row in read_scenes(root):
         place = Place(root / "scenes.jsonl", row.image_id)
         if as_image_id(row.image_id, place) != row.image_id:
-            raise place.error("is no file name; render the directory again with `anomreason scenes`")
+            raise place.error("is not a file name; render the directory again with `anomreason scenes`")
         if row.image_id in seen:
             raise place.error("appears more than once; render the directory again with `anomreason scenes`")
         seen.add(row.image_id)

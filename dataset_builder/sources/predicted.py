@@ -1,6 +1,6 @@
 """A prediction file (`preds.json`, `preds.jsonl`, or what the release's tools write) with the pictures it is about.
 
-Pictures lie beside the file or where `--images` says. A severity that the model did not give is null, and a picture
+Pictures lie next to the file or where `--images` says. A severity that the model did not give is null, and a picture
 without a readable answer, or of a kind that the model does not know, is left out. Lost are the model's raw answer, its confidence
 and its probabilities.
 """

@@ -50,7 +50,7 @@ def _matching(files: Iterable[File], pattern: str) -> list[File]:
 
 
 def _folder(file: File) -> Label | None:
-    """The label that a file's folder tells."""
+    """The label that a file's folder stands for."""
     return next((_FOLDERS[part] for part in file.path.split("/")[:-1] if part in _FOLDERS), None)
 
 
@@ -77,7 +77,7 @@ def is_release(tree: Tree) -> bool:
 
 
 def read_release(tree: Tree) -> tuple[list[Row], list[Finding]]:
-    """The rows of a release, generated pictures first, by path; and what is wrong or odd with its files."""
+    """The rows of a release, generated pictures first, by path; and the problems of its files."""
     findings: list[Finding] = []
     pictures = picture_files(tree, findings)
     # Two pictures with one name are an error, but a list that names them is right.

@@ -50,13 +50,13 @@ class Row:
 
 
 def split_by_hash(name: str, test_share: float = TEST_SHARE) -> Split:
-    """The split of a name, by its hash alone: the same on every machine and whatever else the dataset holds."""
+    """The split of a name, only by its hash: the same on every machine and whatever else the dataset holds."""
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
     return "test" if place < test_share else "train"
 
 
 def generator_of(image_id: str) -> str | None:
-    """The generator that a name in the release's form tells.
+    """The generator in a name of the release's form.
 
     >>> generator_of("2025_04_18_02_29_58_1234567890123456789_flux.jpg")
     'flux'

@@ -2,7 +2,7 @@
 
 `annotations.jsonl` has one row per picture: `image_id`, how it ended (`status`) and its anomalies, each with its evidence
 (`object`, `stage`, `support`, `votes`, `bbox`). `reviewed.jsonl`, the same rows with each candidate's verdict and votes and
-with what people found besides (`added`), is read instead once people have reviewed them; without either `candidates.json`,
+with what people added (`added`), is read instead once people have reviewed them; without either `candidates.json`,
 the same in the release's form. Pictures are those below the run's `images/`, or below the directory that was annotated,
 which `run.json` names.
 """
@@ -44,7 +44,7 @@ def pictures_of(root: Path) -> Path:
     if images is None:
         return root / "images"
     if not isinstance(images, str):
-        raise Place(path).error("is no directory; write its path, or null for the run's own", "images", images)
+        raise Place(path).error("is not a directory; write its path, or null for the run's own", "images", images)
     return Path(images)
 
 

@@ -79,7 +79,7 @@ def with_splits(rows: list[Row], lists: Lists, there: set[str], findings: list[F
         rows (`list[Row]`): the pictures.
         lists (`Lists`): what the files say.
         there (`set[str]`): the names of all picture files, those with an error included.
-        findings (`list[Finding]`): what is wrong or odd is added here.
+        findings (`list[Finding]`): problems are added here.
     """
     _check(rows, lists, there, findings)
     known = [row.image_id for row in rows if row.label == "fake" and row.image_id in lists.splits]
@@ -98,7 +98,9 @@ def with_splits(rows: list[Row], lists: Lists, there: set[str], findings: list[F
             findings.append(Finding("picture in no split", name, message, name))
             continue
         if split is None and row.label == "fake" and known:
-            findings.append(Finding("picture in no split", name, f"{SPLIT_LIST} leaves it out; train", name))
+            findings.append(
+                Finding("picture in no split", name, f"{SPLIT_LIST} does not name it; it goes into train", name)
+            )
             split = "train"
         if split is None and row.label == "real" and names_reals:
             split = "test" if name in lists.deepfake else "train"

@@ -1,4 +1,4 @@
-"""The lists of anomalies in a text, in the order they stand in, and how they stand to one another."""
+"""The lists of anomalies in a text, in their order, and how they relate to one another."""
 
 import itertools
 import re

@@ -1,7 +1,7 @@
 """JSON as language models write it: cut off, fenced, between prose, badly quoted.
 
 One pass from left to right with an explicit stack. A bracket that can open a list or an object starts a value; a value
-that breaks is left where it broke, with everything that was complete in it, and the search for the next bracket goes on
+that breaks is left where it broke, with everything that was complete in it, and the search for the next bracket continues
 from there. Nothing is read twice, so the time is linear in the text, and nothing recurses, so no nesting is too deep.
 
 What broke can be tried once more by `json_repair`, piece by piece: its time grows with the square of the text, so only

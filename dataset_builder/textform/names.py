@@ -1,7 +1,7 @@
 """The names that models give to an anomaly's fields, in answers of every language and habit.
 
 Files are read by `dataset_builder.fields`, which knows the release's spellings alone. An answer is freer: what one model
-calls `issue` is another's phenomenon or name, depending on what stands beside it. So a key has a rank for each field it
+calls `issue` is another's phenomenon or name, depending on what is next to it. So a key has a rank for each field it
 may mean, and the keys of a record are dealt out together, the surest first.
 """
 

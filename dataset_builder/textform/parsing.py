@@ -5,7 +5,7 @@ they like. The way of an answer, a module each:
 
 1. `unwrapping` takes thoughts and encodings off;
 2. `loose_json`, `markup` and `labelled_lines` find lists of anomalies: JSON, XML and tables, labelled lines;
-3. `candidates` puts them in order and says which is the answer: the last complete one that is no example of the prompt's;
+3. `candidates` puts them in order and says which is the answer: the last complete one that is not an example of the prompt's;
 4. `names` knows which field a key means, and this module turns records into anomalies;
 5. `denials` tells "nothing is wrong" from a text that could not be read.
 """

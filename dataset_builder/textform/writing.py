@@ -11,7 +11,7 @@ __all__ = ["write_answer", "write_official_text"]
 
 
 def write_answer(anomalies: Iterable[Anomaly], *, boxes: bool = False) -> str:
-    """The answer a model should give: a JSON list, one object an anomaly, `[]` when nothing is wrong.
+    """The answer a model should give: a JSON list, one object per anomaly, `[]` when nothing is wrong.
 
     Args:
         anomalies (iterable of `Anomaly`): in the order they should be written.
@@ -35,7 +35,7 @@ def write_answer(anomalies: Iterable[Anomaly], *, boxes: bool = False) -> str:
 
 
 def write_official_text(anomalies: Iterable[Anomaly]) -> str:
-    """The answer the release's models are trained to give: four labelled lines an anomaly, a blank line between two.
+    """The answer the release's models are trained to give: four labelled lines per anomaly, a blank line between two.
 
     A field is one line here: runs of whitespace in it become one space. Nothing wrong is `No anomalies.`, which the
     release cannot say. An unknown severity leaves its label without a value.

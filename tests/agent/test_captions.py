@@ -123,4 +123,4 @@ def test_what_is_no_paragraph_is_asked_for_again(answer: str, wrong: bool) -> No
 
 def test_options_that_do_not_go_with_it_are_one_sentence(scenes: Path, tmp_path: Path) -> None:
     done = annotate(scenes, tmp_path / "out", "http://127.0.0.1:9/v1", "--canaries", 2)
-    assert "goes without --engine and --canaries" in str(done.exception)
+    assert "does not support --engine and --canaries" in str(done.exception)

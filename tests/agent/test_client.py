@@ -335,10 +335,10 @@ def test_a_key_that_is_in_no_variable_is_kept_as_well() -> None:
 @pytest.mark.parametrize(
     ("base_url", "told"),
     [
-        ("localhost:8000/v1", "is not the address"),
-        ("ftp://localhost/v1", "is not the address"),
-        ("http://localhost:99999/v1", "is not the address"),
-        ("http://[::1/v1", "is not the address"),
+        ("localhost:8000/v1", "is not the URL of a server"),
+        ("ftp://localhost/v1", "is not the URL of a server"),
+        ("http://localhost:99999/v1", "is not the URL of a server"),
+        ("http://[::1/v1", "is not the URL of a server"),
         (f"http://me:{KEY}@localhost/v1", "OPENAI_API_KEY"),
         (f"http://localhost/v1?key={KEY}", "OPENAI_API_KEY"),
     ],

@@ -73,7 +73,7 @@ def test_ray_merges_to_the_bytes_of_the_plain_engine(scenes: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "code", "told"),
     [
-        (signal.SIGKILL, 2, "Ray broke the run off"),
+        (signal.SIGKILL, 2, "Ray stopped the run"),
         (signal.SIGTERM, 143, "interrupted"),
         (signal.SIGINT, 130, "interrupted"),
     ],
@@ -109,5 +109,5 @@ def test_a_budget_is_refused_over_ray(scenes: Path, tmp_path: Path) -> None:
     options = ("--simulate", "--engine", "ray", "--budget-calls", 5)
     refused = run_command("annotate", scenes, "--out", tmp_path / "run", *options, cwd=tmp_path)
     assert refused.returncode == 2
-    assert "takes no budget" in refused.stderr
+    assert "does not support budgets" in refused.stderr
     assert not (tmp_path / "run").exists()

@@ -82,7 +82,7 @@ def annotated(scenes: Path, run: Path, url: str, names: tuple[str, ...], plan: s
         told = annotate(str(images or scenes / "images"), run, Endpoint("simulated", url, 8, PATIENCE), settings)
     except UnavailableError as error:
         reason, told = str(error), summary(run)
-        assert "run again to go on" in reason
+        assert "re-run to resume" in reason
         assert told["stopped"]
     finished = ended(scenes, run)
     assert len(finished) == told["anomalies"] + told["none"]

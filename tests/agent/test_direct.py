@@ -166,7 +166,7 @@ def test_a_picture_that_cannot_be_read_or_answered_is_a_failed_row(scenes: Path,
 
 
 def test_a_server_that_refuses_all_is_one_error(scenes: Path) -> None:
-    """A wrong model's name ends in the server's reason and the mend, not in failed rows."""
+    """A wrong model's name ends in the server's reason and the fix, not in failed rows."""
     with serve(scenes) as base_url, pytest.raises(UnavailableError, match="check --model and --base-url"):
         examine(pictures(scenes, 3), Endpoint("gpt-9", base_url))
 

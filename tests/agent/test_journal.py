@@ -161,7 +161,7 @@ def test_a_full_disk_is_told_to_all_who_wait_and_loses_nothing(tmp_path: Path) -
         waiting = [journal.record(attempt(str(number), answer="x" * 5000)) for number in range(20)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(result, OutputError) for result in results)
-        assert "make room there and run again" in str(results[0])
+        assert "make room there and re-run" in str(results[0])
         assert journal.attempts("before") == [attempt("before")]
         with pytest.raises(OutputError):
             journal.check()

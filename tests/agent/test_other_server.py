@@ -73,7 +73,7 @@ def annotated(painted: Painted, run: Path, books: Books, plan: str, boxes: Any =
         told = annotate(str(painted.folder), run, Endpoint("other", books.base_url, AT_ONCE, PATIENCE), settings)
     except UnavailableError as error:
         reason, told = str(error), summary(run)
-        assert "run again to go on" in reason
+        assert "re-run to resume" in reason
         assert told["stopped"]
     finished = set()
     for row in rows(run):

@@ -154,7 +154,7 @@ def test_a_full_disk_ends_it_cleanly(whole: Whole, server: str, tmp_path: Path) 
     code, printed = annotate(whole.pictures, tmp_path / "run", server, "--limit", 30, before=_no_room)
     assert code == 2, printed
     assert re.fullmatch(
-        r"anomreason: \S+journal\.sqlite: cannot be written \(.+\); make room there and run again\n", printed
+        r"anomreason: \S+journal\.sqlite: cannot be written \(.+\); make room there and re-run\n", printed
     )
     committed, served = _ledger(tmp_path / "run")[0], stats(server)["calls"]
     assert 0 < committed < whole.served["calls"]
@@ -182,7 +182,7 @@ def test_a_directory_that_cannot_be_written_is_told_at_once(whole: Whole, server
         (read_only / "run", "cannot be written (Permission denied)"),
         (read_only, "cannot be written (Permission denied)"),
         (tmp_path / "file", "is a file, not a directory"),
-        (tmp_path / "mine", "is there already and is no run"),
+        (tmp_path / "mine", "already exists and is not a run"),
     ):
         code, printed = annotate(whole.pictures, out, server, before=_no_privileges)
         assert code == 2, printed

@@ -170,7 +170,7 @@ def test_stays_small_and_says_what_it_left_out(run: Path, tmp_path: Path, monkey
     assert len(shown) == 9
     assert set(told) <= set(shown) if len(told) <= 9 else not clean & set(shown)
     assert "7 of 16 finished pictures are left out" in written
-    assert "come without prompts and answers" in written
+    assert "are shown without prompts and answers" in written
     assert re.search(r"… [\d,]+ characters more in the journal", written)
     assert len(written) < len((run / "report.html").read_text()) / 2
 

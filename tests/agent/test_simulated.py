@@ -402,11 +402,11 @@ def test_requests_that_cannot_be_read_are_told_so(scenes: Path, body: bytes) -> 
 
 def test_options_that_make_no_sense_are_refused(scenes: Path) -> None:
     """Rates out of range or above 1 together, unknown names, a taken port and a folder without scenes are errors."""
-    with pytest.raises(InputError, match=r"miss 1\.5: is no rate"):
+    with pytest.raises(InputError, match=r"miss 1\.5: is not a rate"):
         Rates(miss=1.5)
     with pytest.raises(InputError, match=r"add up to 1\.2"):
         Rates(cut=0.6, malformed=0.6)
-    with pytest.raises(InputError, match="typo: is no rate"), serve(scenes, typo=1):
+    with pytest.raises(InputError, match="typo: is not a rate"), serve(scenes, typo=1):
         pass
     with pytest.raises(InputError, match=r"scenes\.jsonl"), serve(scenes / "images"):
         pass

@@ -152,7 +152,7 @@ print(json.dumps([listed, plain, none]))
     assert len(listed) == 6
     assert dict(listed) == {name: (scenes / "images" / name).stat().st_size for name, _ in listed}
     assert plain == [f"{split}_{number:06d}.png" for split in ("train", "test") for number in range(3)]
-    assert error.startswith("me/none: is not a directory, and no dataset of that name is in reach")
+    assert error.startswith("me/none: is not a directory, and no dataset of that name can be reached")
 
 
 def test_a_hundred_thousand_names_cost_little(tmp_path: Path) -> None:
@@ -192,6 +192,6 @@ def test_a_dataset_that_breaks_off_is_told(tmp_path: Path) -> None:
     pictures = _streamed("me/photos", stream)
     assert next(pictures) == ("a.png", b"x")
     with pytest.raises(
-        UnavailableError, match=r"me/photos: cannot be read on \(.*reset by peer.*\); run again to resume"
+        UnavailableError, match=r"me/photos: cannot be read further \(.*reset by peer.*\); re-run to resume"
     ):
         next(pictures)

@@ -22,7 +22,7 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     """A destination that cannot be written is named, and nothing half-written stays."""
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "inside").touch()
-    with pytest.raises(OutputError, match=r"taken: cannot be written .* give another place"):
+    with pytest.raises(OutputError, match=r"taken: cannot be written .* choose another path"):
         atomic.write(tmp_path / "taken", "text")
     with pytest.raises(OutputError, match="cannot be written"):
         atomic.write(tmp_path / "taken" / "inside" / "file", "text")

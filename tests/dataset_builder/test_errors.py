@@ -1,4 +1,4 @@
-"""The exception tree, and messages that name the place, the value and the mend."""
+"""The exception tree, and messages that name the place, the value and the fix."""
 
 import inspect
 

@@ -66,7 +66,7 @@ def test_pipes_within_a_source_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_device_is_not_replaced_by_what_is_written() -> None:
     """Writing to /dev/null by rename would make it a file."""
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         atomic.write("/dev/null", "text")
 
 

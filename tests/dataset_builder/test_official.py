@@ -108,7 +108,7 @@ def test_paths_are_reduced_to_file_names(write: Write) -> None:
 
 TEXT = '{"cup.jpg": [{"Name": "NAME", "Observed Phenomenon": "b", "Reasoning": "c", "Severity Score": LEVEL}]}'
 BROKEN: dict[str, tuple[Any, list[str]]] = {
-    "not JSON": ('{"cup.jpg": [}', ["line 1, column 14", "not JSON", "mend"]),
+    "not JSON": ('{"cup.jpg": [}', ["line 1, column 14", "not JSON", "fix it there"]),
     "cut off": ('{"cup.jpg": [{"Name": "a"', ["line 1", "is it complete?"]),
     "rows": ('{"a.jpg": []}\n{"b.jpg": []}', ["line 2", ".jsonl"]),
     "empty": ("", ["is empty"]),
@@ -116,7 +116,7 @@ BROKEN: dict[str, tuple[Any, list[str]]] = {
     "UTF-16": ('{"a": []}'.encode("utf-16"), ["byte order mark", "UTF-8"]),
     "Latin-1": (b'{\n"caf\xe9.jpg": []}', ["line 2", "\\xe9", "UTF-8"]),
     "nested": ("[" * 100_000, ["nested too deeply"]),
-    "long number": ('{"a": ' + "9" * 5000 + "}", ["mend that number"]),
+    "long number": ('{"a": ' + "9" * 5000 + "}", ["fix that number"]),
     "a list": ([], ["[]", "an object of image names"]),
     "records no list": ({"cup.jpg": RECORD}, ['"cup.jpg"', "list of records"]),
     "record no object": ({"cup.jpg": [RECORD, "text"]}, ['"cup.jpg"[1]', '"text"', "an object with the keys Name,"]),
@@ -131,7 +131,7 @@ BROKEN: dict[str, tuple[Any, list[str]]] = {
     "severity above": ({"cup.jpg": [RECORD, RECORD | {"Severity Score": "110/100"}]},
         ['"cup.jpg"[1]: severity "110/100" is outside 0..100']),
     "severity below": ({"cup.jpg": [RECORD | {"Severity Score": -1}]}, ["severity -1 is outside"]),
-    "severity words": ({"cup.jpg": [RECORD | {"Severity Score": "high"}]}, ['severity "high" is no severity', "whole number"]),
+    "severity words": ({"cup.jpg": [RECORD | {"Severity Score": "high"}]}, ['severity "high" is not a severity', "whole number"]),
     "severity broken": ({"cup.jpg": [RECORD | {"Severity Score": 2.5}]}, ["severity 2.5", "whole number"]),
     "severity true": ({"cup.jpg": [RECORD | {"Severity Score": True}]}, ["severity True"]),
     "severity null": ({"cup.jpg": [RECORD | {"Severity Score": None}]}, ["severity None"]),

@@ -103,9 +103,9 @@ def test_a_new_file_does_not_take_the_place_of_a_foreign_one(tmp_path: Path) -> 
     target = tmp_path / "data"
     fill(target, {"a": "a"})
     (target / "report.html").write_text("mine")
-    with pytest.raises(OutputError, match=r"report.html: is there already and anomreason did not write it"):
+    with pytest.raises(OutputError, match=r"report.html: already exists, and anomreason did not write it"):
         fill(target, {"a": "a", "report.html": "ours"})
-    with pytest.raises(OutputError, match=r"report.html: is there already"):
+    with pytest.raises(OutputError, match=r"report.html: already exists"):
         owned.check(target, "score", ["report.html"])
     owned.check(target, "score", ["metrics.json"])
     assert (target / "report.html").read_text() == "mine"

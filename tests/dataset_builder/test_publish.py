@@ -74,13 +74,13 @@ def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path)
         ({"HF_TOKEN": ""}, "org/x", "HF_TOKEN"),
         ({"HF_TOKEN": "hf_wrong"}, "org/x", "401"),
         ({}, "no name", "ORG/NAME"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "out of reach"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "cannot be reached"),
     ],
 )
 def test_what_cannot_be_published_is_one_sentence(
     environment: dict[str, str], repo_id: str, word: str, official: Path, tmp_path: Path
 ) -> None:
-    """No token, a wrong one, no name, no Hub: exit code 2, the mend, and never the token."""
+    """No token, a wrong one, no name, no Hub: exit code 2, the fix, and never the token."""
     with LoopbackHub() as hub:
         done = run_command("publish", official, "--repo-id", repo_id, cwd=tmp_path, **hub.environment | environment)
     assert done.returncode == 2

@@ -54,7 +54,7 @@ def test_every_form_is_read(text: str | float, expected: tuple[int, str | None])
 )
 def test_what_is_no_severity_is_refused(text: object) -> None:
     """Words, ranges, other scales and fractions are errors that say what to write."""
-    with pytest.raises(RecordError, match=r"is no severity; write a whole number from 0 \(completely irrational\)"):
+    with pytest.raises(RecordError, match=r"is not a severity; write a whole number from 0 \(completely irrational\)"):
         severity.parse(text)  # type: ignore[arg-type]
 
 

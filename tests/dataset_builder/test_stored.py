@@ -102,7 +102,9 @@ def test_a_dataset_from_elsewhere_names_no_file_of_its_reader(tmp_path: Path) ->
 def test_what_is_no_split_of_pictures_is_told(dataset: Path, tmp_path: Path) -> None:
     """One form of the error for every reader: the dataset, the split, the reason, the fix."""
     for place, split in ((str(tmp_path / "nothing"), "test"), (str(dataset), "validation")):
-        with pytest.raises(InputError, match=r"\[(test|validation)\]: cannot be loaded \(.*; give a built dataset's"):
+        with pytest.raises(
+            InputError, match=r"\[(test|validation)\]: cannot be loaded \(.*; give the directory of a built dataset"
+        ):
             open_split(place, split)
     (tmp_path / "texts").mkdir()
     datasets.Dataset.from_dict({"image": ["a cup"]}).to_parquet(tmp_path / "texts" / "test.parquet")

@@ -87,7 +87,7 @@ def test_what_was_found_before_a_cancel_stays_and_says_that_it_is_not_all(
     page.get_by_role("button", name="Cancel").click()
     page.locator("#results [data-status=stopped]").wait_for()
     assert "incomplete" in page.inner_text("#results h2")
-    assert "not whole" in page.inner_text("#results .ar-note")
+    assert "not complete" in page.inner_text("#results .ar-note")
     assert page.get_by_role("heading", name="Found in time").count() == 1
     assert page.locator(".ar-box").count() == 1
     assert page.locator(".ar-downloads, .ar-skeleton").count() == 0

@@ -85,10 +85,10 @@ def test_closing_an_examination_stops_the_model() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"base_url": "localhost:8000"}, "--base-url localhost:8000: is no web address"),
-        ({"base_url": "http://x/v1"}, "Name it with --model"),
-        ({"base_url": "http://x/v1", "model": "m", "adapter": "a"}, "leave --adapter or --base-url out"),
-        ({"thorough": True}, "--thorough: AnomAgent asks an endpoint"),
+        ({"base_url": "localhost:8000"}, "--base-url localhost:8000: is not a web address"),
+        ({"base_url": "http://x/v1"}, "--base-url: needs --model"),
+        ({"base_url": "http://x/v1", "model": "m", "adapter": "a"}, "leave out --adapter or --base-url"),
+        ({"thorough": True}, "--thorough: AnomAgent needs an endpoint"),
         ({"run": Path("nowhere")}, "--run nowhere: no such directory"),
     ],
 )

@@ -53,7 +53,7 @@ def test_merging_keeps_the_base_s_dtype_and_overwrites_nothing(adapter: Path, tm
     merge(str(adapter), out)  # its own files, unchanged
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.md").write_text("mine")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         merge(str(adapter), tmp_path / "mine")
     with pytest.raises(InputError, match="--dtype int3"):
         merge(str(adapter), tmp_path / "other", dtype="int3")

@@ -127,7 +127,7 @@ def test_an_addition_that_cannot_be_one_is_refused(small: Desk, change: dict[str
     with pytest.raises(InputError, match=words):
         small.add("ann", small.next("ann")["focus"], "t", **(MISSED | change))
     assert len(small.store.items()) == before
-    with pytest.raises(InputError, match="none of this run's"):
+    with pytest.raises(InputError, match="not an item of this run"):
         small.add("ann", "../../x", "t", **MISSED)
 
 

@@ -106,7 +106,7 @@ def test_a_file_from_the_future_or_of_another_kind_is_refused(run: Path) -> None
     ("change", "words"),
     [
         ({"verdict": "maybe"}, "not a verdict; send accept, reject or unsure"),
-        ({"item": "../../etc/passwd"}, "none of this run's"),
+        ({"item": "../../etc/passwd"}, "not an item of this run"),
         ({"reviewer": " "}, "who are you"),
         ({"reviewer": "a\u202eb"}, "printable"),
         ({"note": "n" * 2001}, "2,001"),
