@@ -45,13 +45,14 @@ PHRASES = {
     r"\btell(s|ing)? (so|it)\b": "say, record, report",
     r"\bwithout use\b": "unusable",
     r"\btelephones?\b": "phone",
-    r"\A(?-i:Of) \w+": "the noun first, as in: Bootstrap seed.",
+    r"\A(?-i:Of) [^\d{]+\Z": "the noun first, as in: Bootstrap seed.",
 }
 PATTERNS = {re.compile(phrase.replace(" ", r"\s+"), re.IGNORECASE): better for phrase, better in PHRASES.items()}
 
 
 def find(text: str) -> Iterator[tuple[int, str, str]]:
     """Each phrase of `text` that should be another: the line counted from 0, what was found, and what to write."""
+    text = re.sub(r"\n[ \t]+", "\n", text)
     for pattern, better in PATTERNS.items():
         for match in pattern.finditer(text):
             yield text.count("\n", 0, match.start()), " ".join(match[0].split()), better

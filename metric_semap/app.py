@@ -198,7 +198,7 @@ def _board(
     try:
         levels = tuple(float(part) for part in thresholds.replace(";", ",").split(",") if part.strip())
     except ValueError:
-        raise SemapError(f"thresholds: {thresholds!r} are no numbers; write e.g. 0.7, 0.8, 0.9") from None
+        raise SemapError(f"thresholds: {thresholds!r} are not numbers; write e.g. 0.7, 0.8, 0.9") from None
     options = Options(levels, matching=matching, empty=clean)
     similarity = BertScoreSimilarity(encoder.strip())
     truth = parse_records(references, "reference", "references")

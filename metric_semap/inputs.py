@@ -37,7 +37,7 @@ def as_pictures(pictures: Any, argument: str, labelled: bool) -> list[Any]:
         rows = _rows(pictures)
         return rows if labelled else [row["anomalies"] for row in rows]
     if isinstance(pictures, (str, bytes, Mapping)) or not _is_listed(pictures):
-        raise fault(argument, None, pictures, "is no list; give one entry per picture")
+        raise fault(argument, None, pictures, "is not a list; give one entry per picture")
     return list(_listed(pictures))
 
 

@@ -201,7 +201,7 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         if self.config_name == "default":
             return self._records(picture, place, role)
         if not isinstance(picture, Mapping) or not {"label", "anomalies"} <= picture.keys():
-            raise fault(place, None, picture, 'is no picture; write {"label": "real" or "fake", "anomalies": [...]}')
+            raise fault(place, None, picture, 'is not a picture; write {"label": "real" or "fake", "anomalies": [...]}')
         label = check_label(picture["label"], place, role)
         anomalies = self._records(picture["anomalies"], f"{place}.anomalies", role)
         if anomalies and label == "real" and not predicted:

@@ -39,7 +39,7 @@ def test_every_pattern_has_a_sentence() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "There is no limit, and the file is no longer read.",
+        "There\n    is no limit, and the file is no longer read.",
         "gt.json is not a regular file; one row per picture; the model is no better than chance.",
         "The help of an option, and recommended values, for a picture a model has not seen.",
         "Bootstrap seed. Of these, 3 are empty.",

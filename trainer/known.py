@@ -167,7 +167,7 @@ def check_enough(pictures: int) -> None:
     """Raise an `InputError` if so many pictures are too few to describe what is known."""
     if pictures < LEAST:
         raise InputError(
-            f"knows: {pictures} pictures are too few to tell which ones are known; train on at least {LEAST}, or leave it out"
+            f"knows: {pictures} pictures are too few to learn which ones are known; train on at least {LEAST}, or leave it out"
         )
 
 

@@ -156,7 +156,7 @@ def _with_adapter(model: Any, name: str, adapter: str) -> Any:
     except OSError as error:
         raise UnavailableError(_no_adapter(adapter, error)) from None
     if strays:
-        raise InputError(_misfit(adapter, name, f"{min(strays)} stands in one of the two alone"))
+        raise InputError(_misfit(adapter, name, f"{min(strays)} is in only one of the two"))
     return adapted
 
 
@@ -213,9 +213,9 @@ def _adapter_config(adapter: str) -> dict[str, Any]:
     except (OSError, HFValidationError) as error:
         raise UnavailableError(_no_adapter(adapter, error)) from None
     except ValueError as error:
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON ({first_line(error)}); train it again") from None
+        raise InputError(f"{adapter}/adapter_config.json: is not JSON ({first_line(error)}); train it again") from None
     if not isinstance(config, dict):
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON object; train it again")
+        raise InputError(f"{adapter}/adapter_config.json: is not a JSON object; train it again")
     return config
 
 

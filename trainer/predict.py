@@ -1,4 +1,4 @@
-"""Predicts a dataset into prediction files, and goes on where it was stopped; `predict` itself is in `trainer.answers`."""
+"""Predicts a dataset into prediction files, and resumes where it was stopped; `predict` itself is in `trainer.answers`."""
 
 import hashlib
 from collections.abc import Callable, Container
@@ -19,7 +19,7 @@ __all__ = ["Asked", "Progress", "Unanswered", "predict", "predict_dataset"]
 
 
 class Progress(Protocol):
-    """How long work tells what it is doing: a heading a step, and a bar while something is counted."""
+    """How long work tells what it is doing: a heading per step, and a bar while something is counted."""
 
     def step(self, text: str) -> None: ...
 
@@ -52,7 +52,7 @@ def predict_dataset(
 ) -> Unanswered:
     """Predict a split of a dataset into prediction files (`out` and the rows beside it).
 
-    Stopped anywhere and run again, it goes on after the last batch whose rows are on the disk, with the answers of an undisturbed
+    Stopped anywhere and run again, it resumes after the last batch whose rows are on the disk, with the answers of an undisturbed
     run; see `trainer.settings` for when it refuses to.
 
     Args:

@@ -25,7 +25,7 @@ __all__ = ["POOL", "Rewards"]
 ALPHA = 0.5
 
 POOL = 512
-"""Of how many pictures the anomalies are kept to compare with."""
+"""How many pictures' anomalies are kept to compare with."""
 
 OTHERS = 8
 """How many of them tell what an answer would earn by chance: for each picture others, for all answers about it the same."""

@@ -54,7 +54,7 @@ class Source(BaseModel):
         if not given:
             raise ValueError("says neither annotations, images nor dataset; write one of them")
         if "dataset" in given and len(given) > 1:
-            raise ValueError(f"says {' and '.join(given)}; keep one (images may stand beside annotations)")
+            raise ValueError(f"says {' and '.join(given)}; keep one (only images may be combined with annotations)")
         if self.where and not self.dataset:
             raise ValueError("says where without dataset; it chooses rows of one")
         return self

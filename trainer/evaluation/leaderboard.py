@@ -45,7 +45,7 @@ _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
     "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
     "USD": lambda row: number(row["usd"], 2),
 }
-"""What stands beside the scores, by the heading of its column."""
+"""What is shown next to the scores, by the heading of its column."""
 SAID = ("ranked SemAP", "located", "false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
 JUDGED = ("accuracy", "CSemF1_Full", "CSemF1_Rea", "CSemAP_Full", "CSemAP_Rea")
 

@@ -1,6 +1,6 @@
 """The paper's table of AnomReason: SemAP and SemF1 in all views, for every model given, beside every published row that is known.
 
-Where a model that was run is one of the published ones, its difference from the published value stands beside it. The gap between
+Where a model that was run is one of the published ones, its difference from the published value is given with it. The gap between
 phenomenon and reasoning, which the paper points out for InternVL3-8B, is told of each model with an interval, paired by picture.
 """
 
