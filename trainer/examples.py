@@ -53,7 +53,7 @@ class DataArguments(trl.ScriptArguments):
         limit (`int`, *optional*): use only so many rows of the training split, evenly spaced; of a stream, the first.
         tasks (`list[str]`, *optional*): what each picture is asked: `anomalies`, `grounded` (with a box to each) and `verdict`,
             one or several; `anomalies` unless given. The configuration `sft` brings its own questions.
-        min_pixels, max_pixels (`int`, *optional*): the pixels that each picture is brought to, width × height; the model's own unless
+        min_pixels, max_pixels (`int`, *optional*): the pixels per picture, width × height; the model's own unless
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
         dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
             training split. An adapter that was chosen by the test split has no test split left.

@@ -1,8 +1,8 @@
 """What predictions were made with: a file beside them that decides whether a run may be resumed.
 
 `preds.settings.json` names the model and the adapter with a fingerprint of their contents, the prompts, and each picture with its
-hash. A run is resumed only with the same, so that one file never holds answers of two models, two prompts or two pictures of one name.
-How many pictures are answered at once, and on what machine, may change.
+hash. A run is resumed only with the same, so that one file never holds answers of two models, two prompts or two pictures with one
+name. How many pictures are answered at once, and on what machine, may change.
 """
 
 import hashlib

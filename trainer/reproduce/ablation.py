@@ -72,7 +72,7 @@ class Ablation:
         return str(self.release or self.dataset or embedded.DATA)
 
     def cost(self) -> Cost:
-        """What it costs to train every variant, on a GPU unless the recipe's model is the tiny one, and to ask all about the test split."""
+        """What it costs to train every variant, on a GPU unless the model is the tiny one, and to ask all about the test split."""
         recipe = _read(self.recipe)
         model, epochs = str(recipe.get("model_name_or_path")), float(recipe.get("num_train_epochs", 3))
         train, test, variants = self._numbers()

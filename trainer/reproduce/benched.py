@@ -25,8 +25,8 @@ __all__ = ["GPU_SECONDS", "TINY_SECONDS", "Served", "Setting", "billions", "cost
 TINY_SECONDS = 0.5
 """Seconds of one core for a picture that the tiny model is asked about twice."""
 GPU_SECONDS = 0.06
-"""Seconds of one GPU for a picture and each billion of parameters: 2,049 tokens per second with 7B in batches of 16 (docs/training.md),
-answers of 550 tokens, and as long again for reading pictures."""
+"""Seconds of one GPU for a picture and each billion of parameters: 2,049 tokens per second with 7B in batches of 16
+(docs/training.md), answers of 550 tokens, and as long again for reading pictures."""
 BILLIONS = 7.0
 """Billions of parameters of a local model whose name does not say."""
 
