@@ -19,7 +19,7 @@ def as_pictures(pictures: Any, argument: str, labelled: bool) -> list[Any]:
         pictures: a list, an array of objects, a Series, a column of a dataset, or a table (DataFrame, dataset) that has a row per
             picture and the column `anomalies` (and `label`, where there are verdicts).
         argument (`str`): what to call it in an error.
-        labelled (`bool`): whether a picture has a label beside its anomalies.
+        labelled (`bool`): whether a picture has a label as well as its anomalies.
 
     Raises:
         `RecordError`: if it is none of these.

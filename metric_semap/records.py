@@ -9,7 +9,7 @@ Read are:
 - our rows, `{"image_id", "anomalies", "label", "status", "cluster"}`, one per line or in a list; of reviewed ones the `verdict` of
   each anomaly, `accept` or `reject`, is kept.
 
-The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
+The metric keeps a reader of its own, in addition to `dataset_builder.read_predictions`: its folder is a repository that evaluate,
 a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
 without which the folder does not run. A property test holds the two readers equal.
 

@@ -1,4 +1,4 @@
-"""Evaluation while training: pictures held out are examined, SemAP is logged beside the loss, and some answers are shown."""
+"""Evaluation while training: pictures held out are examined, SemAP is logged with the loss, and some answers are shown."""
 
 import math
 import warnings
@@ -56,7 +56,7 @@ def check_examination(script: ExaminationArguments, training: Any, *measured: st
 
     Args:
         script, training: the options.
-        measured (`str`): what the trainer measures beside `METRICS`.
+        measured (`str`): what the trainer measures besides `METRICS`.
     """
     names = [one.partition("=")[0] for one in script.eval_sets or ()]
     if training.eval_strategy == "no":
@@ -116,7 +116,7 @@ def examine(trainer: Any, samples: Mapping[str, Sample], script: ExaminationArgu
 class Examination(TrainerCallback):  # type: ignore[misc]
     """Examines samples whenever the trainer evaluates, and adds `METRICS` to what was evaluated.
 
-    As they stand among the evaluation's own metrics, `metric_for_best_model: SemF1_Full` keeps the best adapter by them. A few
+    As they are among the evaluation's own metrics, `metric_for_best_model: SemF1_Full` keeps the best adapter by them. A few
     pictures with their truth and the answers at each evaluation go into the run's directory (`trainer.examined`).
 
     Args:

@@ -30,7 +30,7 @@ SHOWN = 8
 """Pictures that are shown of each sample."""
 
 LATEST = 6
-"""Evaluations that the page shows, beside the first."""
+"""Evaluations that the page shows, besides the first."""
 
 SIDE = 224
 

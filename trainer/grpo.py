@@ -173,7 +173,7 @@ def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, GRPOConfig, ModelConfig]:
-    """Read a recipe (`--config`: a file, or a name in `trainer/configs/grpo`) and the options beside it.
+    """Read a recipe (`--config`: a file, or a name in `trainer/configs/grpo`) and the options given with it.
 
     Raises:
         InputError: for a recipe that is missing, is not a YAML mapping, or has a key that no option has.

@@ -12,8 +12,8 @@ pictures it was trained on; a picture further away than the threshold is `unknow
 - Threshold: the distance that a share of at most `refused` of other training pictures exceeds (split conformal prediction: the k-th
   largest of n, k = ⌊refused · (n + 1)⌋ or 1).
 
-A fit is one file, `known/features.safetensors`, beside a model or an adapter. It is in a folder because servers take every
-.safetensors beside a model for its weights.
+A fit is one file, `known/features.safetensors`, next to a model or an adapter. It is in a folder because servers take every
+.safetensors next to a model for its weights.
 """
 
 import json
@@ -179,7 +179,7 @@ def fit_known(model: Any, processor: Any, pictures: Iterable[Image.Image]) -> Kn
 
     Args:
         model, processor: as in `features`.
-        pictures (iterable of `PIL.Image.Image`): prepared, related ones beside each other.
+        pictures (iterable of `PIL.Image.Image`): prepared, related ones next to each other.
 
     Raises:
         InputError: for too few pictures.
@@ -220,7 +220,7 @@ def strangers(known: Known | None, model: Any, processor: Any, images: Sequence[
 
 
 def read_known(place: str) -> Known | None:
-    """What is known to a model or adapter, a directory or a Hub id, if a fit lies beside it.
+    """What is known to a model or adapter, a directory or a Hub id, if a fit lies next to it.
 
     Raises:
         InputError: if the file is damaged.

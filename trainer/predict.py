@@ -50,7 +50,7 @@ def predict_dataset(
     restart: bool = False,
     max_new_tokens: int | None = None,
 ) -> Unanswered:
-    """Predict a split of a dataset into prediction files (`out` and the rows beside it).
+    """Predict a split of a dataset into prediction files (`out` and the rows next to it).
 
     Stopped anywhere and run again, it resumes after the last batch whose rows are on the disk, with the answers of an undisturbed
     run; see `trainer.settings` for when it refuses to.
@@ -59,7 +59,7 @@ def predict_dataset(
         model, adapter, merge: as in `trainer.loading.load`.
         config (`str`, *optional*): the dataset's configuration.
         images (container of `str`, *optional*): only the pictures of these names.
-        task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
+        task (`str`, defaults to `"anomalies"`): see `Asked`. After only `verdict`, the status says whether there is one, and the
             anomalies, not asked for, are empty.
         restart (`bool`): discard existing predictions and start over.
         max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.

@@ -57,7 +57,7 @@ def publish_adapter(
         path (`Path`): the adapter, as training left it.
         repo_id (`str`): `ORG/NAME`.
         base_id (`str`, *optional*): the base's id on the Hub; needed where the adapter names a base that is not there.
-        with_base (`bool`): publish that base as well, as `base_id` or beside the adapter as `ORG/NAME-base`.
+        with_base (`bool`): publish that base as well, as `base_id` or next to the adapter as `ORG/NAME-base`.
         metrics (`Path`, *optional*): the `metrics.json` that `anomreason score` wrote for its predictions; a `metrics.json` in
             the adapter's directory is found by itself.
         private, dry_run: as in `dataset_builder.publishing.hub.push`, whose errors it raises.

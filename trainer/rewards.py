@@ -108,7 +108,7 @@ class Rewards:
 
 
 def worth(similarity: Any, said: Sequence[Anomaly], truth: Sequence[Anomaly]) -> float:
-    """What a list of anomalies is worth beside the true one, 0..1: the metric's SemF1, where a pair counts by its severity too.
+    """What a list of anomalies is worth against the true one, 0..1: the metric's SemF1, where a pair counts by its severity too.
 
     A pair that is matched at a threshold counts (1 + n) / 2, where n is 1 for the true severity and 0 for one that is 100 away or
     missing; the sum over pairs, times two, is divided by the lengths of both lists, and the mean is taken over the thresholds.

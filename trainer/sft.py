@@ -47,7 +47,7 @@ class ScriptArguments(ExaminationArguments, DecoderArguments):
 
     Args:
         dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
-        knows (`bool`): keep beside the adapter what its training pictures look like to the model, so that pictures of another kind
+        knows (`bool`): save with the adapter what its training pictures look like to the model, so that pictures of another kind
             are answered with the status `unknown` (`trainer.known`).
     """
 
@@ -193,7 +193,7 @@ def build(
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:
-    """Read a recipe (`--config`) and the options beside it, which override it, as `TrlParser` does.
+    """Read a recipe (`--config`) and the options given with it, which override it, as `TrlParser` does.
 
     Raises:
         InputError: for a recipe that is missing, is not a YAML mapping, or has a key that no option has.

@@ -171,7 +171,7 @@ def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> 
                 f"{one.name}: {unknown} pictures are of a kind that the reviewer does not know; they are left out"
             )
         if one.unrated:
-            warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
+            warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count only in AF")
         if math.isnan(one.scores["CAP"].low):
             warnings.append(
                 f"{one.name}: too few pictures ({one.pictures}, {one.anomalies} anomalies) for an interval of CAP or a test"

@@ -63,7 +63,7 @@ def read_bench(path: Path) -> Bench:
         raise InputError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
 
     def near(name: str | None) -> str | None:
-        """A directory beside the file, or the name of something on the Hub or at a server."""
+        """A directory next to the file, or the name of something on the Hub or at a server."""
         return str(path.parent / name) if name and (path.parent / name).is_dir() else name
 
     beside = {

@@ -83,7 +83,7 @@ def local(progress: Progress) -> Predictor:
 
 @dataclass(frozen=True)
 class Standing:
-    """A predictor beside its scores: `seconds` and `tokens` are means over pictures.
+    """A predictor without its scores: `seconds` and `tokens` are means over pictures.
 
     `failed` and `unknown` are the shares, 0..1, of pictures without an answer: it could not be read, or the predictor does not
     know pictures of this kind.

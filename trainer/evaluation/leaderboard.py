@@ -1,4 +1,4 @@
-"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published stands in a table of its own.
+"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published is in a table of its own.
 
 Where the dataset is one of the Hub, `.eval_results/NAME.yaml` has each model's scores as the Hub's leaderboards take them.
 """

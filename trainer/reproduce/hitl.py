@@ -35,7 +35,10 @@ __all__ = ["PEOPLE", "Hitl", "verified"]
 PICTURES = 240
 RATES = Rates()
 PEOPLE = (Person("careful", 0.97, 0.95), Person("quick", 0.93, 0.80), Person("lenient", 0.98, 0.60))
-CLAIM = "174,872 candidates (about 8 a picture) became 5.9 per picture after people verified them, and what stayed is more severe."
+CLAIM = (
+    "174,872 candidates (about 8 per picture) became 5.9 per picture after people verified them, and what stayed is more "
+    "severe."
+)
 PUBLISHED = (174_872 / 21_539, 5.9)
 
 
