@@ -130,13 +130,17 @@ def score(
     budget_usd: Annotated[
         float | None, typer.Option(min=0.0, help="Stop asking the judge before it costs more than this, in US dollars.")
     ] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Stop before it uses more tokens than this.")] = None,
-    budget_calls: Annotated[int | None, typer.Option(min=1, help="Stop before it makes more calls than this.")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Stop asking the judge before it uses more tokens than this.")
+    ] = None,
+    budget_calls: Annotated[
+        int | None, typer.Option(min=1, help="Stop asking the judge before it makes more calls than this.")
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Hub id of the benchmark that the ground truth is from; .eval_results then has the scores for its leaderboards.",
+            help="Hub id of the benchmark that the ground truth is from; scores for its leaderboards are written to .eval_results.",
             show_default=False,
         ),
     ] = None,

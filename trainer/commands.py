@@ -27,7 +27,7 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 --limit N: use only this many rows. --tasks anomalies grounded verdict: what each picture is asked.
 
---min_pixels N, --max_pixels N: the pixels that a picture is brought to.
+--min_pixels N, --max_pixels N: scale each picture to at least and at most this many pixels.
 
 --resume_from_checkpoint True: continue a run. --overwrite: replace what an earlier training wrote there.
 
@@ -35,9 +35,9 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 _TRAIN = f"""{_OURS}
 
---knows true: have the adapter refuse pictures unlike those it was trained on (status unknown).
+--knows true: make the adapter refuse pictures unlike its training pictures (status unknown).
 
---eval_pictures N, --eval_encoder NAME: how the adapter is examined at each evaluation (--eval_strategy steps).
+--eval_pictures N, --eval_encoder NAME: how many pictures, and which encoder, each evaluation uses (--eval_strategy steps).
 
 Every option of TRL's SFTConfig and ModelConfig works as well:
 https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""

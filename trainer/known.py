@@ -237,7 +237,7 @@ def read_known(place: str) -> Known | None:
         if not 0 < known.threshold < math.inf or not known.distances(known.probe.unsqueeze(0)).isfinite().all():
             raise ValueError("it holds numbers that are not finite")
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path}: does not tell which pictures are known ({error}); {_FIT_AGAIN}") from None
+        raise InputError(f"{path}: does not say which pictures are known ({error}); {_FIT_AGAIN}") from None
     return known
 
 

@@ -197,7 +197,7 @@ def test_a_damaged_file_is_one_sentence(damage: Callable[[Path], None], beside: 
     """With the file's place and what to do; nothing is answered as if there were no file."""
     damage(beside / FILE)
     with pytest.raises(
-        InputError, match=r"features\.safetensors: does not tell which pictures are known .*; fit it again"
+        InputError, match=r"features\.safetensors: does not say which pictures are known .*; fit it again"
     ):
         load(str(beside))
 

@@ -128,11 +128,11 @@ def _result(of: Verified, data: str, *, simulated: bool, seed: int) -> Result:
     findings = _findings(numbers, bool(known))
     notes = list(of.notes)
     if not known:
-        notes.append("The truth of these candidates is not known, so precision is told of gold items only.")
+        notes.append("The truth of these candidates is not known, so precision is given only for gold items.")
     if added:
         notes.append(
             f"People added {added} anomalies that were accepted. They are not among the candidates before and after; "
-            "`anomreason verdicts status` tells what each agent finds, over the pictures that were looked over."
+            "`anomreason verdicts status` shows what each agent finds, over the pictures that were looked over."
         )
     lost = len(everything) - sum(one.severity is not None for one in everything)
     if lost:
