@@ -64,8 +64,8 @@ def test_without_scores_or_training_the_card_says_so(adapter: Path) -> None:
     write_card(adapter)
     card = ModelCard.load(adapter / "README.md")
     assert "model-index" not in card.data.to_dict()
-    assert "None were given" in card.text
-    assert "nothing else is noted" in card.text
+    assert "No scores were given" in card.text
+    assert "nothing else is recorded" in card.text
     assert not (adapter / "assets").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_text_of_one_s_own_is_kept(adapter: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("metrics.json", '{"results": {"a": {}, "b": {}}}', "is not the score of one prediction file"),
+        ("metrics.json", '{"results": {"a": {}, "b": {}}}', "does not hold the scores of exactly one prediction file"),
         ("metrics.json", "[", "cannot be read"),
         ("training.json", "[]", "is not a JSON object"),
         ("training.json", '{"steps": 3}', "is not what training writes"),
