@@ -22,7 +22,7 @@ def write_report(
     tuned: dict[str, Prediction],
     metrics: dict[str, Any],
 ) -> Path:
-    """Write the page. It shows the family that was taught first, then the rest, each scene next to its clean twin.
+    """Write the page. It shows the family that was taught first, then the rest, each scene beside its clean twin.
 
     Args:
         path (`Path`): the HTML file; everything it shows is inside it.
