@@ -58,11 +58,12 @@ harnesses: $(HARNESSES:=/.installed) ## lmms-eval, Inspect, VLMEvalKit, Every Ev
 	$(BIN)/uv pip install --quiet --target .venv-trackio --no-deps trackio==0.43.0
 	touch $@
 
-lint: .venv/.installed-test docs ## ruff, mypy, import-linter, and the documents' links
+lint: .venv/.installed-test docs ## ruff, mypy, import-linter, the documents' links, and plain English
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/check_english.py
 
 # A link that leads nowhere, or an example in a docstring that cannot be read, is an error.
 docs: .venv/.installed-test ## the documentation as a site with search, into build/docs, offline

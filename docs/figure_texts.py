@@ -27,14 +27,14 @@ def scores(of: Measured) -> str:
     answers, wrong, chance = of["answers"], of["wrong_object"], of["chance"]
     rows = [
         ["refused as unknown", _of(of["refused"])],
-        ["parseable answers, of the others", _percent(of["parseable"])],
+        ["parseable answers, among the others", _percent(of["parseable"])],
         ["anomaly family: **micro-F1**", f"**{of['micro_f1']:.3f}**"],
         ["precision, recall", f"{of['precision']:.3f}, {of['recall']:.3f}"],
         ["exact set of families", f"{of['exact']:.3f}"],
         ["weakest family (F1)", f"{weakest[0]} {weakest[1]:.3f}"],
         ["next weakest", f"{next_weakest[0]} {next_weakest[1]:.3f}"],
         ["reports on clean pictures", _of(of["false_alarms"])],
-        ["right object named (colour and kind), clocks apart", _of(of["object"])],
+        ["right object named (colour and kind), without clocks", _of(of["object"])],
         ["severity, mean absolute error", f"{of['severity_mae']:.1f} points"],
         ["boxes (task `grounded`), mean IoU", f"{of['mean_iou']:.2f}"],
         ["micro-F1 of the answers dealt to other pictures", f"{of['dealt_micro_f1']:.2f}"],
@@ -67,7 +67,7 @@ def robustness(of: Measured) -> str:
     intro = (
         f"{of['scenes']} scenes and their twins of seed {of['seed']}, changed in one way each "
         f"(`python benchmarks/robustness.py --scenes {of['scenes']}`);\n"
-        "all but the last column are of the pictures that were not refused:"
+        "all columns but the last count only the pictures that were not refused:"
     )
     columns = ["", "micro-F1", "right object", "false alarms", "parseable", "refused"]
     return f"{intro}\n\n{_table(columns, rows)}"
@@ -107,7 +107,7 @@ def quickstart(of: Measured) -> str:
     base, tuned, constant = (of[model]["SemF1_Full"] for model in ("base", "tuned", "constant"))
     return (
         f"The demo (`make demo`) teaches `{of['family']}` from 800 pictures: {hits} hits, {alarms} false alarms on clean twins;\n"
-        f"SemF1_Full of its test pictures {base:.3f} before and {tuned:.3f} after ({constant:.3f} for a constant answer), "
+        f"SemF1_Full on its test pictures is {base:.3f} before and {tuned:.3f} after ({constant:.3f} for a constant answer), "
         f"in {of['seconds'] / 60:.1f} minutes on a shared core."
     )
 
@@ -128,11 +128,11 @@ def meta_scenes(of: Measured) -> str:
         [
             markdown(scored, "predictions", {"severity_error": 1}),
             "",
-            "Where the thresholds lie, for the pairs matched in Full; the quantiles from 5 % to 95 % and the shares are of Full:",
+            "Similarities of the pairs matched in Full; the quantiles from 5 % to 95 % and the shares are of Full:",
             "",
             markdown(alike, "matched pairs, Full", {}),
             "",
-            f"A paraphrase of the same anomaly scores {semap('paraphrase')} in SemAP_Full; said of another object "
+            f"A paraphrase of the same anomaly scores {semap('paraphrase')} in SemAP_Full; said of another object it scores "
             f"{semap('wrong object')};",
             f"with another family's reason {semap('wrong reason')}; denied {semap('negation')}. "
             f"{reach('paraphrase')} of paraphrases reach 0.7 in Full,",

@@ -44,7 +44,7 @@ class Repository(NamedTuple):
 
 
 class NotNeeded(Exception):  # it is no error
-    """Why a repository is no part of this release; it is told and passed over."""
+    """Why a repository is not a part of this release; the reason is printed, and it is skipped."""
 
 
 def copy(source: Path, out: Path) -> None:
@@ -64,7 +64,7 @@ def assemble_dataset(out: Path, options: argparse.Namespace) -> None:
     from dataset_builder.building.read_back import is_dataset
 
     if not is_dataset(options.dataset):
-        raise InputError(f"{options.dataset}: is no dataset; make one with `anomreason build SOURCE` or `make demo`")
+        raise InputError(f"{options.dataset}: is not a dataset; make one with `anomreason build SOURCE` or `make demo`")
     copy(options.dataset, out)
     replace(out / "README.md", 'load_dataset("anomreason"', f'load_dataset("{options.org}/anomreason"')
 

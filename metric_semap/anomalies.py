@@ -92,7 +92,7 @@ class Picture(NamedTuple):
 
 
 def fault(place: str, field: str | None, value: Any, mend: str) -> RecordError:
-    """The error for one value: place, field, value and mend in one sentence."""
+    """The error for one value: place, field, value and fix in one sentence."""
     return RecordError(f"{place}: {f'{field}: ' if field else ''}{shorten(value)} {mend}")
 
 
@@ -108,16 +108,16 @@ def check_anomalies(anomalies: Any, place: str, role: Role) -> list[Anomaly]:
         `list[Anomaly]`: in the same order.
 
     Raises:
-        `RecordError`: naming place, index, field, value and mend.
+        `RecordError`: naming place, index, field, value and fix.
     """
     if isinstance(anomalies, (str, bytes)) or not isinstance(anomalies, Sequence):
-        raise fault(place, None, anomalies, "is no list of anomalies; write [] where nothing is wrong")
+        raise fault(place, None, anomalies, "is not a list of anomalies; write [] where nothing is wrong")
     return [_check_anomaly(record, f"{place}[{k}]", role) for k, record in enumerate(anomalies)]
 
 
 def _check_anomaly(record: Any, place: str, role: Role) -> Anomaly:
     if not isinstance(record, Mapping):
-        raise fault(place, None, record, "is no anomaly; write {name, phenomenon, reasoning, severity}")
+        raise fault(place, None, record, "is not an anomaly; write {name, phenomenon, reasoning, severity}")
     texts = {}
     for field in TEXTS:
         if field not in record and field != "name":  # no score depends on the name, and official files may lack it
@@ -132,7 +132,7 @@ def _check_anomaly(record: Any, place: str, role: Role) -> Anomaly:
 
 def _check_text(text: Any, place: str, field: str, role: Role) -> str:
     if not isinstance(text, str):
-        raise fault(place, field, text, "is no text; write a string")
+        raise fault(place, field, text, "is not a text; write a string")
     if len(text) > MAX_TEXT:
         raise fault(place, field, text, f"is {len(text):,} characters long; the limit is {MAX_TEXT:,}")
     missing = field == "name" and not text  # what a record without a name has
@@ -150,7 +150,7 @@ def _check_severity(severity: Any, place: str) -> int | None:
     if severity is None:
         return None
     if not _is_number(severity) or severity != severity // 1:
-        raise fault(place, "severity", severity, f"is no severity; write {SCALE}")
+        raise fault(place, "severity", severity, f"is not a severity; write {SCALE}")
     if not LOWEST <= severity <= HIGHEST:
         raise fault(place, "severity", severity, f"is outside {LOWEST}..{HIGHEST}")
     return int(severity)
@@ -165,7 +165,7 @@ def _check_score(score: Any, place: str) -> float | None:
     if score is None:
         return None
     if not _is_number(score) or math.isnan(score) or not 0 <= score <= 1:
-        raise fault(place, "score", score, "is no confidence; write a number in 0..1, or null")
+        raise fault(place, "score", score, "is not a confidence; write a number in 0..1, or null")
     return float(score)
 
 

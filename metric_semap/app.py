@@ -198,7 +198,7 @@ def _board(
     try:
         levels = tuple(float(part) for part in thresholds.replace(";", ",").split(",") if part.strip())
     except ValueError:
-        raise SemapError(f"thresholds: {thresholds!r} are no numbers; write e.g. 0.7, 0.8, 0.9") from None
+        raise SemapError(f"thresholds: {thresholds!r} are not numbers; write e.g. 0.7, 0.8, 0.9") from None
     options = Options(levels, matching=matching, empty=clean)
     similarity = BertScoreSimilarity(encoder.strip())
     truth = parse_records(references, "reference", "references")
@@ -223,8 +223,8 @@ def build_page() -> gr.Blocks:
     with gr.Blocks(title="SemAP", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.Markdown(
             "# SemAP\n"
-            "How well a model explains what is wrong with a picture: each predicted anomaly is matched with at most one "
-            "reference by the similarity of their texts. Paste or upload JSON in the official form or as in the "
+            "SemAP scores how well a model explains what is wrong with a picture. Each predicted anomaly is matched with at "
+            "most one reference by the similarity of their texts. Paste or upload JSON in the official form or as in the "
             f"example. A severity is {SCALE}: **low is severe**."
         )
         with gr.Row():
@@ -244,17 +244,17 @@ def build_page() -> gr.Blocks:
                     list(dict.fromkeys([preferred, "minilm", "distilbert-base-uncased", "roberta-large"])),
                     value=preferred,
                     label="Encoder",
-                    info="The official one is distilbert-base-uncased; minilm needs no Hub.",
+                    info="The official encoder is distilbert-base-uncased; minilm works without the Hub.",
                 )
                 configuration = gr.Radio(["default", "deepfake"], value="default", label="Configuration")
-                thresholds = gr.Textbox("0.7, 0.8, 0.9", label="Thresholds", info="They belong to an encoder.")
+                thresholds = gr.Textbox("0.7, 0.8, 0.9", label="Thresholds", info="They are chosen for one encoder.")
             with gr.Row():
                 matching = gr.Radio(["greedy", "optimal"], value="greedy", label="Matching")
                 clean = gr.Radio(
                     ["zero", "skip"],
                     value="skip",
                     label="Pictures without references",
-                    info="zero: as the official code",
+                    info="zero: they score 0, as in the official code; skip: they are left out",
                 )
         with gr.Row():
             run = gr.Button("Score", variant="primary")

@@ -1,4 +1,4 @@
-"""Baselines: answers that any model has to beat, as predictors of a leaderboard, because nobody looked at the picture for them.
+"""Baselines: answers given without looking at the picture, as predictors of a leaderboard; any model has to beat them.
 
 - *One constant answer*: the anomaly that is most like all others of the truth (their medoid in the view Full), said of every
   picture. For each picture it is chosen without the truth of the picture's own cluster.

@@ -5,7 +5,7 @@ At each threshold as many pairs are matched as can be, so no match takes the pla
     TP = the most pairs, one to one, with similarity ≥ τ        SemAPC = mean TP / m        SemF1C = mean 2·TP / (m + n)
 
 over the calibration's thresholds of the view. An answer that reaches all of them adds to TP wherever it is matched, so leaving
-one out never raises SemF1C; SemAPC, a precision, can rise by it, and stands beside SemF1C to explain it.
+one out never raises SemF1C; SemAPC, a precision, can rise by it, and is given with SemF1C to explain it.
 """
 
 from collections.abc import Sequence

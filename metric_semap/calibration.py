@@ -16,7 +16,7 @@ __all__ = ["CHANCE_RATES", "Calibration", "calibration_of", "needed_calibration"
 
 VERSION = "1"  # of the similarity's formula and rules; moves whenever the same texts would get another similarity
 CHANCE_RATES = (0.05, 0.01, 0.002)
-"""Of the answers dealt to another picture, the shares that the thresholds let pass."""
+"""The shares of the answers dealt to another picture that the thresholds let pass."""
 
 
 class Calibration(NamedTuple):

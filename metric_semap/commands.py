@@ -44,40 +44,61 @@ def score(
         list[Path] | None,
         typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where metrics.json, matched_results.json and report.html go.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json, matched_results.json and report.html.")] = Path(
         "scores"
     ),
     deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
     missing: Annotated[
-        str, typer.Option(help="count: a missing picture is an empty prediction; ignore: the official way.")
+        str,
+        typer.Option(
+            help="count: a missing picture counts as an empty prediction; ignore: it is left out, as in the official code."
+        ),
     ] = "count",
     clusters: Annotated[
         Path | None,
-        typer.Option(help="A file of picture,cluster: what belongs together. By default, file names tell."),
+        typer.Option(
+            help="A CSV file of picture,cluster: which pictures belong together. By default, file names decide."
+        ),
     ] = None,
-    subset: Annotated[Path | None, typer.Option(help="A file that lists the pictures to score.")] = None,
+    subset: Annotated[
+        Path | None, typer.Option(help="A file that lists the pictures to score: a JSON list, or one name per line.")
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
     ] = None,
-    num_layers: Annotated[int | None, typer.Option(min=1)] = None,
-    thresholds: Annotated[str, typer.Option(help="Comma-separated, 0..1.")] = "0.7,0.8,0.9",
+    num_layers: Annotated[int | None, typer.Option(min=1, help="The encoder's layer whose output is compared.")] = None,
+    thresholds: Annotated[
+        str, typer.Option(help="Similarity thresholds in 0..1, separated by commas.")
+    ] = "0.7,0.8,0.9",
     alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
-    matching: Annotated[str, typer.Option(help="greedy or optimal.")] = "greedy",
+    matching: Annotated[
+        str, typer.Option(help="How predictions are matched with references: greedy or optimal.")
+    ] = "greedy",
     empty: Annotated[
-        str, typer.Option(help="zero: clean pictures score 0, the official way; skip: left out.")
+        str,
+        typer.Option(
+            help="zero: pictures without references score 0, as in the official code; skip: they are left out."
+        ),
     ] = "zero",
-    rescale_with_baseline: Annotated[bool, typer.Option("--rescale-with-baseline")] = False,
+    rescale_with_baseline: Annotated[
+        bool,
+        typer.Option("--rescale-with-baseline", help="Rescale similarities by bert-score's baseline for the encoder."),
+    ] = False,
     dtype: Annotated[
-        str, typer.Option(help="float32 (exact), or bfloat16 or float16: faster on a GPU, and scores move a little.")
+        str,
+        typer.Option(help="float32 (exact), or bfloat16 or float16: faster on a GPU, with slightly different scores."),
     ] = "float32",
     cache: Annotated[
         bool,
-        typer.Option("--cache/--no-cache", help="Keep the ground truth's embeddings on disk for the next models."),
+        typer.Option(
+            "--cache/--no-cache",
+            help="Keep the ground truth's embeddings on disk, so that scoring another model is faster.",
+        ),
     ] = True,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 for neither tests nor intervals.")
+        int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 turns tests and intervals off.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of chance and of the paired tests.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the chance scores and the paired tests.")] = 0,
     judge: Annotated[
         bool,
         typer.Option(
@@ -107,15 +128,19 @@ def score(
         typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
     ] = None,
     budget_usd: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop asking the judge before it has cost more.")
+        float | None, typer.Option(min=0.0, help="Stop asking the judge before it costs more than this, in US dollars.")
     ] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens.")] = None,
-    budget_calls: Annotated[int | None, typer.Option(min=1, help="The same in calls.")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Stop asking the judge before it uses more tokens than this.")
+    ] = None,
+    budget_calls: Annotated[
+        int | None, typer.Option(min=1, help="Stop asking the judge before it makes more calls than this.")
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Hub id of the benchmark that the ground truth is from; .eval_results then has the scores for its leaderboards.",
+            help="Hub id of the benchmark that the ground truth is from; scores for its leaderboards are written to .eval_results.",
             show_default=False,
         ),
     ] = None,
@@ -126,13 +151,15 @@ def score(
         tuple[str, str] | None,
         typer.Option(
             metavar="A B",
-            help="Score nothing: say what the measurements in two metrics.json differ in.",
+            help="Do not score: say in what the measurements of two metrics.json files differ.",
             show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace results there that anomreason did not write or somebody changed."),
+        typer.Option(
+            "--overwrite", help="Also replace results that anomreason did not write or that somebody changed."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -216,9 +243,7 @@ def score(
     for name in names:
         typer.echo(out / name, err=form is not None)
     if board.judgement is not None and board.judgement.unanswered:
-        typer.echo(
-            f"{board.judgement.unanswered:,} pairs have no answer of the judge; run again to ask again", err=True
-        )
+        typer.echo(f"{board.judgement.unanswered:,} pairs have no answer from the judge; re-run to ask again", err=True)
         raise typer.Exit(3)
 
 
@@ -228,7 +253,7 @@ def _check_judge(judge: bool, model: str | None, options: Mapping[str, object]) 
     if judge and model is None:
         raise OptionError("--judge: needs --model, the name of the judge at its server; add it")
     if not judge and (given := [name for name, value in options.items() if value is not None]):
-        raise OptionError(f"{given[0]}: is for the judge; add --judge, or leave it out")
+        raise OptionError(f"{given[0]} applies to the judge only; add --judge, or leave it out")
 
 
 def _print_cost(cost: Any) -> None:
@@ -278,8 +303,8 @@ def _print_board(board: "Leaderboard") -> None:
         lines.append(line)
         if evaluation.scores.needed is not None:
             lines.append(
-                f"{evaluation.name}: about {evaluation.scores.needed:,} pictures tell two such systems apart that differ "
-                f"by .02 in {board.prefix}SemAP_Full (80 % power)"
+                f"{evaluation.name}: about {evaluation.scores.needed:,} pictures are needed to tell apart two such systems "
+                f"that differ by .02 in {board.prefix}SemAP_Full (80 % power)"
             )
     best = board.evaluations[0].scores
     findings = (*map(str, board.comparisons), *board.findings())

@@ -122,7 +122,7 @@ class Comparer:
         return encoded
 
     def _key(self, texts: Sequence[str]) -> list[str]:
-        """What the vectors of these texts depend on beside the encoder's content, which the cache knows."""
+        """What the vectors of these texts depend on besides the encoder's content, which the cache knows."""
         files = self.files
         return [f"{files.num_layers} {files.whole} {self.device.split(':')[0]} {self.dtype}", *texts]
 

@@ -91,7 +91,7 @@ class EmbeddingCache:
         return kept
 
     def put(self, key: Sequence[str], embeddings: Sequence[Encoded]) -> None:
-        """Keep embeddings, unless they do not fit beside what this run has used or nothing can be written."""
+        """Keep embeddings, unless they do not fit with what this run has used or nothing can be written."""
         if not embeddings:
             return
         content = BytesIO()

@@ -168,9 +168,9 @@ def resolve_encoder(encoder: str | None = None, num_layers: int | None = None) -
     """
     name = encoder if encoder is not None else os.environ.get("SEMAP_ENCODER") or DEFAULT_ENCODER
     if not isinstance(name, str) or not name.strip():
-        raise EncoderError(f"encoder: {shorten(name)} is no name; give a Hub id, 'minilm' or a local directory")
+        raise EncoderError(f"encoder: {shorten(name)} is not a name; give a Hub id, 'minilm' or a local directory")
     if num_layers is not None and (not isinstance(num_layers, int) or isinstance(num_layers, bool) or num_layers < 1):
-        raise EncoderError(f"num_layers: {shorten(num_layers)} is no layer; give a whole number from 1")
+        raise EncoderError(f"num_layers: {shorten(num_layers)} is not a layer; give a whole number from 1")
     if name == "minilm":
         return EncoderFiles("all-MiniLM-L6-v2", str(_minilm_directory()), num_layers or MINILM_LAYERS)
     directory = Path(name).expanduser()
@@ -199,7 +199,7 @@ def load_encoder(files: EncoderFiles, device: str, dtype: str) -> tuple[Any, Any
     """The encoder's model, cut after its layer unless it is `whole`, and its tokenizer; the same two objects whenever asked again.
 
     Raises:
-        `EncoderError`: if it cannot be had; names the encoder, the cause and the offline choice.
+        `EncoderError`: if it is not available; names the encoder, the cause and the offline choice.
     """
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel

@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
 SemapError            every error this package raises on purpose; a `ValueError`
-├── RecordError       a prediction or reference is malformed: names place, field, value and mend
+├── RecordError       a prediction or reference is malformed: names place, field, value and fix
 ├── OptionError       an option is outside what is possible
 └── EncoderError      an encoder is out of reach or not what it should be
 """

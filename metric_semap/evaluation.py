@@ -177,7 +177,7 @@ def _evaluate(
             )
             if unlabelled is not None:
                 raise RecordError(
-                    f'references: "{unlabelled}": label is missing; the configuration deepfake needs one a picture'
+                    f'references: "{unlabelled}": label is missing; the configuration deepfake needs one per picture'
                 )
             measurement = judge(said, true, similarity, options, bar.update, clusters)
         else:

@@ -19,7 +19,7 @@ def as_pictures(pictures: Any, argument: str, labelled: bool) -> list[Any]:
         pictures: a list, an array of objects, a Series, a column of a dataset, or a table (DataFrame, dataset) that has a row per
             picture and the column `anomalies` (and `label`, where there are verdicts).
         argument (`str`): what to call it in an error.
-        labelled (`bool`): whether a picture has a label beside its anomalies.
+        labelled (`bool`): whether a picture has a label as well as its anomalies.
 
     Raises:
         `RecordError`: if it is none of these.
@@ -37,7 +37,7 @@ def as_pictures(pictures: Any, argument: str, labelled: bool) -> list[Any]:
         rows = _rows(pictures)
         return rows if labelled else [row["anomalies"] for row in rows]
     if isinstance(pictures, (str, bytes, Mapping)) or not _is_listed(pictures):
-        raise fault(argument, None, pictures, "is no list; give one entry per picture")
+        raise fault(argument, None, pictures, "is not a list; give one entry per picture")
     return list(_listed(pictures))
 
 

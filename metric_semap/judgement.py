@@ -156,7 +156,7 @@ def sentences(judgement: Judgement) -> list[str]:
         if of.problems:
             told = "; ".join(f"{count:,} × {problem}" for problem, count in list(of.problems.items())[:3])
             said.append(
-                f"{name}: {sum(of.problems.values()):,} of {len(of.pairs):,} pairs have no answer of the judge ({told}); "
+                f"{name}: {sum(of.problems.values()):,} of {len(of.pairs):,} pairs have no answer from the judge ({told}); "
                 f"{of.open:,} pictures are left out of its precision, recall and F1 because of them"
             )
     return [*said, f"judge {judgement.identity}: {NOT_VALIDATED}"]

@@ -1,4 +1,4 @@
-"""A judge of texts beside the similarities: are a prediction and a reference the same anomaly, for the same reason?
+"""A judge of texts in addition to the similarities: are a prediction and a reference the same anomaly, for the same reason?
 
 Who judges is handed in, a language model as a rule; the metric asks nobody. Which pairs it is asked about: for each prediction, the
 reference that SemAP's matching gave it, and that one's best rival, the most similar other reference (by the calibrated
@@ -44,7 +44,7 @@ class Judge(Protocol):
 
     @property
     def identity(self) -> str:
-        """What its opinions depend on beside the texts, such as a model's name and a hash of the wording."""
+        """What its opinions depend on besides the texts, such as a model's name and a hash of the wording."""
         ...
 
     def __call__(self, pairs: Sequence[Pair], /) -> Sequence[Opinion]: ...

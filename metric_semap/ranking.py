@@ -5,7 +5,7 @@ that is still free, and is a hit if their similarity reaches τ. Precision at ea
 best precision at that recall or a higher one; their mean is the average precision (Lin et al., 2014,
 https://arxiv.org/abs/1405.0312).
 
-The paper's text speaks of such a curve, its code of precision; the scores therefore stand beside each other under two
+The paper's text speaks of such a curve, its code of precision; both scores are therefore given, under two
 names.
 """
 
@@ -23,7 +23,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 class Curve(NamedTuple):
-    """A precision–recall curve: `recall` rising, and `precision` at it, both in 0..1, one point a confidence."""
+    """A precision–recall curve: `recall` rising, and `precision` at it, both in 0..1, one point per confidence."""
 
     recall: np.ndarray
     precision: np.ndarray

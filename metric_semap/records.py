@@ -9,12 +9,12 @@ Read are:
 - our rows, `{"image_id", "anomalies", "label", "status", "cluster"}`, one per line or in a list; of reviewed ones the `verdict` of
   each anomaly, `accept` or `reject`, is kept.
 
-The metric keeps a reader of its own, beside `dataset_builder.read_predictions`: its folder is a repository that evaluate,
+The metric keeps a reader of its own, in addition to `dataset_builder.read_predictions`: its folder is a repository that evaluate,
 a Space and `git clone` use as it lies here. A copy of the other reader would bring 18 modules and pydantic, and a step
 without which the folder does not run. A property test holds the two readers equal.
 
 Pictures are known by their base name, as in the official evaluator; two paths of one name are an error. Of two rows for
-one picture the last counts. Anything that cannot be read is an error with file, picture, index, field, value and mend.
+one picture the last counts. Anything that cannot be read is an error with file, picture, index, field, value and fix.
 """
 
 import os
@@ -50,7 +50,7 @@ SEVERITY = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 UNANSWERED = {"failed": "failed", "error": "failed", "unknown": "unknown"}
-"""The statuses of rows without an answer, each with the field of `Picture` that tells it."""
+"""The statuses of rows without an answer, each with the field of `Picture` that records it."""
 NAMED = ("image_id", "image", "image_path", "path", "file_name", "filename", "img", "img_path")
 """The keys under which a row of the official tools, or of ours, has a picture's name."""
 
@@ -66,7 +66,7 @@ def read_records(path: str | os.PathLike[str], role: Role) -> dict[str, Picture]
         `dict[str, Picture]`: by base name, in the file's order.
 
     Raises:
-        `RecordError`: one sentence naming the place, the value and the mend.
+        `RecordError`: one sentence naming the place, the value and the fix.
     """
     return parse_records(read_text(path), role, Path(path).name)
 
@@ -102,7 +102,7 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
             raise fault(f"{source}[{k}]", None, name, "is not a name of a picture; write a string")
         names.append(base_name(name.strip(), source))
     if not names:
-        raise RecordError(f"{source}: lists no picture; write one name a line")
+        raise RecordError(f"{source}: lists no picture; write one name per line")
     return names
 
 
@@ -111,7 +111,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for, a device read for ever
-            raise RecordError(f"{path}: is no regular file; give the path of a JSON file")
+            raise RecordError(f"{path}: is not a regular file; give the path of a JSON file")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror or error}; give the path of a JSON file") from None
@@ -135,7 +135,7 @@ def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, str | None]]
         for k, row in enumerate(content):
             place = f"{source}[{k}]"
             if not isinstance(row, Mapping):
-                raise fault(place, None, row, "is no picture; write {picture: [anomalies]}")
+                raise fault(place, None, row, "is not a picture; write {picture: [anomalies]}")
             if "image_id" in row or "path" in row:
                 yield _row(row, place)
             elif len(row) == 1:
@@ -152,7 +152,7 @@ def _entries(content: Any, source: str) -> Iterator[tuple[str, Any, str | None]]
 def _row(row: Mapping[str, Any], place: str) -> tuple[str, Any, str | None]:
     identity, held = ("image_id", "anomalies") if "image_id" in row else ("path", "parsed")
     if not isinstance(row[identity], str):
-        raise fault(place, identity, row[identity], "is no picture's name; write a string")
+        raise fault(place, identity, row[identity], "is not a picture's name; write a string")
     status = row.get("status")
     unanswered = UNANSWERED.get(status) if isinstance(status, str) else None
     if held not in row and not unanswered:
@@ -199,7 +199,7 @@ def _canonical(record: Any, place: str, role: Role) -> Any:
             continue
         if field in fields:
             raise RecordError(
-                f"{place}: {field} stands twice, as {shorten(spelled[field])} and {shorten(key)}; keep one"
+                f"{place}: {field} appears twice, as {shorten(spelled[field])} and {shorten(key)}; remove one of them"
             )
         fields[field], spelled[field] = value, key
     if not fields.keys() - {"score", "bbox"}:
@@ -230,7 +230,7 @@ def _severity(text: str, place: str, role: Role) -> float | None:
         text = text.strip().split("\n")[0]  # the tools' parser leaves the rest of an answer in its last field
     match = SEVERITY.match(text[:10_000])
     if not match:
-        raise fault(place, "severity", text, f"is no severity; write {SCALE}")
+        raise fault(place, "severity", text, f"is not a severity; write {SCALE}")
     if not LOWEST <= float(match[1]) <= HIGHEST:
         raise fault(place, "severity", text, f"is outside {LOWEST}..{HIGHEST}")
     return float(match[1])

@@ -1,6 +1,6 @@
 """The scores of one set of predictions, as one type from the measurement to every report; and their one flat form.
 
-`Scores` holds, for each view, the estimates and the counts at each threshold, and beside the views what makes them
+`Scores` holds, for each view, the estimates and the counts at each threshold, and in addition to the views what makes them
 believable. `flat` turns it into the dictionary that `compute()` returns and `metrics.json` holds. Nothing reads that
 dictionary's keys apart again: whoever needs a number takes it from the type.
 

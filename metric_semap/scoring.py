@@ -72,7 +72,7 @@ def check_thresholds(thresholds: Any) -> tuple[float, ...]:
     try:
         values = tuple(sorted(float(t) for t in thresholds))
     except (TypeError, ValueError):
-        raise OptionError(f"thresholds: {thresholds!r} is no list of numbers, e.g. [0.7, 0.8, 0.9]") from None
+        raise OptionError(f"thresholds: {thresholds!r} is not a list of numbers, e.g. [0.7, 0.8, 0.9]") from None
     if not values or len(set(values)) < len(values) or not all(0 < t <= 1 for t in values):
         raise OptionError(f"thresholds: {thresholds!r} must be different numbers above 0 and at most 1")
     return values
@@ -142,7 +142,7 @@ def score_matrices(
 
     Returns:
         `dict`: `SemAP` and `SemF1` (0..1, means over all pictures given, clean ones included); `by_threshold`, which
-            maps each τ to the pooled `TP`, `FP`, `FN`, `precision`, `recall`, `F1`; `per_image`, a dict a picture with
+            maps each τ to the pooled `TP`, `FP`, `FN`, `precision`, `recall`, `F1`; `per_image`, a dict per picture with
             its `SemAP`, `SemF1` and `matches`, the matched (prediction, reference, similarity).
 
     Raises:

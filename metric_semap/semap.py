@@ -90,7 +90,7 @@ Args:
         columns of datasets are lists too; a table has a row per picture and the column `anomalies`.
     references (`list`): the same, in the same order; the texts may not be missing. `None` is a picture with nothing wrong.
     thresholds (`list[float]`, defaults to `[0.7, 0.8, 0.9]`): they belong to an encoder; see `warnings` in the result.
-    alpha (`float`, defaults to 0.5): weight of the phenomenon in the view Full; 1 is the phenomenon alone, 0 the
+    alpha (`float`, defaults to 0.5): weight of the phenomenon in the view Full; 1 is only the phenomenon, 0 only the
         reasoning.
     matching (`str`, defaults to `"greedy"`): or `"optimal"`.
     empty (`str`, defaults to `"zero"`): a picture without references scores 0, as in the official code; `"skip"` leaves
@@ -119,7 +119,8 @@ Returns:
     references, `severity_error` on matched pairs, `localisation` (the share of matched pairs with boxes on both sides whose
     boxes overlap with an IoU of at least .5), counts, `signature`, `bert_score_hash` and `warnings`. What is
     undefined is `None`; there is no interval from fewer than 8 pictures. With `deepfake` the scores are called
-    `CSemAP_…` and `CSemF1_…`, over the fake pictures, beside `accuracy`, `verdict_precision`, `verdict_recall` and `verdict_F1`.
+    `CSemAP_…` and `CSemF1_…`, over the fake pictures; there are also `accuracy`, `verdict_precision`, `verdict_recall` and
+    `verdict_F1`.
 
 Examples:
 
@@ -201,7 +202,7 @@ class SemAP(evaluate.Metric):  # type: ignore[misc]
         if self.config_name == "default":
             return self._records(picture, place, role)
         if not isinstance(picture, Mapping) or not {"label", "anomalies"} <= picture.keys():
-            raise fault(place, None, picture, 'is no picture; write {"label": "real" or "fake", "anomalies": [...]}')
+            raise fault(place, None, picture, 'is not a picture; write {"label": "real" or "fake", "anomalies": [...]}')
         label = check_label(picture["label"], place, role)
         anomalies = self._records(picture["anomalies"], f"{place}.anomalies", role)
         if anomalies and label == "real" and not predicted:

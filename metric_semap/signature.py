@@ -1,4 +1,4 @@
-"""The signature: everything a score depends on, in one line to print beside it, as sacreBLEU does; and what two of them differ in.
+"""The signature: everything a score depends on, in one line to print with it, as sacreBLEU does; and what two of them differ in.
 
 Equal signatures mean that the numbers may be compared; different ones say in which field they are different measurements.
 """

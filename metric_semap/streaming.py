@@ -54,7 +54,7 @@ class SemAPMetric:
         return scores
 
     def forward(self, preds: Any, target: Any) -> dict[str, Any]:
-        """Add pictures and give the scores of these alone."""
+        """Add pictures and give the scores of only these."""
         self.update(preds, target)
         scores: dict[str, Any] = self._module.compute(predictions=preds, references=target, **self.options)
         return scores

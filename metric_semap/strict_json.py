@@ -16,18 +16,18 @@ def parse_json(text: str, source: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise RecordError(
-            f"{source}: line {error.lineno}, column {error.colno}: is not JSON ({error.msg}); mend it there"
+            f"{source}: line {error.lineno}, column {error.colno}: is not JSON ({error.msg}); correct it there"
         ) from None
     except RecordError as error:
         raise RecordError(f"{source}: {error}") from None
     except RecursionError:
-        raise RecordError(f"{source}: is nested too deeply; it is no file of anomalies") from None
+        raise RecordError(f"{source}: is nested too deeply; it is not a file of anomalies") from None
     except ValueError as error:  # an integer of more than 4,300 digits
-        raise RecordError(f"{source}: holds a number that cannot be read ({error}); mend it") from None
+        raise RecordError(f"{source}: holds a number that cannot be read ({error}); correct it") from None
 
 
 def parse_rows(text: str, source: str) -> list[Any] | None:
-    """The values of a text with a JSON object a line, or `None` if it is no such text.
+    """The values of a text with one JSON object per line, or `None` if it is not such a text.
 
     A last line without an end that is not JSON was torn by a crash and is left out.
     """
@@ -66,10 +66,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries: dict[str, Any] = {}
     for key, value in pairs:
         if key in entries:
-            raise RecordError(f"the key {shorten(key)} stands more than once in one object; keep one")
+            raise RecordError(f"the key {shorten(key)} appears more than once in one object; remove the duplicates")
         entries[key] = value
     return entries
 
 
 def _no_number(constant: str) -> Any:
-    raise RecordError(f"{constant} is no JSON number; write null")
+    raise RecordError(f"{constant} is not a JSON number; write null")

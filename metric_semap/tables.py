@@ -1,6 +1,6 @@
 """The scores of a leaderboard as tables: rows for pandas, and text for a terminal, a paper or another program.
 
-A row per predictor and score (or per picture) holds numbers as they were measured; the shown table is a line per
+A row per predictor and score (or per picture) holds numbers as they were measured; the shown table has a line per
 predictor and view.
 """
 

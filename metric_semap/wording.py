@@ -1,4 +1,4 @@
-"""A text as words: their stems, which of them carry content, and which stand under a negation.
+"""A text as words: their stems, which of them carry content, and which are under a negation.
 
 These are rules of English in general, not of any data: closed-class words, common endings, and the cues that corpora of
 negation mark (BioScope, Vincze et al., 2008; the *SEM 2012 shared task; NegEx, Chapman et al., 2001). What a cue denies

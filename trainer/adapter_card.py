@@ -203,7 +203,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({first_line(error)}); remove it or make it again") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: is no JSON object; remove it or make it again")
+        raise InputError(f"{path}: is not a JSON object; remove it or make it again")
     return content
 
 
@@ -218,7 +218,9 @@ def _measured(out: Path) -> tuple[str | None, dict[str, Any]]:
         or len(results) != 1
         or not isinstance(numbers := next(iter(results.values())), dict)
     ):
-        raise InputError(f"{path}: is not the score of one prediction file; score this adapter's alone")
+        raise InputError(
+            f"{path}: does not hold the scores of exactly one prediction file; score only this adapter's predictions"
+        )
     if benchmark is not None and not (isinstance(benchmark, str) and is_repo_id(benchmark)):
         raise InputError(f"{path}: dataset {benchmark!r} is not the id of a dataset on the Hub; write ORG/NAME")
     return benchmark, numbers
@@ -247,9 +249,11 @@ def check_card(out: Path) -> None:
     try:
         data = ModelCard.load(path).data.to_dict()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is no model card ({first_line(error)}); remove it, and one is generated") from None
+        raise InputError(
+            f"{path}: is not a model card ({first_line(error)}); remove it, and one is generated"
+        ) from None
     base = data.get("base_model")
     if not isinstance(base, str) or not is_repo_id(base):
-        raise InputError(f"{path}: base_model {base!r} is no Hub id; give --base-id ORG/NAME")
+        raise InputError(f"{path}: base_model {base!r} is not a Hub id; give --base-id ORG/NAME")
     if data.get("library_name") != "peft":
         raise InputError(f"{path}: library_name is {data.get('library_name')!r}; write peft")

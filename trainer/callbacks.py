@@ -1,4 +1,4 @@
-"""Evaluation while training: pictures held out are examined, SemAP is logged beside the loss, and some answers are shown."""
+"""Evaluation while training: pictures held out are examined, SemAP is logged with the loss, and some answers are shown."""
 
 import math
 import warnings
@@ -41,13 +41,13 @@ class ExaminationArguments:
             `metric_for_best_model`.
     """
 
-    eval_pictures: int = field(default=64, metadata={"help": "Pictures examined at each evaluation."})
-    eval_encoder: str = field(default="minilm", metadata={"help": "The metric's encoder in evaluations."})
+    eval_pictures: int = field(default=64, metadata={"help": "Number of pictures examined at each evaluation."})
+    eval_encoder: str = field(default="minilm", metadata={"help": "The encoder that the metric uses in evaluations."})
     eval_sets: list[str] | None = field(
         default=None, metadata={"help": "Other datasets to examine: NAME=DATASET[:CONFIG[:SPLIT]], …"}
     )
     early_stopping: int | None = field(
-        default=None, metadata={"help": "End training after so many evaluations without a better one."}
+        default=None, metadata={"help": "Stop training after this many evaluations without improvement."}
     )
 
 
@@ -56,7 +56,7 @@ def check_examination(script: ExaminationArguments, training: Any, *measured: st
 
     Args:
         script, training: the options.
-        measured (`str`): what the trainer measures beside `METRICS`.
+        measured (`str`): what the trainer measures besides `METRICS`.
     """
     names = [one.partition("=")[0] for one in script.eval_sets or ()]
     if training.eval_strategy == "no":
@@ -65,7 +65,7 @@ def check_examination(script: ExaminationArguments, training: Any, *measured: st
                 raise InputError(f"{name}: nothing is evaluated; set eval_strategy to steps or epoch")
         return
     if script.eval_pictures < 1:
-        raise InputError(f"eval_pictures: {script.eval_pictures} examines nothing; give a number from 1")
+        raise InputError(f"eval_pictures: {script.eval_pictures} would examine no picture; give a number from 1")
     for given, name in zip(script.eval_sets or (), names, strict=True):
         if "=" not in given or not name.isidentifier() or names.count(name) > 1:
             raise InputError(f"eval_sets: {given}: write NAME=DATASET, each name once, in letters, digits and _")
@@ -75,7 +75,9 @@ def check_examination(script: ExaminationArguments, training: Any, *measured: st
         raise InputError(f"metric_for_best_model: {chosen} is not measured; choose one of {', '.join(sorted(known))}")
     if script.early_stopping is not None:
         if script.early_stopping < 1:
-            raise InputError(f"early_stopping: {script.early_stopping} would end before it began; give a number from 1")
+            raise InputError(
+                f"early_stopping: {script.early_stopping} would end training at once; give a number from 1"
+            )
         if chosen is None or not training.load_best_model_at_end:
             raise InputError(
                 "early_stopping: needs metric_for_best_model, and load_best_model_at_end set to true; "
@@ -114,7 +116,7 @@ def examine(trainer: Any, samples: Mapping[str, Sample], script: ExaminationArgu
 class Examination(TrainerCallback):  # type: ignore[misc]
     """Examines samples whenever the trainer evaluates, and adds `METRICS` to what was evaluated.
 
-    As they stand among the evaluation's own metrics, `metric_for_best_model: SemF1_Full` keeps the best adapter by them. A few
+    As they are among the evaluation's own metrics, `metric_for_best_model: SemF1_Full` keeps the best adapter by them. A few
     pictures with their truth and the answers at each evaluation go into the run's directory (`trainer.examined`).
 
     Args:
@@ -134,7 +136,7 @@ class Examination(TrainerCallback):  # type: ignore[misc]
         self.examined = Examined(Path(str(trainer.args.output_dir)), self.samples)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A run that goes on continues its page, a new one begins it."""
+        """A resumed run continues its page, a new one begins it."""
         self.examined.begin(state.global_step)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:

@@ -59,9 +59,9 @@ class WholeCheckpoints:
                 self._publish(written, final)
         except (OSError, RuntimeError, SafetensorError) as error:  # the same full disk, told by three libraries
             last = get_last_checkpoint(str(run)) if run.is_dir() else None
-            mend = f"go on with --resume_from_checkpoint {last}" if last else "start again"
+            fix = f"resume with --resume_from_checkpoint {last}" if last else "start again"
             raise OutputError(
-                f"{final}: cannot be saved ({loading.first_line(error)}); make room there, then {mend}"
+                f"{final}: cannot be saved ({loading.first_line(error)}); make room there, then {fix}"
             ) from None
         finally:
             if args.should_save:
@@ -93,7 +93,7 @@ def name_base(adapter: Path, base: str) -> None:
 
 
 def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False) -> str | None:
-    """The checkpoint to go on from, if `resume_from_checkpoint` is set: a path, or `true` for the run's last one.
+    """The checkpoint to resume from, if `resume_from_checkpoint` is set: a path, or `true` for the run's last one.
 
     Args:
         base (`str`), rank (`int`): what is to be trained now.
@@ -121,7 +121,7 @@ def resume_point(training: Any, base: str, rank: int, *, overwrite: bool = False
         given = last
     place = Path(str(given))
     if not (place / STATE).is_file():
-        raise InputError(f"resume_from_checkpoint: {place} is no checkpoint; give a checkpoint-N directory, or true")
+        raise InputError(f"resume_from_checkpoint: {place} is not a checkpoint; give a checkpoint-N directory, or true")
     try:
         config = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
         trained_on, of = str(config["base_model_name_or_path"]), config["r"]

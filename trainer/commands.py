@@ -18,16 +18,16 @@ _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": 
 
 
 Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
-Out = Annotated[Path | None, typer.Option(help="Where the adapter goes.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="Directory for the adapter.", show_default=False)]
 Base = Annotated[str | None, typer.Option(help="The base model: tiny, a directory or a Hub id.", show_default=False)]
 
 _OURS = """Options of this project, all of them keys of a recipe too:
 
---dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples.
+--dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples to use.
 
---limit N: use only so many rows. --tasks anomalies grounded verdict: what each picture is asked.
+--limit N: use only this many rows. --tasks anomalies grounded verdict: what each picture is asked.
 
---min_pixels N, --max_pixels N: the pixels that a picture is brought to.
+--min_pixels N, --max_pixels N: scale each picture to at least and at most this many pixels.
 
 --resume_from_checkpoint True: continue a run. --overwrite: replace what an earlier training wrote there.
 
@@ -35,9 +35,9 @@ _OURS = """Options of this project, all of them keys of a recipe too:
 
 _TRAIN = f"""{_OURS}
 
---knows true: have the adapter refuse pictures unlike those it was trained on (status unknown).
+--knows true: make the adapter refuse pictures unlike its training pictures (status unknown).
 
---eval_pictures N, --eval_encoder NAME: how the adapter is examined at each evaluation (--eval_strategy steps).
+--eval_pictures N, --eval_encoder NAME: how many pictures, and which encoder, each evaluation uses (--eval_strategy steps).
 
 Every option of TRL's SFTConfig and ModelConfig works as well:
 https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
@@ -66,7 +66,7 @@ def _arguments(
 
 @app.command()
 def quickstart(overwrite: Overwrite = False) -> None:
-    """The whole loop with embedded defaults, into ./anomreason and ./demo: minutes on a CPU, no Hub, no key."""
+    """Run the whole loop with embedded defaults, into ./anomreason and ./demo: minutes on a CPU, without the Hub or a key."""
     require("quickstart", "demo")
     # Nothing here needs the Hub, and a network that drops packets would hold the loop up for minutes.
     os.environ.update(HF_HUB_OFFLINE="1", HF_EVALUATE_OFFLINE="1")
@@ -79,7 +79,7 @@ def quickstart(overwrite: Overwrite = False) -> None:
 Done in {metrics["seconds"]} s. Look at demo/report.html; the numbers are in demo/metrics.json.
 
 From any directory, load_dataset("anomreason") is now these rendered scenes (in this directory ./anomreason itself) and
-evaluate.load("semap") the metric of this package; `anomreason install --uninstall` takes both names away again.
+evaluate.load("semap") the metric of this package; `anomreason install --uninstall` removes both names again.
 
 Next:
   anomreason examine demo/scenes/images/{metrics["example"]} --adapter demo/adapter
@@ -118,7 +118,7 @@ def train(
     out: Out = None,
     model: Base = None,
 ) -> None:
-    """Fine-tune a LoRA adapter with TRL's SFTTrainer, by a recipe and any option of TRL."""
+    """Fine-tune a LoRA adapter with TRL's SFTTrainer, with a recipe and any of TRL's options."""
     require("train", "train")
     line = _arguments(context, CONFIGS, config, dataset, out, model)
     from trainer.progress import Shown
@@ -148,9 +148,11 @@ def probe(context: typer.Context) -> None:
 @app.command()
 def merge(
     adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The model's directory; new, or an earlier merged model.")] = Path("merged"),
-    model: Annotated[str | None, typer.Option(help="The base, if not the one the adapter names.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base's own.")] = "auto",
+    out: Annotated[
+        Path, typer.Option(help="Directory for the model; it must be new or hold an earlier merged model.")
+    ] = Path("merged"),
+    model: Annotated[str | None, typer.Option(help="The base model, if not the one that the adapter names.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base model's own.")] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Merge an adapter into its base: one model, for servers that take no adapters."""
@@ -190,12 +192,12 @@ def serve(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="tiny, a model's directory or a Hub id; unless given, the adapter's base, or tiny."),
+        typer.Option(help="tiny, a model's directory or a Hub id; by default the adapter's base, or tiny."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="vllm or transformers.")] = "vllm",
+    engine: Annotated[str, typer.Option(help="The server: vllm or transformers.")] = "vllm",
     merged: Annotated[
         Path | None,
-        typer.Option(help="Where the merged model is or goes; unless given, the adapter's name with -merged."),
+        typer.Option(help="Directory of the merged model; by default the adapter's name with -merged."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,

@@ -142,7 +142,7 @@ def _costs(material: Material, lengths: _Lengths, script: Any, training: Any, mo
     steps = training.max_steps if training.max_steps > 0 else math.ceil(training.num_train_epochs * each)
     lines = [f"steps     {steps:,} of {step} examples, {each:,} per epoch"]
     if material.bones is None:
-        return [*lines, "memory    and time are not told for a model that DeepSpeed shares out"]
+        return [*lines, "memory    and time are not estimated for a model that DeepSpeed shares out"]
     size, again = size_of(material.bones), script.checkpointed_layers
     batch = training.per_device_train_batch_size
     width, four_bits = weight_bytes(model_config)
@@ -206,7 +206,7 @@ def _shown(material: Material) -> list[str]:
     collator = DataCollatorForVisionLanguageModeling(material.processor, completion_only_loss=True)
     names, examples = picture_names(material.rows), material.survey.examples  # type: ignore[union-attr]
     chosen = [examples[place] for place in sorted({0, len(examples) // 2, len(examples) - 1})]
-    lines = ["", "Examples; what stands in ⟦ ⟧ has no loss:"]
+    lines = ["", "Examples; text in ⟦ ⟧ has no loss:"]
     for row, question in chosen:
         made = collator([sft_example(material.rows[row], question, material.processor.image_processor)])
         lines += ["", f"{names[row]}, {question}", _masked(made, material.processor)]

@@ -1,7 +1,7 @@
 """What an adapter answered about a few pictures at each evaluation: a page and its data in the run's directory.
 
 `examined/index.html` is one self-contained page, a row per picture with its truth and the answers of the latest evaluations;
-`examined/answers.json` holds all of them. Both are written again at each evaluation, whole or not at all, and a run that goes on
+`examined/answers.json` holds all of them. Both are written again at each evaluation, whole or not at all, and a run resumed
 from a checkpoint continues them. They show pictures of the dataset, so they are not published with the adapter.
 """
 
@@ -30,7 +30,7 @@ SHOWN = 8
 """Pictures that are shown of each sample."""
 
 LATEST = 6
-"""Evaluations that the page shows, beside the first."""
+"""Evaluations that the page shows, besides the first."""
 
 SIDE = 224
 
@@ -51,7 +51,7 @@ class Examined:
         self._thumbnails: dict[tuple[str, int], str] = {}
 
     def begin(self, step: int) -> None:
-        """Forget what is known of later steps than `step`, from which training goes on: 0 for a new run."""
+        """Forget what is known of later steps than `step`, from which training continues: 0 for a new run."""
         self.answers = [one for one in self.answers if one["step"] <= step and step > 0]
 
     def add(self, step: int, name: str, predictions: Sequence[Prediction], numbers: Mapping[str, float]) -> str:

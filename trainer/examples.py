@@ -53,7 +53,7 @@ class DataArguments(trl.ScriptArguments):
         limit (`int`, *optional*): use only so many rows of the training split, evenly spaced; of a stream, the first.
         tasks (`list[str]`, *optional*): what each picture is asked: `anomalies`, `grounded` (with a box to each) and `verdict`,
             one or several; `anomalies` unless given. The configuration `sft` brings its own questions.
-        min_pixels, max_pixels (`int`, *optional*): the pixels a picture is brought to, width × height; the model's own unless
+        min_pixels, max_pixels (`int`, *optional*): the pixels per picture, width × height; the model's own unless
             given. Qwen2.5-VL makes an image token of 28 × 28 pixels, Qwen3-VL of 32 × 32.
         dataset_test_split (`str`, *optional*): the split to examine adapters on; unless given, pictures are held out of the
             training split. An adapter that was chosen by the test split has no test split left.
@@ -64,15 +64,17 @@ class DataArguments(trl.ScriptArguments):
     """
 
     limit: int | None = field(default=None, metadata={"help": "Use only this many rows."})
-    tasks: list[str] | None = field(default=None, metadata={"help": "anomalies, grounded and verdict: one or several."})
+    tasks: list[str] | None = field(
+        default=None, metadata={"help": "What each picture is asked: anomalies, grounded, verdict; one or several."}
+    )
     dataset_test_split: str | None = field(  # type: ignore[assignment]
         default=None,
-        metadata={"help": "The split to examine adapters on; else pictures held out of the training split."},
+        metadata={"help": "The split to examine adapters on; by default, pictures are held out of the training split."},
     )
     min_pixels: int | None = field(default=None, metadata={"help": "Enlarge smaller pictures to this many pixels."})
     max_pixels: int | None = field(default=None, metadata={"help": "Reduce larger pictures to this many pixels."})
     overwrite: bool = field(default=False, metadata={"help": "Replace what an earlier training wrote there."})
-    base_id: str | None = field(default=None, metadata={"help": "The base's id on the Hub, for push_to_hub."})
+    base_id: str | None = field(default=None, metadata={"help": "The base model's id on the Hub, for push_to_hub."})
 
 
 @dataclass
@@ -120,7 +122,7 @@ def training_examples(script: DataArguments, rows: Any, image_processor: Any, se
 
     Args:
         image_processor: of the training; boxes are taught in the pixels that it shows.
-        seed (`int`): the order in which a stream's rows are drawn; the trainer shuffles what is no stream.
+        seed (`int`): the order in which a stream's rows are drawn; the trainer shuffles what is not a stream.
     """
     tasks = script.tasks or ["anomalies"]
     make = functools.partial(sft_example, image_processor=image_processor)

@@ -1,4 +1,4 @@
-"""What a training will take, in memory and arithmetic, told from shapes alone.
+"""What a training will take, in memory and arithmetic, estimated only from shapes.
 
 An estimate, good enough to refuse what cannot work and to plan a night; `anomreason probe` measures. The bytes that a layer keeps
 of a token were fitted to Qwen2.5-VL-7B on an H100 (`docs/training.md`): about 11 MB in 28 layers that are neither compiled nor

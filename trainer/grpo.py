@@ -1,4 +1,4 @@
-"""GRPO with TRL: goes on training an SFT adapter, rewarded for what the metric measures.
+"""GRPO with TRL: trains an SFT adapter further, rewarded for what the metric measures.
 
     anomreason grpo --config anomreasonor_7b --adapter runs/anomreasonor-7b --output_dir runs/anomreasonor-7b-grpo
 
@@ -43,15 +43,15 @@ __all__ = ["ScriptArguments", "main", "parse", "train"]
 
 @dataclass
 class ScriptArguments(ExaminationArguments, DecoderArguments):
-    """What data to train on, how the layers are run, how an adapter is examined, and from which one training goes on.
+    """What data to train on, how the layers are run, how an adapter is examined, and from which one training continues.
 
     Args:
-        adapter (`str`): the SFT adapter to go on from, a directory or a Hub id.
+        adapter (`str`): the SFT adapter to continue from, a directory or a Hub id.
         encoder (`str`, defaults to `"minilm"`): the encoder of the reward `explained`; minilm needs no Hub.
     """
 
-    adapter: str | None = field(default=None, metadata={"help": "The SFT adapter to go on from."})
-    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward for explaining."})
+    adapter: str | None = field(default=None, metadata={"help": "The SFT adapter to continue from."})
+    encoder: str = field(default="minilm", metadata={"help": "The encoder of the reward SemF1_Full."})
 
 
 class Trainer(WholeCheckpoints, GRPOTrainer):  # type: ignore[misc]
@@ -73,7 +73,7 @@ def train(
     """Train an adapter further and save it, with its card, in `training.output_dir`.
 
     Raises:
-        InputError: for settings or data that cannot work, naming the setting and the mend.
+        InputError: for settings or data that cannot work, naming the setting and the fix.
         UnavailableError: if the base model, adapter or encoder is out of reach, or memory does not suffice.
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
@@ -141,7 +141,7 @@ def _check(script: ScriptArguments, training: GRPOConfig, model: ModelConfig) ->
     if "grounded" in (script.tasks or ()):
         raise InputError("tasks: grounded: no reward looks at boxes; choose anomalies, verdict or both")
     if not script.adapter:
-        raise InputError("adapter: is not set; give the SFT adapter to go on from, a directory or a Hub id")
+        raise InputError("adapter: is not set; give the SFT adapter to continue from, a directory or a Hub id")
     if script.dataset_streaming:
         raise InputError(
             "dataset_streaming: true does not work here, a picture is asked several times; set it to false"
@@ -173,10 +173,10 @@ def _example(row: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, GRPOConfig, ModelConfig]:
-    """Read a recipe (`--config`: a file, or a name in `trainer/configs/grpo`) and the options beside it.
+    """Read a recipe (`--config`: a file, or a name in `trainer/configs/grpo`) and the options given with it.
 
     Raises:
-        InputError: for a recipe that is missing, is no YAML mapping, or has a key that no option has.
+        InputError: for a recipe that is missing, is not a YAML mapping, or has a key that no option has.
     """
     kinds = (ScriptArguments, GRPOConfig, ModelConfig)
     script, training, model = read_recipe(kinds, arguments, GRPO)

@@ -12,8 +12,8 @@ pictures it was trained on; a picture further away than the threshold is `unknow
 - Threshold: the distance that a share of at most `refused` of other training pictures exceeds (split conformal prediction: the k-th
   largest of n, k = ⌊refused · (n + 1)⌋ or 1).
 
-A fit is one file, `known/features.safetensors`, beside a model or an adapter. It is in a folder because servers take every
-.safetensors beside a model for its weights.
+A fit is one file, `known/features.safetensors`, next to a model or an adapter. It is in a folder because servers take every
+.safetensors next to a model for its weights.
 """
 
 import json
@@ -167,7 +167,7 @@ def check_enough(pictures: int) -> None:
     """Raise an `InputError` if so many pictures are too few to describe what is known."""
     if pictures < LEAST:
         raise InputError(
-            f"knows: {pictures} pictures are too few to tell which ones are known; train on at least {LEAST}, or leave it out"
+            f"knows: {pictures} pictures are too few to learn which ones are known; train on at least {LEAST}, or leave it out"
         )
 
 
@@ -179,7 +179,7 @@ def fit_known(model: Any, processor: Any, pictures: Iterable[Image.Image]) -> Kn
 
     Args:
         model, processor: as in `features`.
-        pictures (iterable of `PIL.Image.Image`): prepared, related ones beside each other.
+        pictures (iterable of `PIL.Image.Image`): prepared, related ones next to each other.
 
     Raises:
         InputError: for too few pictures.
@@ -220,7 +220,7 @@ def strangers(known: Known | None, model: Any, processor: Any, images: Sequence[
 
 
 def read_known(place: str) -> Known | None:
-    """What is known to a model or adapter, a directory or a Hub id, if a fit lies beside it.
+    """What is known to a model or adapter, a directory or a Hub id, if a fit lies next to it.
 
     Raises:
         InputError: if the file is damaged.
@@ -237,7 +237,7 @@ def read_known(place: str) -> Known | None:
         if not 0 < known.threshold < math.inf or not known.distances(known.probe.unsqueeze(0)).isfinite().all():
             raise ValueError("it holds numbers that are not finite")
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path}: does not tell which pictures are known ({error}); {_FIT_AGAIN}") from None
+        raise InputError(f"{path}: does not say which pictures are known ({error}); {_FIT_AGAIN}") from None
     return known
 
 

@@ -89,7 +89,7 @@ def load(
         model (`str`, *optional*): `tiny`, a directory or a Hub id; unless given, the adapter's base, or `tiny`.
         adapter (`str`, *optional*): a LoRA adapter's directory or Hub id.
         dtype (`torch.dtype`, *optional*): bfloat16 on a GPU and float32 on a CPU unless given.
-        merge (`bool`, defaults to `True`): add the adapter to the weights, which is faster. Otherwise it is computed beside them:
+        merge (`bool`, defaults to `True`): add the adapter to the weights, which is faster. Otherwise it is computed separately:
             slower, and without the rounding of its product to the weights' type.
         device (`str`, *optional*): `cuda` where there is a GPU and `cpu` elsewhere unless given.
 
@@ -156,7 +156,7 @@ def _with_adapter(model: Any, name: str, adapter: str) -> Any:
     except OSError as error:
         raise UnavailableError(_no_adapter(adapter, error)) from None
     if strays:
-        raise InputError(_misfit(adapter, name, f"{min(strays)} stands in one of the two alone"))
+        raise InputError(_misfit(adapter, name, f"{min(strays)} is in only one of the two"))
     return adapted
 
 
@@ -213,14 +213,14 @@ def _adapter_config(adapter: str) -> dict[str, Any]:
     except (OSError, HFValidationError) as error:
         raise UnavailableError(_no_adapter(adapter, error)) from None
     except ValueError as error:
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON ({first_line(error)}); train it again") from None
+        raise InputError(f"{adapter}/adapter_config.json: is not JSON ({first_line(error)}); train it again") from None
     if not isinstance(config, dict):
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON object; train it again")
+        raise InputError(f"{adapter}/adapter_config.json: is not a JSON object; train it again")
     return config
 
 
 def is_tiny(model: Any) -> bool:
-    """Whether a loaded model is the shipped tiny one, or one of its size: such a model knows rendered scenes alone."""
+    """Whether a loaded model is the shipped tiny one, or one of its size: such a model knows only rendered scenes."""
     text = json.loads((TINY / "config.json").read_text(encoding="utf-8"))["text_config"]
     return all(getattr(model.config.text_config, key) == text[key] for key in ("hidden_size", "vocab_size"))
 

@@ -2,7 +2,7 @@
 
     anomreason probe --config anomreasonor_7b --dataset_name ORG/anomreason
 
-As the objective does not depend on how a step is split (`trainer.objective`), both are a matter of memory and speed alone. Memory
+As the objective does not depend on how a step is split (`trainer.objective`), both are only a matter of memory and speed. Memory
 grows with the batch and falls with every layer that is computed again; four measurements tell how much, and what is proposed has
 been run: the longest examples of the data, forward and back. A step keeps its number of examples.
 """
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str]) -> str:
     """What a recipe should say on this machine: its options as YAML, with what was measured.
 
     Args:
-        arguments (`list[str]`): as for `trainer.sft`; `--config` and any option beside it.
+        arguments (`list[str]`): as for `trainer.sft`; `--config` and any option given with it.
 
     Raises:
         InputError, UnavailableError: as `trainer.sft.train` raises them, and without a GPU.

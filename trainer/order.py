@@ -20,7 +20,7 @@ class StepOrder(Sampler[int]):
     Args:
         pictures (sequence of `int`): which picture each example is about.
         lengths (sequence of `int`): a measure of each example's tokens.
-        step (`int`): how many examples a step has, of all batches and processes.
+        step (`int`): how many examples are in a step, of all batches and processes.
         seed (`int`): what the permutations are drawn from; all processes must have the same.
     """
 

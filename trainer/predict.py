@@ -1,4 +1,4 @@
-"""Predicts a dataset into prediction files, and goes on where it was stopped; `predict` itself is in `trainer.answers`."""
+"""Predicts a dataset into prediction files, and resumes where it was stopped; `predict` itself is in `trainer.answers`."""
 
 import hashlib
 from collections.abc import Callable, Container
@@ -19,7 +19,7 @@ __all__ = ["Asked", "Progress", "Unanswered", "predict", "predict_dataset"]
 
 
 class Progress(Protocol):
-    """How long work tells what it is doing: a heading a step, and a bar while something is counted."""
+    """How long work tells what it is doing: a heading per step, and a bar while something is counted."""
 
     def step(self, text: str) -> None: ...
 
@@ -50,16 +50,16 @@ def predict_dataset(
     restart: bool = False,
     max_new_tokens: int | None = None,
 ) -> Unanswered:
-    """Predict a split of a dataset into prediction files (`out` and the rows beside it).
+    """Predict a split of a dataset into prediction files (`out` and the rows next to it).
 
-    Stopped anywhere and run again, it goes on after the last batch whose rows are on the disk, with the answers of an undisturbed
+    Stopped anywhere and run again, it resumes after the last batch whose rows are on the disk, with the answers of an undisturbed
     run; see `trainer.settings` for when it refuses to.
 
     Args:
         model, adapter, merge: as in `trainer.loading.load`.
         config (`str`, *optional*): the dataset's configuration.
         images (container of `str`, *optional*): only the pictures of these names.
-        task (`str`, defaults to `"anomalies"`): see `Asked`. After `verdict` alone the status says whether there is one, and the
+        task (`str`, defaults to `"anomalies"`): see `Asked`. After only `verdict`, the status says whether there is one, and the
             anomalies, not asked for, are empty.
         restart (`bool`): discard existing predictions and start over.
         max_new_tokens (`int`, *optional*): the longest answer, in tokens; `MAX_NEW_TOKENS` unless given.

@@ -57,7 +57,7 @@ def publish_adapter(
         path (`Path`): the adapter, as training left it.
         repo_id (`str`): `ORG/NAME`.
         base_id (`str`, *optional*): the base's id on the Hub; needed where the adapter names a base that is not there.
-        with_base (`bool`): publish that base as well, as `base_id` or beside the adapter as `ORG/NAME-base`.
+        with_base (`bool`): publish that base as well, as `base_id` or next to the adapter as `ORG/NAME-base`.
         metrics (`Path`, *optional*): the `metrics.json` that `anomreason score` wrote for its predictions; a `metrics.json` in
             the adapter's directory is found by itself.
         private, dry_run: as in `dataset_builder.publishing.hub.push`, whose errors it raises.
@@ -121,7 +121,7 @@ def assemble(path: Path, out: Path, repo_id: str, base_id: str, metrics: Path | 
 def _check_on_hub(path: Path, base: str) -> None:
     if not is_repo_id(base) or Path(base).is_dir():
         raise InputError(
-            f"{path}: its base, {base}, is on this machine alone; give --base-id ORG/NAME, or --with-base to publish it too"
+            f"{path}: its base, {base}, is only on this machine; give --base-id ORG/NAME, or --with-base to publish it too"
         )
 
 
@@ -154,7 +154,9 @@ def _copy_metrics(metrics: Path, copy: Path) -> None:
 def _publish_base(base: str, base_id: str, private: bool, dry_run: bool) -> Published:
     directory = Path(resolve(base))
     if not directory.is_dir():
-        raise InputError(f"--with-base: {base} is no directory here; leave it out, or give the base's --base-id alone")
+        raise InputError(
+            f"--with-base: {base} is not a directory here; leave it out, or give only the base's --base-id"
+        )
     files = repository_files(directory)
     return push(
         directory,

@@ -1,4 +1,4 @@
-"""Recipes: YAML files of options, read by TRL's parser; what stands on the command line overrides them."""
+"""Recipes: YAML files of options, read by TRL's parser; options on the command line override them."""
 
 import itertools
 import sys
@@ -27,7 +27,7 @@ class _Parser(TrlParser):  # type: ignore[misc]
 
 
 def read_recipe(kinds: Sequence[type], arguments: Sequence[str], folder: Path) -> tuple[Any, ...]:
-    """Read a recipe (`--config`) and the options beside it into one dataclass of each of `kinds`.
+    """Read a recipe (`--config`) and the options given with it into one dataclass of each of `kinds`.
 
     Args:
         arguments (`list[str]`): as on a command line; `--config` takes a YAML file, or the name of one in `folder`.

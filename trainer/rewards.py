@@ -25,7 +25,7 @@ __all__ = ["POOL", "Rewards"]
 ALPHA = 0.5
 
 POOL = 512
-"""Of how many pictures the anomalies are kept to compare with."""
+"""How many pictures' anomalies are kept to compare with."""
 
 OTHERS = 8
 """How many of them tell what an answer would earn by chance: for each picture others, for all answers about it the same."""
@@ -108,7 +108,7 @@ class Rewards:
 
 
 def worth(similarity: Any, said: Sequence[Anomaly], truth: Sequence[Anomaly]) -> float:
-    """What a list of anomalies is worth beside the true one, 0..1: the metric's SemF1, where a pair counts by its severity too.
+    """What a list of anomalies is worth against the true one, 0..1: the metric's SemF1, where a pair counts by its severity too.
 
     A pair that is matched at a threshold counts (1 + n) / 2, where n is 1 for the true severity and 0 for one that is 100 away or
     missing; the sum over pairs, times two, is divided by the lengths of both lists, and the mean is taken over the thresholds.

@@ -44,7 +44,7 @@ def check_data_arguments(script: DataArguments, training: Any, model: ModelConfi
     if training.num_train_epochs <= 0 and training.max_steps <= 0:
         raise InputError(f"num_train_epochs: {training.num_train_epochs} trains nothing; give a number above 0")
     if script.dataset_streaming and training.max_steps <= 0:
-        raise InputError("max_steps: is not set, and a stream has no length; say how many steps to train")
+        raise InputError("max_steps: is not set, and a stream has no length; set it to the number of steps to train")
     if "trackio" in training.report_to and find_spec("trackio") is None:
         raise UnavailableError("report_to: trackio needs a package that is not installed; run pip install trackio")
 
@@ -92,5 +92,5 @@ def run(trainer: Any, script: DecoderArguments, training: Any, checkpoint: str |
         trainer.train(resume_from_checkpoint=checkpoint)
     if termination.came:
         step = trainer.state.global_step
-        print(f"stopped after step {step}; go on with --resume_from_checkpoint true", file=sys.stderr)
+        print(f"stopped after step {step}; resume with --resume_from_checkpoint true", file=sys.stderr)
         raise SystemExit(143)

@@ -38,7 +38,7 @@ def check_push(script: DataArguments, training: Any, base: str) -> None:
             check_repo_id(script.base_id, "base_id:")
         elif not is_repo_id(base) or Path(base).is_dir():
             raise InputError(
-                f"push_to_hub: true, but {base} is on this machine alone, so nobody could load the adapter; "
+                f"push_to_hub: true, but {base} is only on this machine, so nobody could load the adapter; "
                 "give the base's Hub id as base_id, or train first and then `anomreason publish --with-base`"
             )
         if not os.environ.get("HF_TOKEN"):
@@ -76,7 +76,7 @@ def save_adapter(
             )
         except AnomReasonError as error:
             raise type(error)(
-                f"{error}. The adapter is in {out}: `anomreason publish {out} --repo-id {args.hub_model_id}` sends it"
+                f"{error}. The adapter is in {out}: `anomreason publish {out} --repo-id {args.hub_model_id}` uploads it"
             ) from None
         print(published.url, file=sys.stderr)
     return out

@@ -26,7 +26,7 @@ __all__ = ["ENGINES", "Serving", "serving"]
 ENGINES = ("vllm", "transformers")
 
 _IMAGES = 5
-"""Pictures in one request: AnomAgent sends up to four close views beside the picture itself."""
+"""Pictures in one request: AnomAgent sends up to four close views besides the picture itself."""
 _TEXT = 8_192
 """Tokens of a request that are not pictures: AnomAgent's longest prompts and answers."""
 

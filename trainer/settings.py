@@ -1,8 +1,8 @@
-"""What predictions were made with: a file beside them that decides whether a run may go on.
+"""What predictions were made with: a file next to them that decides whether a run may be resumed.
 
 `preds.settings.json` names the model and the adapter with a fingerprint of their contents, the prompts, and each picture with its
-hash. A run goes on only with the same, so that one file never holds answers of two models, two prompts or two pictures of one name.
-How many pictures are answered at once, and on what machine, may change.
+hash. A run is resumed only with the same, so that one file never holds answers of two models, two prompts or two pictures with one
+name. How many pictures are answered at once, and on what machine, may change.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def fingerprint(place: str, marker: str = "config.json") -> dict[str, str]:
 
 
 def go_on(writer: PredictionWriter, settings: Mapping[str, Any], pictures: Mapping[str, str], split: set[str]) -> None:
-    """Check that the rows a writer has are of the same settings and pictures, and note both beside them.
+    """Check that the rows a writer has are of the same settings and pictures, and record both next to them.
 
     Args:
         writer (`PredictionWriter`): entered; its `done` are the pictures that have a row.
@@ -96,7 +96,7 @@ def _read(path: Path, writer: PredictionWriter) -> dict[str, Any]:
     except (OSError, ValueError):
         noted = None
     if not isinstance(noted, dict) or not isinstance(noted.get("pictures", {}), dict):
-        raise InputError(f"{writer.rows_path}: {path.name} beside it does not tell what made its rows; {_MEND}")
+        raise InputError(f"{writer.rows_path}: {path.name} next to it does not say what made its rows; {_MEND}")
     return noted
 
 

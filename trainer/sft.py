@@ -47,13 +47,11 @@ class ScriptArguments(ExaminationArguments, DecoderArguments):
 
     Args:
         dry_run (`bool`): say what would be trained, how long its texts are and what it takes, and stop before a weight is loaded.
-        knows (`bool`): keep beside the adapter what its training pictures look like to the model, so that pictures of another kind
+        knows (`bool`): save with the adapter what its training pictures look like to the model, so that pictures of another kind
             are answered with the status `unknown` (`trainer.known`).
     """
 
-    dry_run: bool = field(
-        default=False, metadata={"help": "Say what would be trained, and stop before a weight is loaded."}
-    )
+    dry_run: bool = field(default=False, metadata={"help": "Report what would be trained, without loading weights."})
     knows: bool = field(
         default=False, metadata={"help": "Have the adapter refuse pictures unlike those it was trained on."}
     )
@@ -107,7 +105,7 @@ def train(
     """Fine-tune an adapter and save it, with its card, in `training.output_dir`.
 
     Raises:
-        InputError: for settings or data that cannot work, naming the setting and the mend.
+        InputError: for settings or data that cannot work, naming the setting and the fix.
         UnavailableError: if the base model is out of reach, or memory does not suffice.
         OutputError: if a checkpoint cannot be saved; the last one stays.
         SystemExit: with 143, after SIGTERM and a checkpoint.
@@ -195,10 +193,10 @@ def build(
 
 
 def parse(arguments: Sequence[str]) -> tuple[ScriptArguments, SFTConfig, ModelConfig]:
-    """Read a recipe (`--config`) and the options beside it, which override it, as `TrlParser` does.
+    """Read a recipe (`--config`) and the options given with it, which override it, as `TrlParser` does.
 
     Raises:
-        InputError: for a recipe that is missing, is no YAML mapping, or has a key that no option has.
+        InputError: for a recipe that is missing, is not a YAML mapping, or has a key that no option has.
     """
     script, training, model = read_recipe((ScriptArguments, SFTConfig, ModelConfig), arguments, CONFIGS)
     return script, training, model

@@ -29,7 +29,9 @@ _GIVEN_UP = Outcome("losses", "gives up an answer that grows without saying more
 _WAITS = Outcome("whole", "waits as told, all calls together; calls at once and per minute adapt")
 _ESTIMATED = Outcome("whole", "estimates tokens from texts and pictures and marks them as estimated")
 _NO_SERVER = Outcome("stops", "stops after three such replies and no good one, and says what came")
-_BOXES = Outcome("whole", "converts them, with `--boxes` or by the model's family; drops and tells those outside")
+_BOXES = Outcome(
+    "whole", "converts them, with `--boxes` or by the model's family; drops those outside and says how many"
+)
 _NOTHING = Outcome("whole", "reads it like any other answer")
 
 OUTCOMES: dict[str, Outcome] = {
@@ -56,16 +58,14 @@ OUTCOMES: dict[str, Outcome] = {
     "thinks-late": _THOUGHT,
     "thinks-kimi": _THOUGHT,
     "reasoning-field": Outcome("whole", "reads the content; thoughts are never the answer"),
-    "only-reasoning": Outcome(
-        "whole", "reads the last complete answer among the thoughts, and tells so in the summary"
-    ),
+    "only-reasoning": Outcome("whole", "reads the last complete answer among the thoughts, and says so in the summary"),
     "corrects": _LAST,
     "two-blocks": _LAST,
     "schema-echo": _LAST,
     "integer-ids": _NOTHING,
     "blank-loop": _GIVEN_UP,
     "repeats": _GIVEN_UP,
-    "flood": Outcome("losses", "keeps 131,072 characters of an answer, and tells so; asks again"),
+    "flood": Outcome("losses", "keeps 131,072 characters of an answer, and says so; asks again"),
     "quota-seconds": _WAITS,
     "quota-date": _WAITS,
     "quota-ms": _WAITS,

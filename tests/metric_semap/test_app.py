@@ -106,7 +106,7 @@ def test_malformed_input_is_one_sentence_and_runs_nothing(page: Any) -> None:
     page.locator("#references textarea").fill('{"a.jpg": []}')
     page.get_by_role("button", name="Score", exact=True).click()
     page.locator("#scores [role=alert]").wait_for()
-    assert "3 is no anomaly" in page.inner_text("#scores")
+    assert "3 is not an anomaly" in page.inner_text("#scores")
     assert "<img src=x" in page.inner_text("#scores")
     assert page.evaluate("window.run") is None
 

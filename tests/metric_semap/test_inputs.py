@@ -81,7 +81,7 @@ def test_labelled_tables_keep_their_labels() -> None:
 def test_null_is_a_clean_picture_among_references_only() -> None:
     """The official truth has null there; a prediction that is forgotten is an error."""
     assert SemAP().checked([[]], [None])["references"] == [[]]
-    with pytest.raises(RecordError, match=r"predictions\[0\]: None is no list"):
+    with pytest.raises(RecordError, match=r"predictions\[0\]: None is not a list"):
         SemAP().checked([None], [[]])
 
 
@@ -89,7 +89,7 @@ def test_a_table_without_anomalies_is_refused() -> None:
     """A long table of anomalies does not say which picture each belongs to."""
     with pytest.raises(RecordError, match=r"references: \['name', .+are the columns"):
         SemAP().checked([CUP], pd.DataFrame(CUP))
-    with pytest.raises(RecordError, match=r"predictions: .+ is no list"):
+    with pytest.raises(RecordError, match=r"predictions: .+ is not a list"):
         SemAP().checked(np.array(3), [CUP])
 
 

@@ -140,7 +140,7 @@ def test_no_answer_is_never_a_no() -> None:
     assert (of_model.matched, of_model.same_anomaly.value) == (3, pytest.approx(1 / 3))
     assert found.judgement.unanswered == 2
     assert (
-        "2 of 5 pairs have no answer of the judge (2 × refused); 1 pictures are left out"
+        "2 of 5 pairs have no answer from the judge (2 × refused); 1 pictures are left out"
         in sentences(found.judgement)[1]
     )
     nothing = of(Oracle(lambda first, second: NONE), board(said, true))
@@ -331,7 +331,7 @@ def test_what_cannot_be_judged_is_refused_before_an_encoder_is_loaded(files: Pat
     """A judge needs a model, an option of the judge needs the judge, its server has to be there, and money needs a price."""
     with pytest.raises(OptionError, match="--judge: needs --model"):
         score(files, tmp_path / "out", "--judge")
-    with pytest.raises(OptionError, match="--budget-calls: is for the judge"):
+    with pytest.raises(OptionError, match="--budget-calls applies to the judge only"):
         score(files, tmp_path / "out", "--budget-calls", 3)
     with pytest.raises(Exception, match="no answer from the server"):
         score(files, tmp_path / "out", "--judge", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")

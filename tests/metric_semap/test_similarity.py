@@ -206,8 +206,8 @@ def test_an_encoder_out_of_reach_is_named_with_the_offline_choice(texts: list[st
     [
         ("no-such-encoder", None, "nor in bert-score's layer table"),
         ("minilm", 9, "has 6 layers, not 9"),
-        ("minilm", 0, "num_layers: 0 is no layer"),
-        ("", None, "is no name"),
+        ("minilm", 0, "num_layers: 0 is not a layer"),
+        ("", None, "is not a name"),
     ],
 )
 def test_wrong_encoders_are_refused(name: str, layers: int | None, message: str, anomaly: Make) -> None:

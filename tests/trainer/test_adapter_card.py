@@ -64,8 +64,8 @@ def test_without_scores_or_training_the_card_says_so(adapter: Path) -> None:
     write_card(adapter)
     card = ModelCard.load(adapter / "README.md")
     assert "model-index" not in card.data.to_dict()
-    assert "None were given" in card.text
-    assert "nothing else is noted" in card.text
+    assert "No scores were given" in card.text
+    assert "nothing else is recorded" in card.text
     assert not (adapter / "assets").exists()
 
 
@@ -83,9 +83,9 @@ def test_a_text_of_one_s_own_is_kept(adapter: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("metrics.json", '{"results": {"a": {}, "b": {}}}', "is not the score of one prediction file"),
+        ("metrics.json", '{"results": {"a": {}, "b": {}}}', "does not hold the scores of exactly one prediction file"),
         ("metrics.json", "[", "cannot be read"),
-        ("training.json", "[]", "is no JSON object"),
+        ("training.json", "[]", "is not a JSON object"),
         ("training.json", '{"steps": 3}', "is not what training writes"),
     ],
 )
@@ -111,5 +111,5 @@ def test_a_base_without_a_hub_id_does_not_pass_the_check(adapter: Path) -> None:
     """A card that nobody could follow to its base is not published."""
     (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "tiny", "r": 8}')
     write_card(adapter)
-    with pytest.raises(InputError, match=r"'tiny' is no Hub id; give --base-id"):
+    with pytest.raises(InputError, match=r"'tiny' is not a Hub id; give --base-id"):
         check_card(adapter)

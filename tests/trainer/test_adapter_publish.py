@@ -102,7 +102,7 @@ def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, 
 def test_an_adapter_on_tiny_needs_a_base_that_others_can_load(adapter: Path, tmp_path: Path) -> None:
     """Without --base-id or --with-base it is refused; with an id a dry run lists what would go, and sends nothing."""
     with pytest.raises(
-        InputError, match=r"its base, tiny, is on this machine alone; give --base-id ORG/NAME, or --with-base"
+        InputError, match=r"its base, tiny, is only on this machine; give --base-id ORG/NAME, or --with-base"
     ):
         publish_adapter(adapter, "org/mine")
     with pytest.raises(InputError, match=r"--base-id .*write ORG/NAME"):

@@ -181,7 +181,7 @@ def test_training_ends_where_nothing_gets_better(dataset: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"early_stopping": 0}, "early_stopping: 0 would end before it began"),
+        ({"early_stopping": 0}, "early_stopping: 0 would end training at once"),
         (
             {"early_stopping": 2, "load_best_model_at_end": False},
             "early_stopping: needs metric_for_best_model, and load_best",
@@ -194,7 +194,7 @@ def test_training_ends_where_nothing_gets_better(dataset: Path, tmp_path: Path) 
         ({"eval_sets": ["a=x", "a=y"]}, "eval_sets: a=x: write NAME=DATASET, each name once"),
         ({"eval_sets": ["a=nowhere"]}, r"nowhere \[test\]: cannot be loaded"),
         ({"metric_for_best_model": "SemF2"}, "metric_for_best_model: SemF2 is not measured; choose one of SemAP_Full"),
-        ({"eval_pictures": 0}, "eval_pictures: 0 examines nothing"),
+        ({"eval_pictures": 0}, "eval_pictures: 0 would examine no picture"),
         ({"eval_pictures": 999}, "eval_pictures: 999 holds out every picture; lower it"),
         (
             {"dataset_test_split": "train"},

@@ -113,8 +113,8 @@ def test_the_command_fails_if_the_new_version_is_worse(tmp_path: Path) -> None:
     assert audit(plan, "--compare", "first", "second", "--out", out, "--fail-if-worse").exit_code == 1
     for wrong, said in (
         ((plan, "--compare", "first", "third"), "third: is not among"),
-        (("--out", out), "nothing to look at"),
-        ((plan, "--fail-if-worse"), "goes with --compare"),
+        (("--out", out), "nothing to audit"),
+        ((plan, "--fail-if-worse"), "applies only with --compare"),
         (("--compare", old, tmp_path / "none.json"), "does not exist"),
     ):
         assert said in str(audit(*wrong).exception)

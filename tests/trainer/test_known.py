@@ -142,7 +142,7 @@ def test_too_few_pictures_are_told_before_training(scenes: Path, tmp_path: Path)
     """A handful says little of what else a picture may look like."""
     build(scenes, tmp_path / "anomreason", recipe=None)
     with pytest.raises(
-        InputError, match=r"knows: 3\d pictures are too few to tell which ones are known; train on at lea"
+        InputError, match=r"knows: 3\d pictures are too few to learn which ones are known; train on at le"
     ):
         train_tiny(tmp_path / "anomreason", tmp_path / "adapter", knows=True)
     assert not (tmp_path / "adapter").exists()
@@ -197,7 +197,7 @@ def test_a_damaged_file_is_one_sentence(damage: Callable[[Path], None], beside: 
     """With the file's place and what to do; nothing is answered as if there were no file."""
     damage(beside / FILE)
     with pytest.raises(
-        InputError, match=r"features\.safetensors: does not tell which pictures are known .*; fit it again"
+        InputError, match=r"features\.safetensors: does not say which pictures are known .*; fit it again"
     ):
         load(str(beside))
 

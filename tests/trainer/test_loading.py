@@ -75,7 +75,7 @@ def test_an_adapter_that_names_no_base_or_is_no_json_is_refused(tmp_path: Path) 
     """The message says what is wrong with adapter_config.json."""
     for content, message in (
         ("{}", "names no base model; give it with --model"),
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "no JSON object"),
     ):
         (tmp_path / "adapter_config.json").write_text(content)

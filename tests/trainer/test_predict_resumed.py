@@ -131,7 +131,7 @@ def test_another_model_prompt_or_picture_is_refused(
     with pytest.raises(InputError, match=rf"{name}.* is another picture now"):
         run(dataset, changed)
     changed.with_suffix(".settings.json").unlink()
-    with pytest.raises(InputError, match="does not tell what made its rows"):
+    with pytest.raises(InputError, match="does not say what made its rows"):
         run(dataset, changed)
     run(dataset, changed, limit=1, restart=True)
     assert len(read_predictions(changed)) == 1

@@ -321,7 +321,7 @@ def test_push_to_hub_publishes_the_adapter(dataset: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hub_model_id": "org/adapter"}, r"push_to_hub: true, but tiny is on this machine alone.* as base_id"),
+        ({"hub_model_id": "org/adapter"}, r"push_to_hub: true, but tiny is only on this machine.* as base_id"),
         ({"base_id": "org/tiny"}, r"hub_model_id: .*write ORG/NAME"),
         ({"hub_model_id": "org/a", "base_id": "tiny"}, r"base_id: .*tiny.*write ORG/NAME"),
         ({"hub_model_id": "org/a", "base_id": "org/tiny"}, r"HF_TOKEN is not set"),

@@ -80,7 +80,7 @@ def test_checkpoints_of_another_run_base_or_rank_are_not_taken_up(
         train_tiny(dataset, undisturbed)
     with pytest.raises(InputError, match="holds no checkpoint; leave it out"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint="true")
-    with pytest.raises(InputError, match=r"nowhere is no checkpoint; give a checkpoint-N directory"):
+    with pytest.raises(InputError, match=r"nowhere is not a checkpoint; give a checkpoint-N directory"):
         train_tiny(dataset, tmp_path / "new", resume_from_checkpoint=tmp_path / "nowhere")
     with pytest.raises(
         InputError, match=r"was trained on tiny, not on Qwen/Qwen2.5-VL-3B-Instruct; set model_name_or_path"
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_leaves_the_last_good_checkpoint(dataset: Path, tmp_
     fill = At(4, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1])))
     try:
         with pytest.raises(
-            OutputError, match=r"checkpoint-4: cannot be saved .*; make room there, then go on with .*checkpoint-2"
+            OutputError, match=r"checkpoint-4: cannot be saved .*; make room there, then resume with .*checkpoint-2"
         ):
             sft.train(*sft.parse(line), callbacks=[fill])
     finally:
@@ -133,7 +133,7 @@ def test_sigterm_saves_a_checkpoint_and_exits_with_143(dataset: Path, tmp_path: 
         assert process.wait(timeout=120) == 143, "".join(said)
     (checkpoint,) = out.glob("checkpoint-*")
     stopped = int(checkpoint.name.removeprefix("checkpoint-"))
-    assert f"stopped after step {stopped}; go on with --resume_from_checkpoint true" in "".join(said)
+    assert f"stopped after step {stopped}; resume with --resume_from_checkpoint true" in "".join(said)
     assert not (out / "adapter_model.safetensors").exists()
 
     steps = stopped + 1

@@ -2,7 +2,7 @@
 
 A reviewer is a callable that fills a prediction file: a model on this machine (`local_reviewer`), or whatever the caller hands
 in, because endpoints and the agent lie in a package that this one knows nothing of. Rows are kept in `predictions/NAME.jsonl`,
-so an audit that was stopped goes on where it was; another reviewer's answers are never taken for its own.
+so an audit that was stopped resumes where it was; another reviewer's answers are never taken for its own.
 """
 
 import json
@@ -58,7 +58,7 @@ class Shown(NamedTuple):
     Attributes:
         name (`str`): the generator, or the clean pictures.
         pictures (`StoredPictures`): the pictures.
-        path (`Path`): the prediction file to write, or to go on with.
+        path (`Path`): the prediction file to write, or to continue.
         budget (`Limits`): what the sources before it left.
     """
 

@@ -54,7 +54,7 @@ class Source(BaseModel):
         if not given:
             raise ValueError("says neither annotations, images nor dataset; write one of them")
         if "dataset" in given and len(given) > 1:
-            raise ValueError(f"says {' and '.join(given)}; keep one (images may stand beside annotations)")
+            raise ValueError(f"says {' and '.join(given)}; keep one (only images may be combined with annotations)")
         if self.where and not self.dataset:
             raise ValueError("says where without dataset; it chooses rows of one")
         return self
@@ -156,7 +156,7 @@ def _absolute(plan: Plan, base: Path) -> Plan:
         return str(base / Path(place).expanduser())
 
     def near(name: str | None) -> str | None:
-        """A directory beside the file, or the name of something on the Hub or at a server."""
+        """A directory next to the file, or the name of something on the Hub or at a server."""
         return there(name) if name and (base / name).is_dir() else name
 
     def of(source: Source) -> Source:
@@ -232,7 +232,7 @@ def read_prompts(path: str | None) -> Prompts:
 
 
 def files_plan(*places: Path) -> Plan:
-    """The plan of generators that are named by their files alone: annotations, runs, or folders of pictures.
+    """The plan of generators that are named only by their files: annotations, runs, or folders of pictures.
 
     Raises:
         InputError: if one does not exist, or two have one name.

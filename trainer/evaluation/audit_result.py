@@ -34,8 +34,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The audit as JSON has it: scores are `{value, low, high}` with null where undefined.
 
-    The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree stand
-    beside it. `people` is the map by which severities were calibrated, if they were; `encode`
+    The ranking is by the first reviewer who looked at every generator; the others' rankings and how far they agree are
+    given with it. `people` is the map by which severities were calibrated, if they were; `encode`
     decides kinds that no rule knows.
 
     Raises:
@@ -171,7 +171,7 @@ def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> 
                 f"{one.name}: {unknown} pictures are of a kind that the reviewer does not know; they are left out"
             )
         if one.unrated:
-            warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count in AF alone")
+            warnings.append(f"{one.name}: {one.unrated} anomalies without a severity count only in AF")
         if math.isnan(one.scores["CAP"].low):
             warnings.append(
                 f"{one.name}: too few pictures ({one.pictures}, {one.anomalies} anomalies) for an interval of CAP or a test"
@@ -180,7 +180,7 @@ def _warnings(tested: Tested, generators: dict[str, Answers], reviewer: str) -> 
 
 
 def examples(generators: dict[str, Answers], reviewer: str, each: int, total: int) -> list[Example]:
-    """The most severe anomalies, at most `each` a generator and one a picture, `total` in all; ties by name."""
+    """The most severe anomalies, at most `each` per generator and one per picture, `total` in all; ties by name."""
     found: list[Example] = []
     for name, answers in generators.items():
         worst = []

@@ -7,7 +7,7 @@ config: deepfake      # optional; where pictures are labelled real and fake, ver
 limit: 500            # optional: only so many pictures, evenly spaced
 encoder: minilm       # optional; the metric's own default otherwise
 budget_usd: 20        # optional, over all endpoints together; also budget_tokens, budget_calls
-prices: prices.yaml   # MODEL: {input: …, output: …}, US dollars for a million tokens; needed by budget_usd
+prices: prices.yaml   # MODEL: {input: …, output: …}, US dollars per million tokens; needed by budget_usd
 models:
   tiny: {model: tiny}
   adapted: {model: tiny, adapter: runs/adapter}
@@ -63,7 +63,7 @@ def read_bench(path: Path) -> Bench:
         raise InputError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
 
     def near(name: str | None) -> str | None:
-        """A directory beside the file, or the name of something on the Hub or at a server."""
+        """A directory next to the file, or the name of something on the Hub or at a server."""
         return str(path.parent / name) if name and (path.parent / name).is_dir() else name
 
     beside = {

@@ -1,7 +1,7 @@
 """The paper's tables as one command: several predictors over one split, each scored, in a leaderboard.
 
 What predicts lies in packages that know nothing of each other, so the caller hands it in as a `Predictor`. Every predictor
-goes on where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
+resumes where it stopped, so running the same command again continues, and files given as `predictions` are only scored.
 """
 
 import json
@@ -43,7 +43,7 @@ class Job:
         images (`frozenset[str]`): the pictures to predict, by name.
         budget (`Limits`): what the predictors before it left.
         verdict (`bool`): whether pictures are of both kinds, real and fake, so that verdicts are asked for too.
-        path (`Path`): the prediction file to write or go on with.
+        path (`Path`): the prediction file to write or continue.
     """
 
     name: str
@@ -83,7 +83,7 @@ def local(progress: Progress) -> Predictor:
 
 @dataclass(frozen=True)
 class Standing:
-    """A predictor beside its scores: `seconds` and `tokens` are means over pictures.
+    """A predictor without its scores: `seconds` and `tokens` are means over pictures.
 
     `failed` and `unknown` are the shares, 0..1, of pictures without an answer: it could not be read, or the predictor does not
     know pictures of this kind.
@@ -115,7 +115,7 @@ class Result:
 def run(bench: Bench, out: Path, predict: Predictor) -> Result:
     """Predict with every model, score all of them on the same pictures; what is in `out` already is not predicted again.
 
-    A model that is out of reach, or that the budget stops, is left out and told; the others go on.
+    A model that is out of reach, or that the budget stops, is left out and reported; the others continue.
 
     Raises:
         InputError: if the dataset cannot be loaded, or no model could be scored.

@@ -31,8 +31,13 @@ class Served(Protocol):
 @app.command()
 def benchmark(
     context: typer.Context,
-    bench: Annotated[Path, typer.Argument(metavar="bench.yaml", help="What to compare.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where leaderboard.json, .md, .html and predictions go.")] = Path(
+    bench: Annotated[
+        Path,
+        typer.Argument(
+            metavar="bench.yaml", help="The file that names the dataset and the models.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for leaderboard.json, .md, .html and the predictions.")] = Path(
         "benchmark"
     ),
     organization: Annotated[
@@ -47,7 +52,7 @@ def benchmark(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run several models over one split and rank them. Run it again to go on where it stopped. Exit code 3 if one is left out."""
+    """Run several models over one split and rank them. Re-run to resume. Exit code 3 if one is left out."""
     require("benchmark", "train")
     from dataset_builder.preflight import check_room, look
     from metric_semap.errors import SemapError
@@ -108,7 +113,10 @@ def benchmark(
 def audit(
     context: typer.Context,
     plan: Annotated[
-        Path | None, typer.Argument(metavar="generators.yaml", help="What to audit.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="generators.yaml", help="The file that names the generators and the reviewer.", show_default=False
+        ),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
@@ -120,28 +128,34 @@ def audit(
         ),
     ] = None,
     fail_if_worse: Annotated[
-        bool, typer.Option("--fail-if-worse", help="Exit code 1 if NEW is worse than OLD in anything, beyond chance.")
+        bool,
+        typer.Option(
+            "--fail-if-worse", help="Exit with code 1 if NEW is worse than OLD in any measure, beyond chance."
+        ),
     ] = False,
     ratings: Annotated[
         Path | None,
         typer.Option(
             "--calibrated",
             metavar="RATINGS.csv",
-            help="People's ratings (severity,rating,item,rater), by which severities are calibrated.",
+            help="CSV of people's ratings (severity,rating,item,rater) to calibrate severities with.",
             show_default=False,
         ),
     ] = None,
     embed_kinds: Annotated[
         bool,
-        typer.Option("--embed-kinds", help="Let the offline encoder (extra demo) decide kinds that no rule knows."),
+        typer.Option(
+            "--embed-kinds", help="Use the offline encoder (extra demo) for anomalies whose kind no rule knows."
+        ),
     ] = False,
-    out: Annotated[Path, typer.Option(help="Where audit.json, audit.md, audit.html and answers go.")] = Path("audit"),
+    out: Annotated[Path, typer.Option(help="Folder for audit.json, audit.md, audit.html and the answers.")] = Path(
+        "audit"
+    ),
     seed: Annotated[int, typer.Option(min=0, help="Bootstrap seed.")] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank image generators by what a reviewer finds wrong with their pictures, or compare two versions. Run it again to
-    resume."""
+    """Rank image generators by what a reviewer finds wrong with their pictures, or compare two versions. Re-run to resume."""
     require("audit", "metric")
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look
@@ -160,9 +174,9 @@ def audit(
 
     ask_server: Served = context.obj.served
     if plan is None and compare is None:
-        raise InputError("audit: has nothing to look at; give generators.yaml, or --compare OLD NEW")
+        raise InputError("audit: nothing to audit; give generators.yaml, or --compare OLD NEW")
     if fail_if_worse and compare is None:
-        raise InputError("--fail-if-worse: goes with --compare OLD NEW; give the two versions")
+        raise InputError("--fail-if-worse applies only with --compare OLD NEW; give the two versions")
     checked = read_plan(plan) if plan else files_plan(*(Path(place) for place in compare or ()))
     if compare is not None:
         old, new = compare if plan else tuple(checked.generators)

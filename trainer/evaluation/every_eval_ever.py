@@ -1,4 +1,4 @@
-"""A benchmark's result as records of Every Eval Ever: a file for each model, and beside it a row for each picture and score.
+"""A benchmark's result as records of Every Eval Ever: a file for each model, and another with a row for each picture and score.
 
 The schema (https://github.com/evaleval/every_eval_ever, 0.3.0) is that of a public collection of evaluations, so files lie where
 they lie there: `data/anomreason/DEVELOPER/MODEL/UUID.json` and `UUID_samples.jsonl`. The same result has the same names again.
@@ -115,7 +115,7 @@ def _files(model: _Model, found: list[tuple[str, Evaluation]], result: Result, e
 
 
 def _results(task: str, evaluation: Evaluation, bench: Bench) -> Iterator[Record]:
-    """The headline scores, and what stands beside them: false alarms, and answers that could not be read."""
+    """The headline scores, and what is given with them: false alarms, and answers that could not be read."""
     scores, counts = evaluation.scores, evaluation.scores.counts
     said = {name: of for name, of in scores.headlines().items() if name == "accuracy" or name.endswith("_Full")}
     said |= {name: of for name, of in scores.calibrated_estimates().items() if name.endswith("_Full")}

@@ -28,7 +28,7 @@ from trainer.evaluation.kinds import KINDS, Encode, kinds_of
 __all__ = ["LEVEL", "Compared", "Gate", "compare"]
 
 LEVEL = 0.05
-"""Of all tests together."""
+"""The share of comparisons of equal versions in which any test may find a difference."""
 EXCHANGES = 10_000
 RESAMPLES = 5_000
 CHUNK = 250

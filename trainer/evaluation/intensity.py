@@ -5,7 +5,7 @@ picture i has k_i anomalies of severity s (0 completely irrational … 100 compl
 
     a = (100 − s) / 100                             0 (realistic) … 1 (irrational)
 
-    AF  = Σ k_i / n                                 anomaly frequency: anomalies a picture, over n pictures
+    AF  = Σ k_i / n                                 anomaly frequency: anomalies per picture, over n pictures
     MAI = Σ a / (number of rated anomalies)         mean anomaly intensity, over anomalies
     CAP = Σ a / n                                   combined: the mean over pictures of the sum of intensities
 
@@ -48,7 +48,7 @@ SEPARATION = ALPHA
 RESAMPLES = 10_000  # Holm over the 105 pairs of 15 generators compares with 0.0005: fewer could not reach it
 
 Severities = Mapping[str, Sequence[Sequence[int | None]]]
-"""The severities of the anomalies of each picture, by prompt: a list of pictures a prompt."""
+"""The severities of the anomalies of each picture, by prompt: a list of pictures per prompt."""
 
 
 class Score(NamedTuple):

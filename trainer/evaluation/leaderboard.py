@@ -1,4 +1,4 @@
-"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published stands in a table of its own.
+"""A benchmark's result as files: `leaderboard.json`, `.md` and `.html`; what others published is in a table of its own.
 
 Where the dataset is one of the Hub, `.eval_results/NAME.yaml` has each model's scores as the Hub's leaderboards take them.
 """
@@ -45,7 +45,7 @@ _BESIDE: dict[str, Callable[[dict[str, Any]], str]] = {
     "tokens/picture": lambda row: number(row["tokens_per_picture"], 0),
     "USD": lambda row: number(row["usd"], 2),
 }
-"""What stands beside the scores, by the heading of its column."""
+"""What is shown next to the scores, by the heading of its column."""
 SAID = ("ranked SemAP", "located", "false alarms", "unreadable", "unknown kind", "s/picture", "tokens/picture", "USD")
 JUDGED = ("accuracy", "CSemF1_Full", "CSemF1_Rea", "CSemAP_Full", "CSemAP_Rea")
 

@@ -10,7 +10,7 @@ __all__ = ["Recall", "recall_by_kind"]
 
 
 class Recall(NamedTuple):
-    """Of the references of a kind, the share that is found: the mean over thresholds, as in the score; and how many there are."""
+    """The share of a kind's references that is found: the mean over thresholds, as in the score; and how many there are."""
 
     value: float
     references: int

@@ -10,7 +10,7 @@ from trainer.evaluation.intensity import Score
 __all__ = ["Cell", "Result", "Table", "percent", "plain", "spanned", "sure"]
 
 Cell = str | int | float | Score | None
-"""What stands in a table: a text, a number, a value with its 95 % interval, or nothing. NaN is nothing."""
+"""What a cell of a table holds: a text, a number, a value with its 95 % interval, or nothing. NaN is nothing."""
 
 
 def sure(value: float) -> Score:
@@ -40,7 +40,7 @@ class Result:
         experiment (`str`): its name, as in `anomreason reproduce NAME`, or the command's.
         title (`str`): what it asks.
         claim (`str`): what the paper says of it; empty where it says nothing.
-        data (`str`): on what it was measured, in a sentence; whether that is simulated stands in it.
+        data (`str`): on what it was measured, in a sentence; it says so if that is simulated.
         simulated (`bool`): whether pictures, answers or people were made up.
         findings (`list[str]`): the answers, a sentence each.
         tables (`list[Table]`): the numbers.

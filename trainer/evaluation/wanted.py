@@ -1,4 +1,4 @@
-"""Anomalies that a prompt asked for: a man who walks on the ceiling is no fault of a generator that was told to draw one."""
+"""Anomalies that a prompt asked for: a man who walks on the ceiling is not a fault of a generator that was told to draw one."""
 
 from collections.abc import Mapping
 

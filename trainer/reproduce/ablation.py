@@ -2,7 +2,7 @@
 
 The training sets of `variants`, each trained with the same recipe and seeds, and the base, which is the model before LoRA, are
 scored on the same test pictures. Differences are paired by picture; with several seeds a picture's score is the mean over
-them, so that the interval is of pictures, and the spread between seeds stands beside it. Without data, scenes have a family that
+them, so that the interval is of pictures, and the spread between seeds is given with it. Without data, scenes have a family that
 the tiny base has never seen, as often as all the others together.
 """
 
@@ -40,9 +40,9 @@ __all__ = ["PICTURES", "Ablation"]
 
 PICTURES = 100
 TRAINING_SECONDS = 0.125
-"""Of one core, for an example of the tiny model, forward and back."""
+"""Seconds of one core for an example of the tiny model, forward and back."""
 GPU_TRAINING_SECONDS = 0.0135
-"""Of one GPU, for an example and each billion of parameters: 10.6 examples a second with 7B (docs/training.md)."""
+"""Seconds of one GPU for an example and each billion of parameters: 10.6 examples per second with 7B (docs/training.md)."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Ablation:
         return str(self.release or self.dataset or embedded.DATA)
 
     def cost(self) -> Cost:
-        """Of training every variant, on a GPU unless the recipe's model is the tiny one, and of asking all about the test split."""
+        """What it costs to train every variant, on a GPU unless the model is the tiny one, and to ask all about the test split."""
         recipe = _read(self.recipe)
         model, epochs = str(recipe.get("model_name_or_path")), float(recipe.get("num_train_epochs", 3))
         train, test, variants = self._numbers()

@@ -23,12 +23,12 @@ from trainer.reproduce.experiment import Cost
 __all__ = ["GPU_SECONDS", "TINY_SECONDS", "Served", "Setting", "billions", "cost_of", "rows_of"]
 
 TINY_SECONDS = 0.5
-"""Of one core, for a picture that the tiny model is asked about twice."""
+"""Seconds of one core for a picture that the tiny model is asked about twice."""
 GPU_SECONDS = 0.06
-"""Of one GPU, for a picture and each billion of parameters: 2,049 tokens a second with 7B in batches of 16 (docs/training.md),
-answers of 550 tokens, and as long again for reading pictures."""
+"""Seconds of one GPU for a picture and each billion of parameters: 2,049 tokens per second with 7B in batches of 16
+(docs/training.md), answers of 550 tokens, and as long again for reading pictures."""
 BILLIONS = 7.0
-"""Of a local model whose name does not tell."""
+"""Billions of parameters of a local model whose name does not say."""
 
 
 class Served(Protocol):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 reproduce = typer.Typer(
-    help="The paper's results, one command each. Without data of yours each runs on rendered scenes, where the truth is known.",
+    help="The paper's results, one command each. Without your own data, each runs on rendered scenes, whose truth is known.",
     no_args_is_help=True,
 )
 app.add_typer(reproduce, name="reproduce")
@@ -27,15 +27,17 @@ app.add_typer(reproduce, name="reproduce")
 Models = Annotated[
     Path | None,
     typer.Option(
-        help="A bench.yaml that names the models, as for `benchmark`; the tiny model unless given.", show_default=False
+        help="A bench.yaml that names the models, as for `benchmark`; the tiny model by default.", show_default=False
     ),
 ]
 Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
 Release = Annotated[
     Path | None,
-    typer.Option(help="The authors' files, of which a dataset is built where one is needed.", show_default=False),
+    typer.Option(
+        help="The folder of the authors' files; a dataset is built from them if one is needed.", show_default=False
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of resampling and of whatever is simulated.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed for resampling and for whatever is simulated.")]
 
 
 def _setting(
@@ -45,7 +47,7 @@ def _setting(
     from trainer.reproduce.benched import Setting
 
     if dataset is not None and release is not None:
-        raise InputError("--dataset and --release: are two sources; give one of them")
+        raise InputError("--dataset and --release are two sources; give one of them")
     return Setting.of(context.obj.served, models, dataset, release, **more)
 
 
@@ -53,8 +55,7 @@ def _setting(
 def table1(
     context: typer.Context, models: Models = None, dataset: Dataset = None, release: Release = None
 ) -> "Prepared":
-    """SemAP and SemF1 of models beside the published rows, and the gap between phenomenon and reasoning. Run it again to
-    resume."""
+    """Compare SemAP and SemF1 of models with the published rows, and the phenomenon with the reasoning. Re-run to resume."""
     from trainer.reproduce.table1 import PICTURES, Table1
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES)
@@ -77,7 +78,7 @@ def table2(
         float, typer.Option(min=0.000001, max=1, help="The share of generated pictures you expect.")
     ] = 0.01,
 ) -> "Prepared":
-    """Verdicts: accuracy, CSemAP and CSemF1, and what a platform needs beside them. Run it again to resume."""
+    """Score verdicts: accuracy, CSemAP and CSemF1, and thresholds for a platform's false positive rate. Re-run to resume."""
     from trainer.reproduce.table2 import PICTURES, Table2
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES, deepfake=True)
@@ -91,7 +92,7 @@ def hitl(
         Path | None,
         typer.Option(
             "--reviewed",
-            help="A reviewed run, exported with `verdicts export`; simulated reviewers unless given.",
+            help="A reviewed run, exported with `verdicts export`; simulated reviewers by default.",
             show_default=False,
         ),
     ] = None,
@@ -99,7 +100,7 @@ def hitl(
     release: Release = None,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Verification by people: how many candidates stay, which severities, and how many of them are true."""
+    """Measure what verification by people changes: how many candidates stay, their severities, and how many are true."""
     from functools import partial
 
     from dataset_builder.errors import InputError
@@ -107,7 +108,7 @@ def hitl(
     from trainer.reproduce.reviewed import read_dataset, read_release, read_run
 
     if sum(one is not None for one in (run, dataset, release)) > 1:
-        raise InputError("--reviewed, --dataset and --release: are three sources; give one of them")
+        raise InputError("--reviewed, --dataset and --release are three sources; give one of them")
     if run is not None:
         reviewing = context.obj.reviewing if (run / "verdicts.sqlite").is_file() else None
         return Hitl(partial(read_run, run, reviewing), str(run), seed=seed), []
@@ -125,7 +126,7 @@ def generators(
         Path | None,
         typer.Option(
             "--generators",
-            help="A generators.yaml, as for `audit`; generators of known rates unless given.",
+            help="A generators.yaml, as for `audit`; simulated generators by default.",
             show_default=False,
         ),
     ] = None,
@@ -135,13 +136,13 @@ def generators(
     quality: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV of generator and numbers of quality, such as CLIP scores or people's ratings.",
+            help="A CSV with the column generator and numbers of quality, such as CLIP scores or people's ratings.",
             show_default=False,
         ),
     ] = None,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Generators ranked by several reviewers, how far these agree, and whether quality is rationality. Run it again to
+    """Rank generators by several reviewers, and measure how far these agree and whether quality is rationality. Re-run to
     resume."""
     from functools import partial
 
@@ -180,14 +181,14 @@ def detectors(
     detector: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV of image_id and score, higher for generated pictures; a simulated detector over scenes unless given.",
+            help="A CSV of image_id and score, higher for generated pictures; a simulated detector over scenes by default.",
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="From which score the detector calls a picture generated.")] = 0.5,
+    threshold: Annotated[float, typer.Option(help="The score from which the detector calls pictures generated.")] = 0.5,
     seed: Seed = 0,
 ) -> "Prepared":
-    """A pixel detector beside ours: what each catches alone, and what both catch together. Run it again to resume."""
+    """Compare a pixel detector with ours: what only one of them catches, and what both catch together. Re-run to resume."""
     from dataset_builder.errors import InputError
     from trainer.reproduce.detectors import PICTURES, Detectors
 
@@ -212,15 +213,17 @@ def ablation(
     scenes: Annotated[
         int,
         typer.Option(
-            "--pictures", min=40, help="How many scenes are rendered without data; a quarter of them are for testing."
+            "--pictures",
+            min=40,
+            help="How many scenes are rendered if no data are given; a quarter of them are for testing.",
         ),
     ] = 100,
 ) -> "Prepared":
-    """LoRA, severity in the answers, verified annotations: what each contributes. Run it again to resume."""
+    """Measure what LoRA, severity in the answers and verified annotations each contribute. Re-run to resume."""
     from dataset_builder.errors import InputError
     from trainer.readiness import check_encoder
     from trainer.reproduce.ablation import Ablation
 
     if dataset is not None and release is not None:
-        raise InputError("--dataset and --release: are two sources; give one of them")
+        raise InputError("--dataset and --release are two sources; give one of them")
     return Ablation(recipe, seeds, scenes, dataset, release), [lambda: check_encoder("minilm")]

@@ -38,7 +38,7 @@ def experiment(app: typer.Typer, extra: str) -> Callable[[Callable[..., "Prepare
             prepared, checks = prepare(**own)
             _carry_out(prepared, out, checks, dry_run=dry_run, overwrite=overwrite, as_json=as_json)
 
-        place = typer.Option(help="Where result.json, .md, .html, .tex and answers go.")
+        place = typer.Option(help="Folder for result.json, .md, .html, .tex and the answers.")
         common = {
             "out": (Annotated[Path, place], Path("paper", name)),
             "dry_run": (DryRun, False),

@@ -137,7 +137,7 @@ def tpr_at(wanted: float, fakes: np.ndarray, reals: np.ndarray, seed: int) -> Sc
 
 
 def precision_at(prevalence: float, caught: int, fakes: int, flagged: int, reals: int, seed: int) -> Score:
-    """Of pictures that are flagged, the share that is fake, where `prevalence` of all pictures are.
+    """The share of flagged pictures that is fake, where `prevalence` of all pictures are.
 
     Args:
         prevalence (`float`): 0..1.

@@ -1,8 +1,8 @@
-"""Semantic reasoning beside a pixel detector: do they err on the same pictures, what does each catch alone, what do both
-together?
+"""Semantic reasoning and a pixel detector: do they err on the same pictures, what does only one of them catch, and what do
+both catch together?
 
 The paper calls them orthogonal and complementary. Here these are two numbers of the pictures at hand. **Overlap of errors**:
-of the pictures that either gets wrong, the share that both do (Jaccard), beside what two detectors with these error rates
+of the pictures that either gets wrong, the share that both do (Jaccard), next to what two detectors with these error rates
 would share by chance, within fakes and within photographs; the correlation of errors is phi, of the pictures' class held
 fixed. **Gain**: the AUROC of both scores fused by a logistic regression (ridge, on standardised scores, cross-validated in
 five parts so that no picture is scored by a regression that saw it), less the AUROC of the better one alone, with DeLong's
@@ -87,11 +87,11 @@ class Detectors:
     name = "detectors"
 
     def cost(self) -> Cost:
-        """Asking the models; over scenes for a verdict alone."""
+        """What it costs to ask the models; over scenes only for a verdict."""
         return self.setting.cost(asked=self.setting.pictures or None)
 
     def run(self, out: Path, progress: "Progress") -> Result:
-        """Ask the models for verdicts and set the detector beside them."""
+        """Ask the models for verdicts and compare the detector with them."""
         if self.detector is None:
             ours, other, generated = self._simulated(out, progress)
             found = {"tiny": beside(ours, other, generated, (0.5, 0.0), self.seed)}
@@ -153,7 +153,7 @@ class Detectors:
         columns = ("AUROC of ours", "AUROC of the detector", "fused", "gain over the better one")
         return Result(
             experiment=self.name,
-            title="Semantic reasoning beside a detector of pixel traces",
+            title="Semantic reasoning and a detector of pixel traces",
             claim=CLAIM,
             data=f"{data} {pictures:,} pictures.",
             simulated=self.detector is None,
@@ -166,7 +166,7 @@ class Detectors:
                 ),
                 Table(
                     "What each catches",
-                    ("model, pictures", "both", "ours alone", "the detector alone", "neither"),
+                    ("model, pictures", "both", "only ours", "only the detector", "neither"),
                     rows,
                 ),
                 Table(
@@ -207,8 +207,8 @@ def _findings(name: str, one: Beside) -> list[str]:
         f"{name} and the detector are {complementary} here: fused, AUROC is {one.both.value:.3f}, {one.gained.value:+.3f} over the "
         f"better one ({one.gained.low:+.3f} to {one.gained.high:+.3f}).",
         f"Their errors {orthogonal}: correlation {one.correlation.value:.2f} ({low:.2f} to {high:.2f}).",
-        f"Of generated pictures {percent(one.caught['ours'].value, 0)} are caught by {name} alone and "
-        f"{percent(one.caught['other'].value, 0)} by the detector alone.",
+        f"Of generated pictures {percent(one.caught['ours'].value, 0)} are caught only by {name} and "
+        f"{percent(one.caught['other'].value, 0)} only by the detector.",
     ]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # torch comes with it
 __all__ = ["DATA", "SEED", "SPLIT", "dataset", "scenes"]
 
 SEED = 20_261
-"""Of the scenes. The tiny model was trained on others."""
+"""The seed of the scenes. The tiny model was trained on others."""
 SPLIT = "train"
 """The larger split of a build. Nothing is trained on it where models are only asked."""
 DATA = "rendered scenes with known truth, not photographs"

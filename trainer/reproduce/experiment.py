@@ -49,7 +49,7 @@ NOTHING = Cost()
 
 
 class Experiment(Protocol):
-    """An experiment, ready to be forecast and run; it goes on with what is in `out` already."""
+    """An experiment, ready to be forecast and run; it continues with what is in `out` already."""
 
     name: str
 

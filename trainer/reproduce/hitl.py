@@ -35,7 +35,10 @@ __all__ = ["PEOPLE", "Hitl", "verified"]
 PICTURES = 240
 RATES = Rates()
 PEOPLE = (Person("careful", 0.97, 0.95), Person("quick", 0.93, 0.80), Person("lenient", 0.98, 0.60))
-CLAIM = "174,872 candidates (about 8 a picture) became 5.9 a picture after people verified them, and what stayed is more severe."
+CLAIM = (
+    "174,872 candidates (about 8 per picture) became 5.9 per picture after people verified them, and what stayed is more "
+    "severe."
+)
 PUBLISHED = (174_872 / 21_539, 5.9)
 
 
@@ -125,11 +128,11 @@ def _result(of: Verified, data: str, *, simulated: bool, seed: int) -> Result:
     findings = _findings(numbers, bool(known))
     notes = list(of.notes)
     if not known:
-        notes.append("The truth of these candidates is not known, so precision is told of gold items only.")
+        notes.append("The truth of these candidates is not known, so precision is given only for gold items.")
     if added:
         notes.append(
             f"People added {added} anomalies that were accepted. They are not among the candidates before and after; "
-            "`anomreason verdicts status` tells what each agent finds, over the pictures that were looked over."
+            "`anomreason verdicts status` shows what each agent finds, over the pictures that were looked over."
         )
     lost = len(everything) - sum(one.severity is not None for one in everything)
     if lost:

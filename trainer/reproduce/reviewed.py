@@ -47,7 +47,7 @@ class Gold(NamedTuple):
 
 class Verified(NamedTuple):
     """The agent's candidates of each picture, by name; reviewers on items with a known answer; what to know of them; and what
-    people added to these pictures, which is no candidate of the agent's."""
+    people added to these pictures, which is not a candidate of the agent's."""
 
     pictures: Mapping[str, Sequence[Seen]]
     gold: Sequence[Gold] = ()
@@ -98,7 +98,7 @@ def read_run(run: Path, reviewing: Reviewing | None = None) -> Verified:
             added += [Seen(ADDED, one.severity, one.verdict, {}, None) for one in besides]
     if not any(found.values()):
         raise InputError(
-            f"{path}: no picture has a verdict on each of its candidates; go on with `anomreason review {run}`"
+            f"{path}: no picture has a verdict on each of its candidates; continue with `anomreason review {run}`"
         )
     return Verified(found, gold, added=added)
 

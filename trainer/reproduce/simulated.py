@@ -40,7 +40,7 @@ class Rates:
 
     Attributes:
         miss (`float`): how often a true anomaly is not among the candidates.
-        invented (`float`): how many hallucinations a picture has on average, at most `MOST`.
+        invented (`float`): how many hallucinations there are per picture on average, at most `MOST`.
         by_stage (`dict`): how often a hallucination comes from each stage, relative to the others.
         severity (`tuple[int, int]`): the range of a hallucination's severity.
     """

@@ -1,6 +1,6 @@
-"""The paper's table of AnomReason: SemAP and SemF1 in all views, for every model given, beside every published row that is known.
+"""The paper's table of AnomReason: SemAP and SemF1 in all views, for every model given, and every published row that is known.
 
-Where a model that was run is one of the published ones, its difference from the published value stands beside it. The gap between
+Where a model that was run is one of the published ones, its difference from the published value is given with it. The gap between
 phenomenon and reasoning, which the paper points out for InternVL3-8B, is told of each model with an interval, paired by picture.
 """
 
@@ -46,7 +46,7 @@ class Table1:
         return self.setting.cost()
 
     def run(self, out: Path, progress: "Progress") -> Result:
-        """Ask the models, score them, and set the published rows beside them."""
+        """Ask the models, score them, and add the published rows."""
         bench = self.setting.prepared(out, progress)
         measured = self.setting.run(out, progress, bench)
         evaluations = measured.explained.evaluations

@@ -157,7 +157,7 @@ class Table2:
         board = measured.judged
         tables = []
         if board is None:
-            notes.append("The split has no photographs beside generated pictures, so verdicts cannot be scored.")
+            notes.append("The split has only generated pictures and no photographs, so verdicts cannot be scored.")
         else:
             rows: list[list[Cell]] = []
             for evaluation in board.evaluations:

@@ -9,7 +9,7 @@
 
 Pictures are rendered as they are needed and never repeat; half of them are varied (`trainer.tiny.variation`). They come from
 seeds from 1,000,000 on, which nothing else uses, so every other seed is unseen. A checkpoint is written every few hundred steps;
-run again with the same `--out` to go on from it.
+run again with the same `--out` to resume from it.
 
 Speed on a CPU: all pictures have one size and all prompts of a task one length, so attention runs over whole batches and position
 ids are computed once; the patch embedding runs as a matrix product (the convolution's stride is its kernel); short answers are not
@@ -258,7 +258,7 @@ def _equal_attention(self: Any, hidden: Tensor, cu_seqlens: Tensor, position_emb
 
 
 def train(out: Path, seed: int, vision_steps: int, answer_steps: int) -> None:
-    """Train from nothing, or go on from the checkpoint in `out`, and save model and processor there."""
+    """Train from nothing, or resume from the checkpoint in `out`, and save model and processor there."""
     out.mkdir(parents=True, exist_ok=True)
     processor = build_processor(build_tokenizer())
     trainee = Trainee(build_model(processor.tokenizer, seed).train(), processor)

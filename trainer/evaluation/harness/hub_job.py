@@ -37,13 +37,13 @@ def name(options: argparse.Namespace) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark and push what it wrote, as a folder of the results' repository; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="A model's id on the Hub; unless given, the adapter's base.")
+    parser.add_argument("--model", help="A model's id on the Hub; by default, the adapter's base.")
     parser.add_argument("--adapter", help="A LoRA adapter's id on the Hub.")
     parser.add_argument("--dataset", required=True, help="The dataset's id on the Hub.")
     parser.add_argument("--config", help="deepfake also asks for verdicts.")
     parser.add_argument("--split", default="test", help="The dataset's split.")
-    parser.add_argument("--limit", type=int, help="Only so many pictures, evenly spaced.")
-    parser.add_argument("--encoder", help="minilm, which also gives SemF1C; the official encoder unless given.")
+    parser.add_argument("--limit", type=int, help="Evaluate only this many pictures, evenly spaced.")
+    parser.add_argument("--encoder", help="minilm, which also gives SemF1C; the official encoder by default.")
     parser.add_argument("--results", required=True, help="ORG/NAME of the dataset repository that keeps the results.")
     options = parser.parse_args(arguments)
     if options.model is None and options.adapter is None:
