@@ -5,8 +5,8 @@ It is how the agent is tested, measured and shown without a paid model, and it i
     with serve(Path("demo/scenes"), miss=0.2, hallucinate=0.1) as base_url:
         ...  # base_url ends in /v1; the model is called `simulated`
 
-Importing this package loads none of its modules, because every command imports it to know `simulate-vlm`'s options; each public name
-loads what it needs when first used.
+Importing this package loads none of its modules, because every command imports it to know the options of `simulate-vlm`; each
+public name loads what it needs when first used.
 """
 
 from importlib import import_module
