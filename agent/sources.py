@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dataset_builder import atomic
-from dataset_builder.building.read_back import is_dataset
 from dataset_builder.errors import InputError, OutputError, shorten
 from dataset_builder.files.records import Place, as_image_id
 from dataset_builder.pictures import SUFFIXES, is_picture
+from dataset_builder.sources.opening import is_dataset
 from dataset_builder.stored import stream
 
 __all__ = ["Listed", "Source", "open_source"]

@@ -61,7 +61,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def assemble_dataset(out: Path, options: argparse.Namespace) -> None:
     """The built dataset; its card loads it under the name it gets."""
-    from dataset_builder.building.read_back import is_dataset
+    from dataset_builder.sources.opening import is_dataset
 
     if not is_dataset(options.dataset):
         raise InputError(f"{options.dataset}: is not a dataset; make one with `anomreason build SOURCE` or `make demo`")

@@ -94,11 +94,11 @@ def _publish(
     """What a directory contains decides how it is published."""
     import importlib.util
 
-    from dataset_builder.building.read_back import is_dataset
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import look
     from dataset_builder.publishing.hub import check_repo_id, check_token
     from dataset_builder.publishing.publish import is_space, publish, publish_space
+    from dataset_builder.sources.opening import is_dataset
     from space.publish import is_demo, publish_demo
 
     if not path.exists() and path.name == "metric_semap":

@@ -1,4 +1,4 @@
-"""Runs of `anomreason annotate` in processes of their own, and what they leave behind; killed, where a test wants it."""
+"""Runs of `anomreason annotate`, in processes of their own where a test kills them, and what they leave behind."""
 
 import contextlib
 import json
@@ -16,6 +16,7 @@ import httpx
 
 from agent.journal_files import open_for_reading
 from agent.journal_rows import totals
+from tests.commands import run_to_one_stream
 
 __all__ = ["Killed", "annotate", "check_ledger", "kill_and_resume", "outputs", "rows", "start", "stats", "summary"]
 
@@ -35,8 +36,7 @@ def start(
 
     `before` is called in the new process before the command begins; the variables are added to the environment.
     """
-    command = [sys.executable, "-m", "anomreason", "annotate", str(source), "--out", str(out), "--model", "simulated"]
-    command += ["--base-url", base_url, "--concurrency", str(POOL), *map(str, options)]
+    command = [sys.executable, "-m", "anomreason", *_arguments(source, out, base_url), *map(str, options)]
 
     def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell runs in the background inherits that it is ignored
@@ -53,11 +53,14 @@ def start(
     )
 
 
-def annotate(source: Path, out: Path, base_url: str, *options: object, **more: Any) -> tuple[int, str]:
-    """The same, to its end: exit code, and what it printed."""
-    process = start(source, out, base_url, *options, **more)
-    printed, _ = process.communicate(timeout=HANG)
-    return process.returncode, printed
+def _arguments(source: Path, out: Path, base_url: str) -> list[str]:
+    served = ["--model", "simulated", "--base-url", base_url, "--concurrency", str(POOL)]
+    return ["annotate", str(source), "--out", str(out), *served]
+
+
+def annotate(source: Path, out: Path, base_url: str, *options: object, **environment: str) -> tuple[int, str]:
+    """The same to its end, in this process: exit code, and what it printed."""
+    return run_to_one_stream(*_arguments(source, out, base_url), *options, **environment)
 
 
 def outputs(run: Path) -> tuple[bytes, bytes]:

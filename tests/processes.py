@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Process", "begun_by", "run_command", "run_python"]
+__all__ = ["Process", "begun_by", "run_process", "run_python"]
 
 
 class Process(NamedTuple):
@@ -32,7 +32,7 @@ def begun_by(parent: int) -> list[Process]:
     return found
 
 
-def run_command(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_process(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `anomreason` with these arguments, and with these variables added to the environment."""
     command = [sys.executable, "-m", "anomreason", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)

@@ -1,7 +1,6 @@
 """`anomreason audit` as a person types it: from files, from pictures with the tiny model, stopped and resumed, refused."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from dataset_builder.scenes import pair, read_scenes, write_scenes
 from dataset_builder.stored import StoredPictures
 from dataset_builder.terminal import Steps
 from metric_semap.errors import SemapError
+from tests.commands import run_command
 from trainer.evaluation.audit_answers import Shown, local_reviewer, review
 from trainer.evaluation.audit_plan import read_plan
 from trainer.loading import TINY
@@ -29,7 +29,7 @@ COMMAND = [str(Path(sys.executable).with_name("anomreason")), "audit"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], env=os.environ, capture_output=True, text=True, check=False)
+    return run_command("audit", *arguments)
 
 
 def answers(rate: float, severity: int, seed: int, pictures: int = 200) -> dict[str, list[dict[str, Any]]]:

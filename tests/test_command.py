@@ -1,7 +1,6 @@
 """The command as a person types it: help at once, one line for an error, the exit codes of the design."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,19 +10,9 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.scenes import pair
+from tests.commands import run_command
 
 COMMAND = [str(Path(sys.executable).with_name("anomreason"))]
-
-
-def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -52,10 +41,10 @@ def test_a_missing_or_broken_picture_is_one_sentence_and_exit_code_2(tmp_path: P
     whole = pair(0, 0)[0].png()
     for name, content in {"empty.png": b"", "cut.png": whole[: len(whole) // 2], "text.png": b"<svg/>"}.items():
         (tmp_path / name).write_bytes(content)
-        assert_refused(run("examine", tmp_path / name), name, "give")
-    assert_refused(run("examine", tmp_path / "missing.png"), "missing.png", "no such file")
+        assert_refused(run_command("examine", tmp_path / name), name, "give")
+    assert_refused(run_command("examine", tmp_path / "missing.png"), "missing.png", "no such file")
     (tmp_path / "folder").mkdir()
-    assert_refused(run("examine", tmp_path / "folder"), "folder", "holds no pictures")
+    assert_refused(run_command("examine", tmp_path / "folder"), "folder", "holds no pictures")
 
 
 def test_examine_tells_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:
@@ -63,28 +52,32 @@ def test_examine_tells_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:
     odd, clean = pair(31, 0, ("giant",))
     (tmp_path / "odd.png").write_bytes(odd.png())
     (tmp_path / "clean.png").write_bytes(clean.png())
-    found = run("examine", tmp_path / "odd.png", "--json")
+    found = run_command("examine", tmp_path / "odd.png", "--json")
     answer = json.loads(found.stdout)
     assert found.returncode == 1, found.stderr
     assert answer["status"] == "anomalies"
     assert answer["anomalies"][0]["name"] in ("Giant object", "Impossible size")
-    nothing = run("examine", tmp_path / "clean.png", "--json")
+    nothing = run_command("examine", tmp_path / "clean.png", "--json")
     assert (nothing.returncode, json.loads(nothing.stdout)["anomalies"]) == (0, [])
 
 
 def test_bad_sources_are_refused_and_leave_nothing(tmp_path: Path) -> None:
     """An empty directory, an unreadable JSON and a dataset that is not there: one sentence each, nothing half-written."""
     (tmp_path / "empty").mkdir()
-    assert_refused(run("build", "empty", "--out", "out", cwd=tmp_path), "empty", "anomreason scenes")
+    assert_refused(run_command("build", "empty", "--out", "out", cwd=tmp_path), "empty", "anomreason scenes")
     assert_refused(
-        run("install", "empty", cwd=tmp_path, HF_DATASETS_CACHE=str(tmp_path / "cache")), "empty", "anomreason build"
+        run_command("install", "empty", cwd=tmp_path, HF_DATASETS_CACHE=str(tmp_path / "cache")),
+        "empty",
+        "anomreason build",
     )
     (tmp_path / "broken.json").write_text('{"a.png": [')
     (tmp_path / "truth.json").write_text('{"a.png": []}')
-    assert_refused(run("score", "broken.json", "truth.json", "--encoder", "minilm", cwd=tmp_path), "broken.json")
-    assert_refused(run("scenes", "drawn", "--families", "unicorn", cwd=tmp_path), "unicorn", "floating")
-    assert_refused(run("predict", "--dataset", "nowhere", "--out", "p.json", cwd=tmp_path), "nowhere")
-    assert_refused(run("train", "--config", "nothing", cwd=tmp_path), "nothing", "tiny")
+    assert_refused(
+        run_command("score", "broken.json", "truth.json", "--encoder", "minilm", cwd=tmp_path), "broken.json"
+    )
+    assert_refused(run_command("scenes", "drawn", "--families", "unicorn", cwd=tmp_path), "unicorn", "floating")
+    assert_refused(run_command("predict", "--dataset", "nowhere", "--out", "p.json", cwd=tmp_path), "nowhere")
+    assert_refused(run_command("train", "--config", "nothing", cwd=tmp_path), "nothing", "tiny")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.json", "empty", "truth.json"]
 
 
@@ -92,7 +85,7 @@ def test_quickstart_refuses_a_dataset_that_it_did_not_make(tmp_path: Path) -> No
     """Somebody's ./anomreason is left alone."""
     (tmp_path / "anomreason").mkdir()
     (tmp_path / "anomreason" / "mine.parquet").write_bytes(b"precious")
-    assert_refused(run("quickstart", cwd=tmp_path), "anomreason", "did not make it")
+    assert_refused(run_command("quickstart", cwd=tmp_path), "anomreason", "did not make it")
     assert (tmp_path / "anomreason" / "mine.parquet").read_bytes() == b"precious"
     assert not (tmp_path / "demo").exists()
 

@@ -12,7 +12,7 @@ import pytest
 
 import anomreason
 from dataset_builder import command_line, owned
-from dataset_builder.building.read_back import is_dataset
+from dataset_builder.sources.opening import is_dataset
 from metric_semap.errors import SemapError
 
 MINE = {

@@ -11,9 +11,9 @@ from pathlib import Path
 import datasets
 
 from dataset_builder import atomic
-from dataset_builder.building.read_back import is_dataset
 from dataset_builder.errors import InputError
 from dataset_builder.files.hashing import content_hash
+from dataset_builder.sources.opening import is_dataset
 
 __all__ = ["dataset_copy", "install_dataset", "install_metric", "metric_shim", "uninstall"]
 

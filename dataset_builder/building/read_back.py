@@ -11,10 +11,9 @@ from dataset_builder.building.features import FEATURES
 from dataset_builder.errors import DuplicateError, InputError, RecordError, SeverityRangeError
 from dataset_builder.schema import Anomaly, Label
 from dataset_builder.sources.findings import Finding
-from dataset_builder.sources.opening import is_dataset
 from dataset_builder.sources.rows import Row, Split
 
-__all__ = ["is_dataset", "read_built"]
+__all__ = ["read_built"]
 
 _LABELS: tuple[Label, ...] = get_args(Label)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dataset_builder import atomic
 from dataset_builder.building.build import Progress
-from dataset_builder.building.read_back import is_dataset, read_built
+from dataset_builder.building.read_back import read_built
 from dataset_builder.checks.decoding import decode
 from dataset_builder.checks.leakage import Print, leaks
 from dataset_builder.checks.texts import Reading, Texts, read_texts
@@ -21,7 +21,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.picture_header import check_structure
 from dataset_builder.schema import Label
 from dataset_builder.sources.findings import ERRORS, Finding, by_kind
-from dataset_builder.sources.opening import Kind, open_source
+from dataset_builder.sources.opening import Kind, is_dataset, open_source
 from dataset_builder.sources.rows import Row
 from dataset_builder.stored import stream
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from dataset_builder.building.leaderboards import EVAL_YAML
-from dataset_builder.building.read_back import is_dataset
 from dataset_builder.errors import InputError
 from dataset_builder.publishing.hub import Published, push, repository_files
+from dataset_builder.sources.opening import is_dataset
 
 __all__ = ["DATASET_FILES", "is_space", "publish", "publish_space"]
 

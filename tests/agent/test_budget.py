@@ -18,7 +18,7 @@ from agent.simulated import serve
 from dataset_builder.contestants import Limits
 from dataset_builder.errors import InputError
 from tests.annotating import outputs, stats
-from tests.processes import run_command
+from tests.commands import run_command
 
 PRICE = Price(input=2.5, output=10.0)
 NOTHING = Totals()

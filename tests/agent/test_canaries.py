@@ -11,7 +11,7 @@ from agent.simulated import serve
 from dataset_builder.contestants import Limits
 from dataset_builder.schema import Candidate
 from tests.annotating import outputs, stats, summary
-from tests.processes import run_command
+from tests.commands import run_command
 
 
 def _annotate(scenes: Path, run: Path, base_url: str, canaries: int = 0, limits: Limits = UNLIMITED) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from tests.annotating import outputs, rows, stats, summary
-from tests.processes import begun_by, run_command, run_python
+from tests.commands import run_command
+from tests.processes import begun_by, run_python
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "doubt": 0.05}
 

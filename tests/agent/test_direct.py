@@ -20,7 +20,7 @@ from dataset_builder.official import read_annotations
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
 from dataset_builder.stored import StoredPictures, open_split
-from tests.processes import run_command
+from tests.commands import run_command
 
 RATES = {"miss": 0.1, "hallucinate": 0.1, "malformed": 0.15, "seed": 3}
 

@@ -17,7 +17,7 @@ from agent.simulated import serve
 from dataset_builder.errors import UnavailableError
 from tests.annotating import outputs, stats, summary
 from tests.clocks import in_no_time
-from tests.processes import run_command
+from tests.commands import run_command
 
 RATES = {"miss": 0.2, "hallucinate": 0.1}
 

@@ -11,7 +11,7 @@ from agent.forecast import forecast
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
-from tests.processes import run_command
+from tests.commands import run_command
 
 PRICE = Price(input=2.5, output=10)
 

@@ -192,15 +192,16 @@ def test_a_key_that_is_refused_stops_it_and_it_goes_on(tmp_path: Path) -> None:
     assert opinions == [Opinion(True, True)] * len(PAIRS)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_loses_only_what_was_in_flight(scenes: Path, tmp_path: Path) -> None:
     """Interrupted at the third answer, it goes on where it was."""
     pairs = [(told(n), told(n, wording=1)) for n in range(12)]
 
     def interrupt(number: int, total: int) -> None:
         if number == 3:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)  # which arrives in the main thread, wherever this is called
 
-    with serve(scenes) as url:
+    with serve(scenes, latency=0.1) as url:
         endpoint = Endpoint("simulated", url, concurrency=2)
         with pytest.raises(KeyboardInterrupt):
             Judge(endpoint, tmp_path / "run", interrupt)(pairs)

@@ -2,13 +2,11 @@
 
 import ctypes
 import json
-import os
 import re
 import resource
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from agent.ledger import by_stage
 from agent.simulated import serve
 from dataset_builder.scenes import read_scenes, write_scenes
 from tests.annotating import HANG, POOL, annotate, kill_and_resume, outputs, rows, start, stats, summary
+from tests.commands import run_to_one_stream
 from tests.scripted_endpoint import Asked, Said, completion, serve_scripted
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "doubt": 0.05, "latency": 0.01}
@@ -144,6 +143,11 @@ def test_one_run_directory_takes_one_process(whole: Whole, tmp_path: Path) -> No
     assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"] == "vote"
 
 
+def _ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    printed, _ = process.communicate(timeout=HANG)
+    return process.returncode, printed
+
+
 def _no_room() -> None:
     """No file of this process grows beyond 200 kB, as on a disk that is full."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -151,7 +155,7 @@ def _no_room() -> None:
 
 def test_a_full_disk_ends_it_cleanly(whole: Whole, server: str, tmp_path: Path) -> None:
     """Nothing more can be written: exit code 2 and one line. With room again it ends the same and pays nothing twice."""
-    code, printed = annotate(whole.pictures, tmp_path / "run", server, "--limit", 30, before=_no_room)
+    code, printed = _ended(start(whole.pictures, tmp_path / "run", server, "--limit", 30, before=_no_room))
     assert code == 2, printed
     assert re.fullmatch(
         r"anomreason: \S+journal\.sqlite: cannot be written \(.+\); make room there and re-run\n", printed
@@ -184,7 +188,7 @@ def test_a_directory_that_cannot_be_written_is_told_at_once(whole: Whole, server
         (tmp_path / "file", "is a file, not a directory"),
         (tmp_path / "mine", "already exists and is not a run"),
     ):
-        code, printed = annotate(whole.pictures, out, server, before=_no_privileges)
+        code, printed = _ended(start(whole.pictures, out, server, before=_no_privileges))
         assert code == 2, printed
         assert printed.startswith(f"anomreason: {out}: {told}"), printed
         assert len(printed.splitlines()) == 1
@@ -262,8 +266,8 @@ def test_keys_are_nowhere_in_what_a_run_leaves(whole: Whole, tmp_path: Path) -> 
             ended, said = annotate(whole.pictures, out, endpoint.base_url, "--limit", 2, **KEYS)
             assert ended == code, said
             printed += said
-    printed += _printed("runs", "show", str(tmp_path / "run0"))
-    printed += _printed("build", str(tmp_path / "run0"), "--out", str(tmp_path / "built"))
+    printed += run_to_one_stream("runs", "show", tmp_path / "run0", **KEYS)[1]
+    printed += run_to_one_stream("build", tmp_path / "run0", "--out", tmp_path / "built", **KEYS)[1]
     with_key = whole.pictures, tmp_path / "run3", f"http://user:{key}@127.0.0.1:9/v1"
     ended, said = annotate(*with_key, "--limit", 1, **KEYS)
     assert ended == 2
@@ -273,12 +277,6 @@ def test_keys_are_nowhere_in_what_a_run_leaves(whole: Whole, tmp_path: Path) -> 
     assert b"[OPENAI_API_KEY]" in written
     for secret in (b"SECRET", b"0123456789abcdef"):
         assert secret not in written
-
-
-def _printed(*arguments: str) -> str:
-    command = [sys.executable, "-m", "anomreason", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, env=os.environ | KEYS, check=False)
-    return done.stdout + done.stderr
 
 
 HOSTILE_NAME = "<script>alert(1)</script>\x1b[2J\u202e{{7*7}}\n.png".replace("/", "\u2215")

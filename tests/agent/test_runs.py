@@ -24,7 +24,7 @@ from dataset_builder.building.build import build
 from dataset_builder.errors import PictureError, UnavailableError
 from dataset_builder.scenes import read_scenes
 from tests.annotating import outputs, rows, stats
-from tests.processes import run_command
+from tests.commands import run_command
 from tests.scripted_endpoint import Said, completion, serve_scripted, stage_of
 
 LIMIT = 8

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.loopback_hub import LoopbackHub
-from tests.processes import run_command, run_python
+from tests.processes import run_process, run_python
 
 
 def test_what_is_published_can_be_loaded_validated_and_published_again(official: Path, tmp_path: Path) -> None:
     """A dry run sends nothing; a push arrives whole, loads by its name, passes card validation; the next one is no commit."""
     with LoopbackHub() as hub:
         environment = hub.environment | {"HF_HOME": str(tmp_path)}
-        dry = run_command("publish", official, "--repo-id", "org/anomreason", "--dry-run", cwd=tmp_path, **environment)
+        dry = run_process("publish", official, "--repo-id", "org/anomreason", "--dry-run", cwd=tmp_path, **environment)
         assert (dry.returncode, hub.log) == (0, []), dry.stderr
         assert "data/train-00000.parquet" in dry.stdout
         for _ in range(2):
-            done = run_command(
+            done = run_process(
                 "publish", official, "--repo-id", "org/anomreason", "--private", cwd=tmp_path, **environment
             )
             assert done.returncode == 0, done.stderr
@@ -45,7 +45,7 @@ def test_damage_on_the_way_is_told(official: Path, tmp_path: Path) -> None:
     """A file that the Hub has with another content makes the command fail and name it."""
     with LoopbackHub() as hub:
         hub.spoil = "test-00000.parquet"
-        done = run_command("publish", official, "--repo-id", "org/spoilt", cwd=tmp_path, **hub.environment)
+        done = run_process("publish", official, "--repo-id", "org/spoilt", cwd=tmp_path, **hub.environment)
         assert done.returncode == 2
         assert "data/test-00000.parquet has another content" in done.stderr
 
@@ -64,7 +64,7 @@ def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path)
         process.wait()
         assert hub.repositories["dataset", "org/killed"].files == {}
         hub.seconds = 0.0
-        done = run_command("publish", official, "--repo-id", "org/killed", cwd=tmp_path, **hub.environment)
+        done = run_process("publish", official, "--repo-id", "org/killed", cwd=tmp_path, **hub.environment)
         assert done.returncode == 0, done.stderr
 
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_published_is_one_sentence(
 ) -> None:
     """No token, a wrong one, no name, no Hub: exit code 2, the fix, and never the token."""
     with LoopbackHub() as hub:
-        done = run_command("publish", official, "--repo-id", repo_id, cwd=tmp_path, **hub.environment | environment)
+        done = run_process("publish", official, "--repo-id", repo_id, cwd=tmp_path, **hub.environment | environment)
     assert done.returncode == 2
     assert word in done.stderr.strip().splitlines()[-1]
     assert "hf_wrong" not in done.stderr

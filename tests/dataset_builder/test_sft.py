@@ -14,7 +14,7 @@ from dataset_builder.prompts import PROMPTS
 from dataset_builder.sources.opening import open_source
 from dataset_builder.sources.rows import of_config
 from dataset_builder.textform import parse_answer
-from tests.processes import run_command
+from tests.commands import run_command
 
 
 def test_anomaly_lists_ask_as_inference_does_and_real_pictures_answer_that_there_is_nothing(

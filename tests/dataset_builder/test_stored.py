@@ -14,7 +14,7 @@ from dataset_builder.errors import InputError, PictureError
 from dataset_builder.predictions import Prediction, read_predictions
 from dataset_builder.scenes import read_scenes
 from dataset_builder.stored import _content, open_split
-from tests.processes import run_command
+from tests.commands import run_command
 from tests.trainer.test_predict import Silent
 from trainer.predict import predict_dataset
 

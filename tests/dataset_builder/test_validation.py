@@ -1,9 +1,6 @@
 """`anomreason validate`: every planted defect is found, and only those."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -16,6 +13,7 @@ from dataset_builder.checks.validation import validate
 from dataset_builder.commands import app
 from dataset_builder.sources.findings import WARNINGS, by_kind
 from dataset_builder.sources.opening import open_source
+from tests.commands import run_command
 from tests.synthetic_release import ERROR_KINDS, WARNING_KINDS
 
 
@@ -41,8 +39,7 @@ def test_the_command_writes_json_and_exits_with_1_for_errors_alone(
     """Exit code 1 with errors and 0 without; validation.json has counts, findings, diversity and overlap."""
 
     def run(path: Path) -> int:
-        command = [sys.executable, "-m", "anomreason", "validate", str(path)]
-        return subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, check=False).returncode
+        return run_command("validate", path, cwd=tmp_path).returncode
 
     assert run(damaged) == 1
     written = json.loads((tmp_path / "validation.json").read_text())

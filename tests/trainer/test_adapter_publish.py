@@ -12,6 +12,7 @@ import pytest
 
 from dataset_builder.errors import InputError
 from tests.adapters import make_adapter
+from tests.commands import run_command
 from tests.loopback_hub import LoopbackHub, Repository
 from trainer.publish import publish_adapter
 
@@ -163,7 +164,7 @@ def test_the_metric_is_published_as_a_space_that_evaluate_loads(tmp_path: Path) 
 
 def test_a_directory_of_no_kind_is_refused(tmp_path: Path) -> None:
     """The message says what can be published, and that options of adapters belong to adapters."""
-    done = run(COMMAND, "publish", tmp_path, "--repo-id", "org/x")
+    done = run_command("publish", tmp_path, "--repo-id", "org/x")
     assert (done.returncode, "is not a dataset, adapter or Space" in done.stderr) == (2, True)
-    done = run(COMMAND, "publish", tmp_path, "--repo-id", "org/x", "--with-base")
+    done = run_command("publish", tmp_path, "--repo-id", "org/x", "--with-base")
     assert (done.returncode, "is not an adapter" in done.stderr) == (2, True)

@@ -1,7 +1,6 @@
 """Prediction that is stopped goes on, and only with what it began with."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.predictions import Prediction, PredictionWriter, read_predictions
+from tests.commands import run_command
 from trainer import predict as module
 from trainer.predict import Unanswered, predict_dataset
 
@@ -67,7 +67,7 @@ def test_killed_and_run_again_it_gives_the_files_of_an_undisturbed_run(
     before = rows.read_bytes()
     with rows.open("ab") as file:
         file.write(b'{"image_id":"torn')
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=os.environ)
+    done = run_command(*command[1:])
     assert done.returncode == 0, done.stderr
     assert rows.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert timeless(rows) == timeless(whole.with_suffix(".jsonl"))

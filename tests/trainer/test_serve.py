@@ -19,6 +19,7 @@ from dataset_builder.errors import InputError, OutputError, UnavailableError
 from dataset_builder.scenes import pair
 from dataset_builder.stored import StoredPictures
 from tests.adapters import make_adapter
+from tests.commands import run_command
 from trainer import serve
 from trainer.loading import load
 from trainer.merge import merge
@@ -56,7 +57,7 @@ def test_served_answers_are_those_of_predict(adapter: Path, tmp_path: Path) -> N
     assert local != [answer.raw for answer in predict(shown, model, processor)]
     line = [str(COMMAND), "serve", str(adapter), "--engine", "transformers", "--merged", str(tmp_path / "merged")]
     line += ["--port", str(free_port())]
-    printed = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
+    printed = run_command(*line[1:]).stdout.splitlines()
     assert printed[0].startswith(f"anomreason merge {adapter} --out {tmp_path / 'merged'}")
     ask = shlex.split(printed[2].removeprefix("# then: "))
     url, name = ask[ask.index("--base-url") + 1], ask[ask.index("--model") + 1]

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import sqlite3
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,7 +21,8 @@ from agent.review.guard import LOOPBACK
 from agent.review.store import FILE
 from dataset_builder.errors import InputError, PictureError
 from dataset_builder.scenes import write_scenes
-from tests.reviewing import COMMAND, ReviewServer, write_run
+from tests.commands import run_command
+from tests.reviewing import ReviewServer, write_run
 
 SECRET = b"nobody may read this"
 
@@ -267,7 +267,7 @@ def test_elsewhere_than_on_this_machine_only_behind_a_login(place: Path, tmp_pat
         (["--host", "::"], "--auth-file"),
         (["--host", "0.0.0.0", "--auth-file", str(tmp_path / "plain")], "plain:1: is not an account"),
     ):
-        done = subprocess.run([COMMAND, "review", place / "run", *options], capture_output=True, text=True, check=False)
+        done = run_command("review", place / "run", *options)
         assert done.returncode == 2
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
