@@ -15,7 +15,7 @@ from .results import Evaluation, Leaderboard
 from .severity import ORDER, SCALE
 from .thumbnails import thumbnail
 
-__all__ = ["STYLE", "number", "render_parts", "render_report"]
+__all__ = ["STYLE", "interval", "number", "render_parts", "render_report"]
 
 WORST = 40  # pictures whose matches are shown; the rest are in matched_results.json
 LISTED = 500  # pictures in the table
@@ -57,6 +57,16 @@ def number(value: Any, digits: int = 3) -> str:
         return "–"
     text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
     return text.replace("-", "−")
+
+
+def interval(low: Any, high: Any, digits: int = 3) -> str:
+    """An interval as a page shows it; one dash where there is none.
+
+    >>> interval(0.25, 0.5), interval(None, None)
+    ('0.250 to 0.500', '–')
+    """
+    ends = number(low, digits), number(high, digits)
+    return "–" if "–" in ends else " to ".join(ends)
 
 
 def render_report(board: Leaderboard, images: Path | None = None) -> str:

@@ -13,7 +13,7 @@ from dataset_builder import atomic
 from dataset_builder.publishing.hub import is_repo_id
 from dataset_builder.templates import environment
 from metric_semap.hub_results import FOLDER, hub_results
-from metric_semap.report import number
+from metric_semap.report import interval, number
 from metric_semap.results import Comparison, Evaluation, Leaderboard
 from metric_semap.scores import Estimate, flat
 from trainer.evaluation.bench import Bench
@@ -198,8 +198,7 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
     """Write the files into `out`; each appears whole or not at all."""
     content = as_json(result)
     templates = environment(Path(__file__).parent)
-    templates.filters["number"] = number
-    templates.filters["seen"] = _seen
+    templates.filters |= {"number": number, "interval": interval, "seen": _seen}
     templates.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
     boards = [content[key] for key in ("explained", "judged") if key in content]
     for board in boards:
