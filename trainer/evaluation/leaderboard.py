@@ -202,9 +202,9 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
     templates.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
     boards = [content[key] for key in ("explained", "judged") if key in content]
     for board in boards:
-        located = any(row["localisation_pairs"] for row in board["rows"])
-        said = [column for column in SAID if located or column != "located"]
-        board["columns"] = ["no verdict"] if "accuracy" in board["scores"] else said
+        columns = ["no verdict"] if "accuracy" in board["scores"] else SAID
+        # A column in which nothing is known would only take room.
+        board["columns"] = [one for one in columns if any(_BESIDE[one](row) != "–" for row in board["rows"])]
     titles = ["What is said of the pictures", "Verdicts, and what is said where they are right"]
     shown = {
         "boards": list(zip(titles, boards, strict=False)),
