@@ -45,7 +45,9 @@ def lanes(calls: Sequence[Mapping[str, Any]]) -> list[Lane]:
 
 def busy_seconds(calls: Sequence[Mapping[str, Any]]) -> float:
     """How long any call was under way: the length of the timeline."""
-    return sum(end - start for start, end in _union([(call["created"] - call["seconds"], call["created"]) for call in calls]))
+    return sum(
+        end - start for start, end in _union([(call["created"] - call["seconds"], call["created"]) for call in calls])
+    )
 
 
 def _union(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -55,10 +55,10 @@ def _card(example: Example, generators: dict[str, Answers]) -> dict[str, Any]:
         picture = generators[example.generator].picture(example.image_id)
     except PictureError:
         picture = None
-    shown: dict[str, Any] = {"source": None, "boxes": []}
+    shown: dict[str, Any] = {"source": None}
     if picture is not None:
         source = data_url(*encode(within(picture, SIDE), quality=82))
-        shown = {"source": source, "boxes": drawn([example.anomaly], picture.size)}
+        shown = {"source": source, "size": picture.size, "boxes": drawn([example.anomaly], picture.size)}
     return example._asdict() | shown
 
 
