@@ -58,14 +58,13 @@ for commands in (
 
 
 class Handed:
-    """What the front door hands to commands of packages that may not import it, as their context's object.
-
-    What asks endpoints (`served`) and what reads people's verdicts (`reviewing`) are imported when they are asked for.
-    """
+    """What the front door hands to commands of packages that may not import it, as their context's object. What takes time to
+    import is imported when it is asked for."""
 
     owned, require = owned, staticmethod(require)
     served: Any = property(lambda _: import_module("agent.served"))
     reviewing: Any = property(lambda _: import_module("agent.review.verdicts").verdicts_of)
+    typed: Any = property(lambda _: import_module("dataset_builder.templates").typed)
 
 
 def _version(asked: bool) -> None:

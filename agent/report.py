@@ -5,6 +5,7 @@ style sheets. Its size is bounded whatever the run's, and so is the number of pa
 """
 
 import functools
+import heapq
 import os
 import re
 import sqlite3
@@ -19,8 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.journal_files import open_for_reading
 from agent.stages import ANSWERS
-from agent.timeline import lanes
+from agent.timeline import busy_seconds, lanes
 from dataset_builder import atomic, severity
+from dataset_builder.boxes import drawn
 from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
 from dataset_builder.files.strict_json import read_json, read_rows
@@ -31,7 +33,7 @@ from dataset_builder.templates import environment
 __all__ = ["write_report"]
 
 PICTURES = 1_000
-"""Pictures shown at most: those with a finding or a failure before clean ones."""
+"""Pictures shown at most, the interesting ones first."""
 PAGE = 100
 """Pictures of one page."""
 PICTURE_BYTES = 12_000_000
@@ -44,7 +46,6 @@ FIELD = 1_500  # characters of a quadruplet's field, or of a reason
 STATUSES = ("anomalies", "none", "partial", "failed")
 _LATER: dict[str, Any] = {"stopped": None, "salvaged": None, "canaries": None, "answered_by": {}, "notes": {}}
 """What summaries of version 0.1.0 do not have."""
-_SHOWN_FIRST = ("failed", "partial", "anomalies", "none")
 
 
 class _Failure(BaseModel):
@@ -75,17 +76,6 @@ class _Shown(NamedTuple):
     height: int
 
 
-class _Box(NamedTuple):
-    """An anomaly's place, in per cent of the picture."""
-
-    number: int
-    left: float
-    top: float
-    width: float
-    height: float
-    colour: str
-
-
 def write_report(run: Path) -> Path:
     """Write `report.html` of a run directory, from `run.json`, `summary.json`, `annotations.jsonl` and the journal.
 
@@ -101,7 +91,7 @@ def write_report(run: Path) -> Path:
     about, summary = read_json(run / "run.json"), _LATER | read_json(run / "summary.json")
     chosen, total = _choose(run / "annotations.jsonl")
     paths = _Paths(Path(about["images"]) if about.get("images") else run / "images", {row.image_id for row in chosen})
-    template = _template()
+    template, card = _templates()
     db = open_for_reading(run)
     try:
         # A card is written to its page as it is made: no more than one page is held. How many there are is known beforehand.
@@ -110,12 +100,12 @@ def write_report(run: Path) -> Path:
             (dict(stage) for stage in db.execute(_STAGES)), key=lambda stage: _ORDER.get(stage["stage"], 99)
         )
         for number, rows in enumerate(pages):
-            card = template.module.card  # type: ignore[attr-defined]
             cards, silent = _cards(rows, number * PAGE, paths, db, card)
             page = template.render(
                 about=about,
                 summary=summary,
                 cards=cards,
+                clean_from=sum(row.status != "none" for row in rows),
                 stages=stages,
                 statuses=STATUSES,
                 shown=Counter(row.status for row in rows),
@@ -135,11 +125,13 @@ def write_report(run: Path) -> Path:
 
 
 @functools.cache
-def _template() -> Template:
+def _templates() -> tuple[Template, Callable[..., Markup]]:
+    """The page, and what writes the card of a picture."""
     templates = environment(Path(__file__).parent)
     templates.finalize = _visible
     templates.globals |= {"severity": severity, "FIELD": FIELD, "TEXT": TEXT}
-    return templates.get_template("report.html.jinja")
+    card = templates.get_template("picture.html.jinja").module.card  # type: ignore[attr-defined]
+    return templates.get_template("report.html.jinja"), card
 
 
 def _name(number: int) -> str:
@@ -160,8 +152,9 @@ def _cards(
             row=row,
             number=first + len(cards),
             shown=shown,
-            boxes=_boxes(row, shown),
+            boxes=drawn(row.anomalies, (shown.width, shown.height)) if shown else [],
             lanes=lanes(calls),
+            busy=busy_seconds(calls),
             calls=calls if told else [],
             silent=0 if told else len(calls),
         )
@@ -173,15 +166,25 @@ def _cards(
 
 
 def _choose(path: Path) -> tuple[list[_Row], int]:
-    """The rows to show, in the run's order, and how many there are."""
-    kept: dict[str, list[tuple[int, _Row]]] = {status: [] for status in _SHOWN_FIRST}
+    """The rows to show, the interesting ones first, and how many rows there are."""
     total = 0
-    for total, (_, content) in enumerate(read_rows(path), 1):
-        row = _Row.model_validate(content)
-        if len(kept[row.status]) < PICTURES:
-            kept[row.status].append((total, row))
-    first = [numbered for status in _SHOWN_FIRST for numbered in kept[status]][:PICTURES]
-    return [row for _, row in sorted(first, key=lambda numbered: numbered[0])], total
+
+    def numbered() -> Iterator[tuple[tuple[int, int], int, _Row]]:
+        nonlocal total
+        for _, content in read_rows(path):
+            total += 1
+            row = _Row.model_validate(content)
+            yield _interest(row), total, row
+
+    first = heapq.nsmallest(PICTURES, numbered(), key=lambda ranked: ranked[:2])
+    return [row for _, _, row in first], total
+
+
+def _interest(row: _Row) -> tuple[int, int]:
+    """The smaller, the sooner it is shown: with anomalies, the most severe first; then what failed; then clean ones."""
+    if row.anomalies:
+        return 0, min(101 if one.severity is None else one.severity for one in row.anomalies)
+    return (2 if row.status == "none" else 1), 0
 
 
 class _Paths:
@@ -216,16 +219,6 @@ def _visible(value: Any) -> Any:
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in value)
-
-
-def _boxes(row: _Row, shown: _Shown | None) -> Iterator[_Box]:
-    for number, anomaly in enumerate(row.anomalies, 1):
-        if anomaly.bbox is None or shown is None:
-            continue
-        spans = zip(anomaly.bbox, (shown.width, shown.height) * 2, strict=True)
-        x0, y0, x1, y1 = (min(100.0, max(0.0, 100 * corner / side)) for corner, side in spans)
-        colour = severity.colour(50 if anomaly.severity is None else anomaly.severity)
-        yield _Box(number, round(x0, 2), round(y0, 2), round(x1 - x0, 2), round(y1 - y0, 2), colour)
 
 
 _STAGES = """SELECT stage, count(*) AS calls, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Bar", "Lane", "lanes"]
+__all__ = ["Bar", "Lane", "busy_seconds", "lanes"]
 
 
 class Bar(NamedTuple):
@@ -41,6 +41,13 @@ def lanes(calls: Sequence[Mapping[str, Any]]) -> list[Lane]:
         tokens = lane.tokens + call["prompt_tokens"] + call["completion_tokens"]
         found[call["stage"]] = lane._replace(tokens=tokens, seconds=lane.seconds + call["seconds"])
     return list(found.values())
+
+
+def busy_seconds(calls: Sequence[Mapping[str, Any]]) -> float:
+    """How long any call was under way: the length of the timeline."""
+    return sum(
+        end - start for start, end in _union([(call["created"] - call["seconds"], call["created"]) for call in calls])
+    )
 
 
 def _union(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,10 +1,41 @@
-"""Boxes, [x0, y0, x1, y1]: brought from one grid to another, and how far two of them overlap."""
+"""Boxes, [x0, y0, x1, y1]: brought from one grid to another, drawn over a picture, and how far two of them overlap."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
+from dataset_builder import severity
 from dataset_builder.schema import Anomaly, Box
 
-__all__ = ["iou", "rescaled", "scaled"]
+__all__ = ["Drawn", "drawn", "iou", "rescaled", "scaled"]
+
+
+class Drawn(NamedTuple):
+    """Where a page draws a box, in per cent of the picture; its anomaly's number and colour."""
+
+    number: int
+    left: float
+    top: float
+    width: float
+    height: float
+    colour: str
+
+
+class _Placed(Protocol):
+    @property
+    def bbox(self) -> Sequence[float] | None: ...
+    @property
+    def severity(self) -> int | None: ...
+
+
+def drawn(anomalies: Iterable[_Placed], size: tuple[int, int]) -> list[Drawn]:
+    """The boxes of the anomalies that have one, numbered in their order and cut off at the borders of a picture of this size."""
+    found = []
+    for number, anomaly in enumerate(anomalies, 1):
+        if anomaly.bbox is not None:
+            x0, y0, x1, y1 = scaled(anomaly.bbox, size, (100, 100))
+            colour = severity.colour(50 if anomaly.severity is None else anomaly.severity)
+            found.append(Drawn(number, x0, y0, round(x1 - x0, 1), round(y1 - y0, 1), colour))
+    return found
 
 
 def scaled(box: Sequence[float], grid: tuple[float, float], size: tuple[float, float]) -> Box:

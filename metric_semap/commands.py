@@ -35,6 +35,8 @@ class Handed(Protocol):
     """`dataset_builder.extras.require`."""
     served: Any
     """`agent.served`, which asks endpoints."""
+    typed: Callable[[], str]
+    """`dataset_builder.templates.typed`: the command line, which the report tells."""
 
 
 @app.command()
@@ -239,7 +241,7 @@ def score(
     else:
         typer.echo(formatted(board, form))
     with handed.owned.added(out, "score", RESULTS, overwrite=overwrite) as work:
-        names = [path.relative_to(work) for path in write_results(board, work, images, dataset)]
+        names = [path.relative_to(work) for path in write_results(board, work, images, dataset, handed.typed())]
     for name in names:
         typer.echo(out / name, err=form is not None)
     if board.judgement is not None and board.judgement.unanswered:

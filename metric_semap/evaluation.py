@@ -208,6 +208,7 @@ def write_results(
     directory: str | os.PathLike[str],
     images: str | os.PathLike[str] | None = None,
     benchmark: str | None = None,
+    command: str = "",
 ) -> list[Path]:
     """Write `metrics.json`, `matched_results.json` (of the best; `matched_results_NAME.json` of the others) and
     `report.html`, with the pictures of the folder `images` if it is given; after a judge was asked, `judged_pairs.jsonl` too.
@@ -215,6 +216,7 @@ def write_results(
     Args:
         benchmark (`str`, *optional*): the id on the Hub of the dataset whose truth was scored against. `metrics.json` then names
             it, and `.eval_results/NAME.yaml` has each predictor's scores as the Hub's leaderboards take them.
+        command (`str`): the command line, which the report tells.
 
     Returns:
         `list[Path]`: the files written; each appears whole or not at all.
@@ -232,7 +234,7 @@ def write_results(
     if board.judgement is not None:
         rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in pair_rows(board.judgement))
         contents["judged_pairs.jsonl"] = "".join(f"{row}\n" for row in rows)
-    contents["report.html"] = render_report(board, None if images is None else Path(images)) + "\n"
+    contents["report.html"] = render_report(board, None if images is None else Path(images), command) + "\n"
     written = []
     for name, text in contents.items():
         target = directory / name

@@ -4,6 +4,7 @@ and its parts for a page that shows them in its own frame."""
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from .judgement import NOT_VALIDATED
 from .plots import SERIES, precision_recall_plot, severity_plot, threshold_plot
 from .results import Evaluation, Leaderboard
 from .severity import ORDER, SCALE
+from .signature import VERSION
 from .thumbnails import thumbnail
 
-__all__ = ["STYLE", "number", "render_parts", "render_report"]
+__all__ = ["STYLE", "interval", "number", "render_parts", "render_report"]
 
 WORST = 40  # pictures whose matches are shown; the rest are in matched_results.json
 LISTED = 500  # pictures in the table
@@ -59,12 +61,23 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def render_report(board: Leaderboard, images: Path | None = None) -> str:
-    """The page of a leaderboard; the details are of its best predictor, with the pictures of the folder `images`.
+def interval(low: Any, high: Any, digits: int = 3) -> str:
+    """An interval as a page shows it; one dash where there is none.
+
+    >>> interval(0.25, 0.5), interval(None, None)
+    ('0.250 to 0.500', '–')
+    """
+    ends = number(low, digits), number(high, digits)
+    return "–" if "–" in ends else " to ".join(ends)
+
+
+def render_report(board: Leaderboard, images: Path | None = None, command: str = "") -> str:
+    """The page of a leaderboard; the details are of its best predictor, with the pictures of the folder `images`. Its head tells
+    the `command` that makes it again, if there is one.
 
     Every text from a file is escaped.
     """
-    return str(_template().render(_shown(board, images)))
+    return str(_template().render(_shown(board, images, command)))
 
 
 def render_parts(board: Leaderboard) -> dict[str, str]:
@@ -85,15 +98,17 @@ def _template() -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "interval": interval}
     return environment.get_template("report.html.jinja")
 
 
-def _shown(board: Leaderboard, images: Path | None = None) -> dict[str, Any]:
+def _shown(board: Leaderboard, images: Path | None = None, command: str = "") -> dict[str, Any]:
     """What the template fills in."""
     best = board.evaluations[0]
     drawn = [(e.name, e.measurement.curves["Full"]) for e in board.evaluations[: len(SERIES)]]
+    made = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "by": f"SemAP {VERSION}", "command": command}
     return {
+        "made": lambda: made,
         "board": board,
         "best": best,
         "scores": best.scores,

@@ -19,7 +19,7 @@ from dataset_builder.building.build import build
 from dataset_builder.building.install import install_dataset, install_metric
 from dataset_builder.official import write_annotations
 from dataset_builder.predictions import Prediction, read_predictions
-from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, family_of, read_scenes, write_scenes
+from dataset_builder.scenes import HELD_OUT, TRAINED, SceneRow, read_scenes, write_scenes
 from dataset_builder.schema import Anomaly
 from dataset_builder.sources.opening import split_of
 from metric_semap.measurement import Options, measure
@@ -28,7 +28,7 @@ from metric_semap.similarity import BertScoreSimilarity
 from trainer import sft
 from trainer.known import LEAST
 from trainer.predict import Progress, predict_dataset
-from trainer.report import write_report
+from trainer.report import in_order, named, write_report
 
 __all__ = ["FAMILY", "quickstart"]
 
@@ -118,10 +118,6 @@ def _fine_tune(progress: Progress, dataset: Path, out: Path) -> Path:
         return sft.train(script, training, model, callbacks=[_Bar(done)])
 
 
-def _named(prediction: Prediction, family: str) -> bool:
-    return any(family_of(anomaly.name) == family for anomaly in prediction.anomalies)
-
-
 def _score(truth: list[SceneRow], base: dict[str, Prediction], tuned: dict[str, Prediction]) -> dict[str, Any]:
     similarity, options = BertScoreSimilarity("minilm"), Options(empty="skip", bootstrap=200)
     references = [row.anomalies for row in truth]
@@ -138,7 +134,7 @@ def _score(truth: list[SceneRow], base: dict[str, Prediction], tuned: dict[str, 
     twins = [row for row in truth if any(row.twin_id == scene.image_id for scene in scenes)]
 
     def count(rows: list[SceneRow], predictions: dict[str, Prediction]) -> list[int]:
-        return [sum(_named(predictions[row.image_id], FAMILY) for row in rows), len(rows)]
+        return [sum(named(predictions[row.image_id], FAMILY) for row in rows), len(rows)]
 
     of_base, of_tuned, of_constant = scores(answers(base)), scores(answers(tuned)), scores([[constant]] * len(truth))
     return {
@@ -150,7 +146,7 @@ def _score(truth: list[SceneRow], base: dict[str, Prediction], tuned: dict[str, 
         "hits": count(scenes, tuned),
         "false_alarms": count(twins, tuned),
         "signature": of_tuned.signature,
-        "example": scenes[0].image_id,
+        "example": in_order(truth, tuned, FAMILY)[0].row.image_id,
     }
 
 

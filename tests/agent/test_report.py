@@ -64,10 +64,21 @@ def copied(run: Path, to: Path, /, **changed: str) -> Path:
 
 @pytest.mark.browser
 def test_shows_every_picture_with_its_status_boxes_and_calls(run: Path, browser: Any) -> None:
-    """Each row is a card with a decoded picture, a box an anomaly that has one, and the calls that the journal holds."""
+    """Each row is a card with a decoded picture, a box an anomaly that has one, and the calls that the journal holds. Those with
+    anomalies come first, the most severe first; clean ones are small, at the end."""
     page = browser.new_page()
     page.goto((run / "report.html").as_uri())
-    for number, row in enumerate(rows(run)):
+    page.locator("text=Pictures with anomalies come first, the most severe first").wait_for()
+    of = {row["image_id"]: row for row in rows(run)}
+    ordered = [of[name] for name in page.locator("article h3").all_text_contents()]
+    assert len(ordered) == len(of)
+    worst = [min((one["severity"] for one in row["anomalies"]), default=101) for row in ordered]
+    assert worst == sorted(worst)
+    clean = [row["status"] == "none" for row in ordered]
+    assert clean == sorted(clean)
+    assert page.locator(".clean article").count() == sum(clean) > 0
+    assert page.locator(".clean article").first.bounding_box()["height"] < 160
+    for number, row in enumerate(ordered):
         card = page.locator(f"#picture-{number}")
         assert row["status"] in card.get_attribute("class")
         assert card.locator("h3").text_content() == row["image_id"]

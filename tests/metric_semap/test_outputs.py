@@ -133,7 +133,7 @@ def test_the_report_lists_pictures_and_shows_those_at_hand(board: Leaderboard, t
     without, page = ((tmp_path / name / "report.html").read_text() for name in ("without", "with"))
     assert "<img" not in without
     assert page.count('<img src="data:image/jpeg;base64,') == 2  # in the table and beside its matches
-    assert page.count("<tr><td>–</td><td>") + 1 == len(board.evaluations[0].images)
+    assert page.count('<td data-label="shown">–</td>') + 1 == len(board.evaluations[0].images)
     assert all(f"<td>{image}</td>" in without for image in board.evaluations[0].images)
 
 

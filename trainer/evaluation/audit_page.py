@@ -1,15 +1,18 @@
 """An audit as files: `audit.json`, `audit.md`, and `audit.html`, one page with everything in it; and on the terminal."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from dataset_builder import atomic, severity
+from dataset_builder.boxes import drawn
 from dataset_builder.data_url import data_url
 from dataset_builder.errors import PictureError
 from dataset_builder.pictures import encode, within
 from dataset_builder.templates import environment
 from dataset_builder.terminal import printable
+from metric_semap.report import interval, number
 from trainer.evaluation.audit_answers import HUMAN, Answers
 from trainer.evaluation.audit_result import Example, examples
 from trainer.evaluation.intensity import SEPARATION
@@ -27,13 +30,13 @@ SHOWN = ("CAP", "AF", "MAI", "share")
 def write_audit(result: dict[str, Any], generators: dict[str, Answers], out: Path) -> list[Path]:
     """Write the three files; each appears whole or not at all."""
     templates = environment(Path(__file__).parent)
-    templates.filters["number"] = _number
-    reach = max((row["CAP"]["high"] or row["CAP"]["value"] for row in result["generators"]), default=0) or 1
+    templates.filters |= {"number": number, "interval": interval}
+    highest = max((row["CAP"]["high"] or row["CAP"]["value"] for row in result["generators"]), default=0)
     context = {
         "audit": result,
         "shown": SHOWN,
         "severity": severity,
-        "reach": reach,
+        "reach": math.ceil(10 * highest) / 10 or 1,  # where the scale of CAP ends
         "level": f"{SEPARATION:.0%}".replace("%", " %"),
         "each": EACH,
         "human": HUMAN,
@@ -47,19 +50,16 @@ def write_audit(result: dict[str, Any], generators: dict[str, Answers], out: Pat
     ]
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
 def _card(example: Example, generators: dict[str, Answers]) -> dict[str, Any]:
     try:
         picture = generators[example.generator].picture(example.image_id)
     except PictureError:
         picture = None
-    source = None
+    shown: dict[str, Any] = {"source": None}
     if picture is not None:
         source = data_url(*encode(within(picture, SIDE), quality=82))
-    return {**example._asdict(), "source": source}
+        shown = {"source": source, "size": picture.size, "boxes": drawn([example.anomaly], picture.size)}
+    return example._asdict() | shown
 
 
 def print_ranking(result: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from dataset_builder import atomic
 from dataset_builder.publishing.hub import is_repo_id
 from dataset_builder.templates import environment
 from metric_semap.hub_results import FOLDER, hub_results
-from metric_semap.report import number
+from metric_semap.report import interval, number
 from metric_semap.results import Comparison, Evaluation, Leaderboard
 from metric_semap.scores import Estimate, flat
 from trainer.evaluation.bench import Bench
@@ -198,14 +198,13 @@ def write_leaderboard(result: Result, out: Path) -> list[Path]:
     """Write the files into `out`; each appears whole or not at all."""
     content = as_json(result)
     templates = environment(Path(__file__).parent)
-    templates.filters["number"] = number
-    templates.filters["seen"] = _seen
+    templates.filters |= {"number": number, "interval": interval, "seen": _seen}
     templates.filters["cell_of"] = lambda row, column: _BESIDE[column](row)
     boards = [content[key] for key in ("explained", "judged") if key in content]
     for board in boards:
-        located = any(row["localisation_pairs"] for row in board["rows"])
-        said = [column for column in SAID if located or column != "located"]
-        board["columns"] = ["no verdict"] if "accuracy" in board["scores"] else said
+        columns = ["no verdict"] if "accuracy" in board["scores"] else SAID
+        # A column in which nothing is known would only take room.
+        board["columns"] = [one for one in columns if any(_BESIDE[one](row) != "–" for row in board["rows"])]
     titles = ["What is said of the pictures", "Verdicts, and what is said where they are right"]
     shown = {
         "boards": list(zip(titles, boards, strict=False)),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dataset_builder import atomic
 from dataset_builder.templates import environment
 from dataset_builder.terminal import printable
-from metric_semap.report import STYLE, number
+from metric_semap.report import interval, number
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.result import Cell, Result
 
@@ -48,7 +48,7 @@ def write_result(result: Result, out: Path, name: str = "result") -> list[Path]:
         "tex": _tex,
         "is_text": lambda cell: isinstance(cell, str),
     }
-    shown = {"result": result, "name": name, "style": STYLE.read_text(encoding="utf-8")}
+    shown = {"result": result, "name": name}
     content = json.dumps(result.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
     return [
         atomic.write(out / f"{name}.json", content + "\n"),
@@ -73,7 +73,7 @@ def _interval(cell: Cell, digits: int) -> str:
     """The interval of a cell that has one, else nothing."""
     if not isinstance(cell, Score) or math.isnan(cell.low) or math.isnan(cell.high):
         return ""
-    return f"{number(cell.low, digits)} to {number(cell.high, digits)}"
+    return interval(cell.low, cell.high, digits)
 
 
 def _tex(text: object) -> Markup:
