@@ -268,8 +268,9 @@ def validate(
     typer.echo(f"all findings: {written}", err=as_json)
     if built:
         told = write_validation(path, report.findings, report.diversity, report.overlap)
-        where = "results written to it" if told else "has no validation section; rebuild to add one"
-        typer.echo(f"{path / 'README.md'}: {where}", err=as_json)
+        card = path / "README.md"
+        outcome = f"results written to {card}" if told else f"{card} has no validation section; rebuild to add one"
+        typer.echo(outcome, err=as_json)
     raise typer.Exit(1 if report.has_errors else 0)
 
 

@@ -119,7 +119,7 @@ def test_what_it_does_not_know_it_refuses_to_judge(scenes: Path) -> None:
     with serve(scenes) as base_url:
         message = post(base_url, direct(url_of(noise))).json()["choices"][0]["message"]
         assert message["content"] is None
-        assert "none of them" in message["refusal"]
+        assert "not one of them" in message["refusal"]
         said = post(base_url, [{"role": "user", "content": "Hello"}]).json()["choices"][0]["message"]["content"]
         assert "simulated" in said
 

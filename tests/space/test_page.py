@@ -49,7 +49,7 @@ def odd_scene(scenes: Path) -> bytes:
 def test_a_scene_from_the_gallery_is_examined_by_the_tiny_model(open_page: Any, tiny: Served) -> None:
     """One click gives an answer without a verdict, under the banner; the upload is gone."""
     page = open_page(tiny)
-    assert "knows rendered scenes" in page.inner_text(".ar-banner")
+    assert "knows only rendered scenes" in page.inner_text(".ar-banner")
     page.locator("#picture [data-scene]").nth(3).click()
     page.locator(f"#results :is({ENDED})").wait_for()
     assert page.locator("#results .ar-verdict").count() == 0
