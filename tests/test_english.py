@@ -21,7 +21,7 @@ WRONG = [
     ("how often verifying tells so", "tells so"),
     ("answers without use", "without use"),
     ("on a telephone", "telephone"),
-    ("Of the bootstrap.", "Of the"),
+    ("Of the bootstrap.", "Of the bootstrap."),
 ]
 
 

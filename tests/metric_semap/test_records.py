@@ -184,7 +184,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     for name, message in (
         ("none.json", "No such file"),
         ("", "Is a directory"),
-        ("pipe.json", "is no regular file"),
+        ("pipe.json", "is not a regular file"),
         ("latin.json", "byte 2 is not UTF-8"),
     ):
         with pytest.raises(RecordError, match=message):

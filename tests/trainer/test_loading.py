@@ -76,7 +76,7 @@ def test_an_adapter_that_names_no_base_or_is_no_json_is_refused(tmp_path: Path) 
     for content, message in (
         ("{}", "names no base model; give it with --model"),
         ("{", "is not JSON"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
     ):
         (tmp_path / "adapter_config.json").write_text(content)
         with pytest.raises(InputError, match=message):
