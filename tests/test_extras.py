@@ -119,22 +119,26 @@ print("HEAVY", *({"trainer.loading", "metric_semap.semap", "space.site", "agent.
 
 def test_the_base_builds_checks_loads_and_annotates(tmp_path: Path) -> None:
     """Without any extra: scenes, their dataset, its check, its plain name, a simulated annotation and the dataset of that."""
-    command = REPOSITORY / "anomreason.py"
-
-    def run(*arguments: object) -> str:
-        done = alone("", command, *arguments, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run("scenes", "scenes", "--n", 12)
-    run("build", "scenes", "--out", "anomreason")
-    run("validate", "anomreason")
-    run("annotate", "scenes", "--simulate", "--out", "run", "--limit", 4)
-    run("build", "run", "--out", "found", "--images", "scenes/images")
-    loaded = alone(
-        "", "-c", "import datasets; print(datasets.load_dataset('anomreason')['train'][0]['image'])", cwd=tmp_path
-    )
-    assert "PngImageFile" in loaded.stdout, loaded.stderr
+    code = """
+import sys, anomreason
+for line in (
+    "scenes scenes --n 12",
+    "build scenes --out anomreason",
+    "validate anomreason",
+    "annotate scenes --simulate --out run --limit 4",
+    "build run --out found --images scenes/images",
+):
+    sys.argv = ["anomreason", *line.split()]
+    try:
+        anomreason.main()
+    except SystemExit as end:
+        assert end.code == 0, line
+import datasets
+print(datasets.load_dataset("anomreason")["train"][0]["image"])
+"""
+    done = alone("", "-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "PngImageFile" in done.stdout
 
 
 def test_an_extra_is_what_the_distribution_says() -> None:

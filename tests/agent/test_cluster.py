@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ def test_however_a_run_over_ray_ends_it_leaves_what_is_finished(
         )
         while not (drivers := [pid for pid in begun_by(process.pid) if b"agent.shards" in pid.title]):
             assert process.poll() is None, process.communicate()
+            time.sleep(0.1)  # looking takes a core from what is looked for
         os.kill(drivers[0].number if kind == signal.SIGKILL else process.pid, kind)
         _, said = process.communicate(timeout=240)
     assert process.returncode == code

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -20,6 +19,7 @@ from dataset_builder.official import read_annotations
 from dataset_builder.predictions import read_predictions
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
 from dataset_builder.stored import StoredPictures, open_split
+from tests.annotating import stats
 from tests.commands import run_command
 
 RATES = {"miss": 0.1, "hallucinate": 0.1, "malformed": 0.15, "seed": 3}
@@ -31,8 +31,7 @@ def pictures(scenes: Path, count: int = 16) -> StoredPictures:
 
 
 def calls(base_url: str) -> int:
-    served: int = httpx.get(base_url.replace("/v1", "/stats")).json()["calls"]
-    return served
+    return int(stats(base_url)["calls"])
 
 
 def odd(scenes: Path) -> SceneRow:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from agent.budget import Price
@@ -11,6 +10,7 @@ from agent.forecast import forecast
 from agent.plans import Settings
 from agent.run import Endpoint, annotate
 from agent.simulated import serve
+from tests.annotating import stats
 from tests.commands import run_command
 
 PRICE = Price(input=2.5, output=10)
@@ -19,8 +19,7 @@ PRICE = Price(input=2.5, output=10)
 def billed(scenes: Path, out: Path, settings: Settings) -> dict[str, Any]:
     with serve(scenes) as base_url:
         annotate(str(scenes / "images"), out, Endpoint("simulated", base_url), settings, limit=10)
-        served: dict[str, Any] = httpx.get(base_url.replace("/v1", "/stats")).json()
-    return served
+        return stats(base_url)
 
 
 @pytest.mark.parametrize("plan", ["paper", "efficient", "vote", "direct"])

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -21,6 +20,7 @@ from agent.simulated import serve
 from agent.stages import ANSWERS, ObjectItem
 from dataset_builder import severity
 from dataset_builder.scenes import SceneRow, family_of, read_scenes
+from tests.annotating import stats
 
 RATES = {"miss": 0.2, "hallucinate": 0.1, "catch": 0.8, "doubt": 0.05, "seed": 1}
 
@@ -38,13 +38,13 @@ def run(scenes: Path, names: list[str], out: Path, rates: dict[str, float], **se
     listed.write_text("".join(f"{scenes / 'images' / name}\n" for name in names))
     with serve(scenes, **rates) as base_url:
         annotate(str(listed), out, Endpoint("simulated", base_url), Settings(**settings))
-        stats = httpx.get(base_url.replace("/v1", "/stats")).json()
+        served = stats(base_url)
     lines = (out / "annotations.jsonl").read_text().splitlines()
     db = sqlite3.connect(out / "journal.sqlite")
     db.row_factory = sqlite3.Row
     asked = db.execute("SELECT * FROM calls ORDER BY id").fetchall()
     db.close()
-    return Run([Annotation.model_validate_json(line) for line in lines], asked, stats)
+    return Run([Annotation.model_validate_json(line) for line in lines], asked, served)
 
 
 def pictures(scenes: Path, odd: bool) -> list[str]:

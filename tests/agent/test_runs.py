@@ -25,6 +25,7 @@ from dataset_builder.errors import PictureError, UnavailableError
 from dataset_builder.scenes import read_scenes
 from tests.annotating import outputs, rows, stats
 from tests.commands import run_command
+from tests.processes import run_process
 from tests.scripted_endpoint import Said, completion, serve_scripted, stage_of
 
 LIMIT = 8
@@ -205,7 +206,7 @@ def test_runs_are_shown_and_pruned_by_command(run: Path) -> None:
     calls = json.loads((run / "summary.json").read_text())["calls"]
     assert f"all  {calls}" in " ".join(shown.stdout.split()).replace("all ", "all  ")
     assert "look" in shown.stdout
-    assert run_command("runs", "prune", run, cwd=run).stdout.endswith("0 answers and results deleted\n")
+    assert run_process("runs", "prune", run, cwd=run).stdout.endswith("0 answers and results deleted\n")
     wrong = run_command("runs", "show", run.parent, cwd=run)
     assert wrong.returncode == 2
     assert "give a run directory" in wrong.stderr

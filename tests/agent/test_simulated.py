@@ -59,15 +59,15 @@ def odd(scenes: Path) -> list[SceneRow]:
 
 
 def stats(base_url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(base_url.replace("/v1", "/stats")).json()
+    found: dict[str, Any] = _CLIENT.get(base_url.replace("/v1", "/stats")).json()
     return found
 
 
 def test_serves_one_model_and_says_that_it_is_well(scenes: Path) -> None:
     """The list of models has `simulated` and nothing else; any other name is a 404 that says so."""
     with serve(scenes) as base_url:
-        assert [model["id"] for model in httpx.get(f"{base_url}/models").json()["data"]] == ["simulated"]
-        assert httpx.get(base_url.replace("/v1", "/health")).json() == {"status": "ok"}
+        assert [model["id"] for model in _CLIENT.get(f"{base_url}/models").json()["data"]] == ["simulated"]
+        assert _CLIENT.get(base_url.replace("/v1", "/health")).json() == {"status": "ok"}
         answer = post(base_url, [{"role": "user", "content": "Hello"}], model="gpt-4o")
         assert answer.status_code == 404
         assert "'simulated'" in answer.json()["error"]["message"]
@@ -395,7 +395,7 @@ def test_a_schema_has_to_have_the_form_of_the_protocol(scenes: Path, form: Any) 
 def test_requests_that_cannot_be_read_are_told_so(scenes: Path, body: bytes) -> None:
     """Whatever is sent, the answer is a 400 with a reason, never a crash; pictures elsewhere are not fetched."""
     with serve(scenes) as base_url:
-        answer = httpx.post(f"{base_url}/chat/completions", content=body)
+        answer = _CLIENT.post(f"{base_url}/chat/completions", content=body)
         assert answer.status_code == 400
         assert answer.json()["error"]["message"]
 

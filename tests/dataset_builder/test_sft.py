@@ -15,6 +15,7 @@ from dataset_builder.sources.opening import open_source
 from dataset_builder.sources.rows import of_config
 from dataset_builder.textform import parse_answer
 from tests.commands import run_command
+from tests.processes import run_process
 
 
 def test_anomaly_lists_ask_as_inference_does_and_real_pictures_answer_that_there_is_nothing(
@@ -82,7 +83,7 @@ def test_the_command_writes_them(release: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert json.loads((tmp_path / "a.json").read_text()) == lines
-    refused = run_command("sft", release, "--format", "csv", cwd=tmp_path)
+    refused = run_process("sft", release, "--format", "csv", cwd=tmp_path)
     assert refused.returncode == 2
     assert "llava" in refused.stderr
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,7 @@ def test_a_tool_waits_in_the_same_line_as_everyone(endpoint: Served, stub: StubE
     jobs = [client.submit(picture, api_name="/examine") for _ in range(8)]
     while len(stub.asked) < 8:
         assert not any(job.done() for job in jobs)
+        time.sleep(0.02)
 
     async def wait(session: ClientSession) -> Any:
         await session.initialize()

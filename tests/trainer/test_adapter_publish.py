@@ -49,6 +49,10 @@ assert (result.dataset_id, result.task_id, result.value) == ("org/anomreason", "
 assert (entry.rank, entry.model_id, entry.filename) == (1, "org/mine", ".eval_results/anomreason.yaml")
 assert entry.notes == result.notes == "95 % interval 0.3000 to 0.5000; semap:2.0|n:40"
 print(sum(p.abs().sum().item() > 0 for n, p in model.named_parameters() if "lora_B" in n))
+
+import anomreason
+sys.argv = ["anomreason", "examine", sys.argv[1], "--adapter", "org/mine", "--json"]
+anomreason.main()
 """
 
 
@@ -88,15 +92,14 @@ def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, 
         assert "model.safetensors" in hub.repositories["model", "org/mine-base"].files
         assert b"SemF1_Full" in files["README.md"]
         assert b"base_model: org/mine-base" in files["README.md"]
-        loaded = run(sys.executable, "-c", _LOADED, **environment)
-        assert loaded.returncode == 0, loaded.stderr
-        assert loaded.stdout.strip() == "28"
         from dataset_builder.scenes import pair
 
         (tmp_path / "odd.png").write_bytes(pair(31, 0, ("giant",))[0].png())
-        found = run(COMMAND, "examine", tmp_path / "odd.png", "--adapter", "org/mine", "--json", **environment)
-        assert found.returncode in (0, 1), found.stderr
-        assert json.loads(found.stdout)["verdict"] is None
+        loaded = run(sys.executable, "-c", _LOADED, tmp_path / "odd.png", **environment)
+        assert loaded.returncode in (0, 1), loaded.stderr
+        moved, found = loaded.stdout.splitlines()
+        assert moved == "28"
+        assert json.loads(found)["verdict"] is None
     assert (adapter / "adapter_config.json").read_bytes() == before
 
 
