@@ -85,10 +85,11 @@ def render_report(board: Leaderboard, images: Path | None = None, command: str =
 
 
 def render_parts(board: Leaderboard) -> dict[str, str]:
-    """The report's `scores`, `plots` and `matches` as HTML fragments that `STYLE` fits, each in an element of the class
-    `semap`."""
+    """The report's `scores`, with the signature, `plots` and `matches` as HTML fragments that `STYLE` fits, each in an element of
+    the class `semap`."""
     template = _template()
-    context = template.new_context(_shown(board))
+    context = template.new_context(_shown(board) | {"headless": True})
+    list(template.root_render_func(context))  # sets what the parts share: macros and the signature
     return {part: f'<div class="semap">{"".join(template.blocks[part](context))}</div>' for part in PARTS}
 
 
@@ -113,6 +114,7 @@ def _shown(board: Leaderboard, images: Path | None = None, command: str = "") ->
     made = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "by": f"SemAP {VERSION}", "command": command}
     return {
         "made": lambda: made,
+        "headless": False,
         "board": board,
         "best": best,
         "scores": best.scores,

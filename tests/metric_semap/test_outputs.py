@@ -26,7 +26,7 @@ from metric_semap.evaluation import score_pictures, write_results
 from metric_semap.hub_results import hub_results
 from metric_semap.measurement import Options
 from metric_semap.records import read_records
-from metric_semap.report import render_report
+from metric_semap.report import render_parts, render_report
 from metric_semap.results import Leaderboard
 from metric_semap.scores import CalibratedView, Estimate
 from metric_semap.semap import SemAP
@@ -155,6 +155,15 @@ def test_the_report_draws_the_boxes_of_both_sides(tmp_path: Path) -> None:
         ("50.0", "25.0", "50.0", "25.0", "R"),
         ("50.0", "0.0", "50.0", "50.0", "P"),
     ]
+
+
+def test_the_parts_for_another_page_are_the_report_s(board: Leaderboard) -> None:
+    """Scores with their signature, plots and matches, each as it stands in the report."""
+    parts, page = render_parts(board), render_report(board)
+    assert f"<code>{board.evaluations[0].scores.signature}</code>" in parts["scores"]
+    for name, part in parts.items():
+        shown = part.removeprefix('<div class="semap">').removesuffix("</div>").partition("<h2>")[2]
+        assert shown in page, name
 
 
 def test_scores_on_a_benchmark_are_written_for_its_leaderboards(board: Leaderboard, tmp_path: Path) -> None:
