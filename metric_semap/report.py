@@ -2,7 +2,7 @@
 and its parts for a page that shows them in its own frame."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from .plots import SERIES, precision_recall_plot, severity_plot, threshold_plot
 from .results import Evaluation, Leaderboard
 from .severity import ORDER, SCALE
 from .signature import VERSION
-from .thumbnails import thumbnail
+from .thumbnails import Thumbnail, thumbnail
 
 __all__ = ["STYLE", "interval", "number", "render_parts", "render_report"]
 
@@ -24,6 +24,9 @@ LISTED = 500  # pictures in the table
 HERE = Path(__file__).parent
 STYLE = HERE / "report.css"
 """What the report's parts are styled by, wherever they are shown."""
+
+COLOURS = {"R": "#24754d", "P": "#1f5fa8"}
+"""Box colours of references and predictions; white text on them is legible."""
 
 PARTS = ("scores", "plots", "matches")
 
@@ -42,10 +45,11 @@ class Matched:
 @dataclass(frozen=True)
 class Shown:
     """A picture as it is shown: its scores in the view Full, what was matched with what, what was not matched, and the picture
-    itself as a data URL, where it is at hand."""
+    itself, where it is at hand, with the boxes of both sides."""
 
     image: str
-    source: str | None
+    thumbnail: Thumbnail | None
+    boxes: list[dict[str, Any]]
     semap: float
     semf1: float
     matches: list[Matched]
@@ -81,10 +85,11 @@ def render_report(board: Leaderboard, images: Path | None = None, command: str =
 
 
 def render_parts(board: Leaderboard) -> dict[str, str]:
-    """The report's `scores`, `plots` and `matches` as HTML fragments that `STYLE` fits, each in an element of the class
-    `semap`."""
+    """The report's `scores`, with the signature, `plots` and `matches` as HTML fragments that `STYLE` fits, each in an element of
+    the class `semap`."""
     template = _template()
-    context = template.new_context(_shown(board))
+    context = template.new_context(_shown(board) | {"headless": True})
+    list(template.root_render_func(context))  # sets what the parts share: macros and the signature
     return {part: f'<div class="semap">{"".join(template.blocks[part](context))}</div>' for part in PARTS}
 
 
@@ -109,6 +114,7 @@ def _shown(board: Leaderboard, images: Path | None = None, command: str = "") ->
     made = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "by": f"SemAP {VERSION}", "command": command}
     return {
         "made": lambda: made,
+        "headless": False,
         "board": board,
         "best": best,
         "scores": best.scores,
@@ -167,10 +173,12 @@ def _worst_first(
     shown = []
     for picture in ranked[:LISTED]:
         said, true = evaluation.predictions[picture.index], evaluation.references[picture.index]
+        small = None if images is None else thumbnail(images, evaluation.images[picture.index])
         shown.append(
             Shown(
                 image=evaluation.images[picture.index],
-                source=None if images is None else thumbnail(images, evaluation.images[picture.index]),
+                thumbnail=small,
+                boxes=[] if small is None else [*_boxes("R", true, small.size), *_boxes("P", said, small.size)],
                 semap=picture.semap["Full"],
                 semf1=picture.semf1["Full"],
                 matches=[
@@ -187,3 +195,15 @@ def _worst_first(
             )
         )
     return shown
+
+
+def _boxes(side: str, anomalies: Sequence[Quadruplet], size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Where the anomalies of a side are, in per cent of the picture."""
+    boxes = []
+    for box in (anomaly.bbox for anomaly in anomalies if anomaly.bbox is not None):
+        x0, y0, x1, y1 = (min(100.0, max(0.0, 100 * at / length)) for at, length in zip(box, size * 2, strict=True))
+        place = {"left": x0, "top": y0, "width": x1 - x0, "height": y1 - y0}
+        boxes.append(
+            {"number": side, "colour": COLOURS[side]} | {name: round(value, 1) for name, value in place.items()}
+        )
+    return boxes

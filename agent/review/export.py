@@ -1,6 +1,6 @@
 """From verdicts to files that a dataset is built from: `reviewed.jsonl`, `accepted.json`, and what the filter did.
 
-The same verdicts give the same bytes, whoever answered first.
+The same verdicts give the same bytes, whoever answered first; the report tells when it was made.
 """
 
 import json

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,11 +20,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import anomreason
+from metric_semap.anomalies import Anomaly, Picture
 from metric_semap.errors import OptionError, RecordError
 from metric_semap.evaluation import score_pictures, write_results
 from metric_semap.hub_results import hub_results
 from metric_semap.measurement import Options
 from metric_semap.records import read_records
+from metric_semap.report import render_parts, render_report
 from metric_semap.results import Leaderboard
 from metric_semap.scores import CalibratedView, Estimate
 from metric_semap.semap import SemAP
@@ -33,6 +36,7 @@ from tests.loopback_hub import LoopbackHub
 from tests.word_similarity import WordSimilarity
 
 FILES = Path(__file__).parent / "score_files"
+SEEN, TRUE = (100.0, 0.0, 220.0, 200.0), (100.0, 100.0, 200.0, 200.0)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,31 @@ def test_the_report_lists_pictures_and_shows_those_at_hand(board: Leaderboard, t
     assert all(f"<td>{image}</td>" in without for image in board.evaluations[0].images)
 
 
+def test_the_report_draws_the_boxes_of_both_sides(tmp_path: Path) -> None:
+    """In per cent of the upright picture, whatever way its file lies; what sticks out is cut off."""
+    turned = Image.new("RGB", (400, 200))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a quarter to the right: it is 200 wide and 400 high
+    turned.save(tmp_path / "a.jpg", exif=exif)
+    at = {box: Picture([Anomaly("n", "A cup hovers.", "It should fall.", bbox=box)]) for box in (SEEN, TRUE)}
+    words: Any = WordSimilarity()
+    board = score_pictures({"model": {"a.jpg": at[SEEN]}}, {"a.jpg": at[TRUE]}, words, Options())
+    page = render_report(board, tmp_path)
+    assert re.findall(r'style="left:(.+?)%;top:(.+?)%;width:(.+?)%;height:(.+?)%;.+?<b [^>]*>(.)</b>', page) == [
+        ("50.0", "25.0", "50.0", "25.0", "R"),
+        ("50.0", "0.0", "50.0", "50.0", "P"),
+    ]
+
+
+def test_the_parts_for_another_page_are_the_report_s(board: Leaderboard) -> None:
+    """Scores with their signature, plots and matches, each as it stands in the report."""
+    parts, page = render_parts(board), render_report(board)
+    assert f"<code>{board.evaluations[0].scores.signature}</code>" in parts["scores"]
+    for name, part in parts.items():
+        shown = part.removeprefix('<div class="semap">').removesuffix("</div>").partition("<h2>")[2]
+        assert shown in page, name
+
+
 def test_scores_on_a_benchmark_are_written_for_its_leaderboards(board: Leaderboard, tmp_path: Path) -> None:
     """A file for each predictor as the Hub reads it: the headline scores that are defined, each with its signature."""
     write_results(board, tmp_path, benchmark="org/anomreason")
@@ -189,9 +218,6 @@ def test_an_interval_stands_in_the_notes() -> None:
 
 def test_a_plot_without_anything_to_show_is_not_drawn() -> None:
     """Predictions without any anomaly have neither a precision-recall curve nor severities."""
-    from metric_semap.anomalies import Anomaly, Picture
-    from metric_semap.report import render_report
-
     words: Any = WordSimilarity()
     truth = {"a.png": Picture([Anomaly("n", "A cup hovers.", "It should fall.")])}
     page = render_report(score_pictures({"silent": {"a.png": Picture([])}}, truth, words, Options()))
