@@ -111,7 +111,7 @@ def _encoders() -> Iterator[Diagnosis]:
             yield diagnosed(
                 f"encoder {name}",
                 partial(check_encoder, encoder),
-                "in reach",
+                "available",
                 bad="note",
                 expected=(SemapError,),
             )

@@ -109,7 +109,9 @@ def training_rows(script: DataArguments) -> Any:
         )
     place = f"{script.dataset_name} [{script.dataset_train_split}]"
     if "grounded" in (script.tasks or ()) and not script.dataset_streaming and not _has_boxes(rows):
-        raise InputError(f"tasks: grounded: no picture of {place} has a box to each of its anomalies; choose anomalies")
+        raise InputError(
+            f"tasks: grounded: no picture of {place} has a box for each of its anomalies; choose anomalies"
+        )
     if script.limit is not None:
         rows = rows.take(script.limit) if script.dataset_streaming else evenly(rows, script.limit)
     if not script.dataset_streaming and not len(rows):

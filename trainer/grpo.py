@@ -155,8 +155,8 @@ def _rank(adapter: str, base: str) -> int:
         config = PeftConfig.from_pretrained(adapter)
     except (OSError, ValueError, TypeError) as error:
         raise UnavailableError(
-            f"{adapter}: no adapter can be loaded from here ({loading.first_line(error)}); "
-            "give a directory with adapter_config.json or a Hub id in reach"
+            f"{adapter}: the adapter cannot be loaded ({loading.first_line(error)}); "
+            "give a directory with adapter_config.json or a Hub id that can be reached"
         ) from None
     same_base(adapter, str(config.base_model_name_or_path), base)
     return int(config.r)

@@ -184,8 +184,8 @@ def _no_adapter(adapter: str, error: Exception) -> str:
     if "gated repo" in str(error):
         return unreachable(adapter, error)
     return (
-        f"{adapter}: no adapter can be loaded from here ({first_line(error)}); "
-        "give a directory with adapter_config.json or a Hub id in reach"
+        f"{adapter}: the adapter cannot be loaded ({first_line(error)}); "
+        "give a directory with adapter_config.json or a Hub id that can be reached"
     )
 
 
@@ -228,7 +228,10 @@ def is_tiny(model: Any) -> bool:
 def unreachable(model: str, error: Exception) -> str:
     if "gated repo" in str(error):
         return f"{model}: is gated; accept its conditions on its page, then log in with `hf auth login` or set HF_TOKEN"
-    return f"{model}: no model can be loaded from here ({first_line(error)}); give a model's directory, a Hub id in reach, or tiny"
+    return (
+        f"{model}: the model cannot be loaded ({first_line(error)}); "
+        "give a model's directory, a Hub id that can be reached, or tiny"
+    )
 
 
 def first_line(error: Exception) -> str:

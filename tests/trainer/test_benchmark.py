@@ -253,7 +253,7 @@ def test_a_model_out_of_reach_is_told_before_anything_is_predicted(place: Path, 
     away = {"away": {"model": "nobody/nothing"}, "tiny": {"model": "tiny"}}
     bench = bench_file(tmp_path / "bench.yaml", place, away)
     line = ["benchmark", str(bench), "--out", str(tmp_path / "out")]
-    with pytest.raises(UnavailableError, match="nobody/nothing: no model can be loaded"):
+    with pytest.raises(UnavailableError, match="nobody/nothing: the model cannot be loaded"):
         CliRunner().invoke(anomreason.app, line, catch_exceptions=False)
     bench_file(bench, place, away | {"file": {"predictions": "nothing.json"}})
     with pytest.raises(InputError, match=r"2 problems:(?s:.)*nothing.json: does not exist(?s:.)*nobody/nothing"):

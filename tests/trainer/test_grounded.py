@@ -169,7 +169,7 @@ def test_conversations_with_boxes_are_trained_on_as_what_they_are(scenes: Path, 
 
 def test_without_boxes_there_is_nothing_to_ground(official: Path, release: Path, dataset: Path, tmp_path: Path) -> None:
     """Real pictures alone would teach that nothing is ever wrong; refused in training, in builds and in conversation files."""
-    with pytest.raises(InputError, match=r"tasks: grounded: no picture of .* has a box to each of its anomalies"):
+    with pytest.raises(InputError, match=r"tasks: grounded: no picture of .* has a box for each of its anomalies"):
         sft.main(arguments(official, tmp_path / "out", tasks=["grounded"]))
     with pytest.raises(InputError, match=r"recipe grounded: no picture has a box"):
         build(release, tmp_path / "built", recipe="grounded")

@@ -285,7 +285,7 @@ def test_the_best_adapter_on_pictures_held_out_is_kept(dataset: Path, adapter: P
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--adapter", "nowhere"], r"nowhere: no adapter can be loaded from here"),
+        (["--adapter", "nowhere"], r"nowhere: the adapter cannot be loaded"),
         (["--model_name_or_path", "Qwen/Qwen2.5-VL-7B-Instruct"], r"was trained on tiny, not on Qwen/Qwen2.5-VL-7B"),
         (["--dataset_config", "sft"], r"dataset_config: sft holds conversations; choose default or deepfake"),
         (["--dataset_streaming", "true"], r"dataset_streaming: true does not work here"),

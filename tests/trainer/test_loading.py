@@ -81,7 +81,7 @@ def test_an_adapter_that_names_no_base_or_is_no_json_is_refused(tmp_path: Path) 
         (tmp_path / "adapter_config.json").write_text(content)
         with pytest.raises(InputError, match=message):
             loading.base_of(str(tmp_path))
-    with pytest.raises(UnavailableError, match="no adapter can be loaded from here"):
+    with pytest.raises(UnavailableError, match="the adapter cannot be loaded"):
         loading.base_of("no such/adapter at all")
 
 

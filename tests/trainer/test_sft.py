@@ -156,7 +156,7 @@ def test_the_adapter_loads_with_plain_peft(trained: Path) -> None:
         (["--load_in_4bit", "true"], r"load_in_4bit: needs a CUDA GPU and bitsandbytes .* no CUDA GPU here"),
         (["--lora_modules_to_save", "norm"], r"would be trained whole; leave out lora_modules_to_save"),
         (["--lora_r", "0"], r"`?r`? should be a positive integer"),
-        (["--attn_implementation", "flash_attention_2"], r"tiny: no model can be loaded .*[Ff]lash"),
+        (["--attn_implementation", "flash_attention_2"], r"tiny: the model cannot be loaded .*[Ff]lash"),
         (["--dataset_config", "sft", "--tasks", "verdict"], r"tasks: verdict: the configuration sft brings its own"),
         (["--tasks", "poem"], r"tasks: poem: choose anomalies"),
         (["--lora_target_modules", "gate_proj", "up_proj"], r"vision tower .*use a regex on language_model"),

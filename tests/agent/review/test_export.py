@@ -105,7 +105,7 @@ def test_what_the_filter_did_is_told(desk: Desk, run: Path) -> None:
     page = re.sub(r' data-label="[^"]*"', "", (run / "review.html").read_text())
     assert "<td>relations</td><td>28</td><td>0</td><td>28</td><td>0</td><td>100%</td>" in page
     assert "<td>attributes</td><td>28</td><td>28</td><td>0</td><td>0</td><td>0%</td>" in page
-    assert "A picture has 1.400 candidates before and 0.700 after" in page
+    assert "On average a picture has 1.400 candidates before the review and 0.700 after it" in page
     assert (run / "severity.png").read_bytes().startswith(b"\x89PNG")
     assert "<script" not in page
     assert "://" not in page
