@@ -233,7 +233,7 @@ def test_the_report_says_that_the_judge_is_not_validated(shown: Leaderboard) -> 
     page = render_report(shown)
     for said in (
         "Not validated: ",
-        "Cohen's kappa",
+        "Cohen&#39;s kappa",
         "judge: the same anomaly, for the same reason",
         "have no answer, which is not a no",
     ):

@@ -118,7 +118,7 @@ def test_reports_tell_where_anomalies_lie_and_what_the_ranked_form_goes_by(tmp_p
     other = {image: Picture([Anomaly("n", p.anomalies[0].phenomenon, "r", 5, 0.9)]) for image, p in true.items()}
     page = render_report(score_pictures({"boxes": true, "sure": other}, true, WORDS, Options()))
     assert "Of 3 matched pairs with boxes on both sides 100.0 % lie in the same place" in page
-    assert "<th>located</th>" in page
+    assert "located</th>" in page
     assert "because too few of them have a confidence" in page
     sure = render_report(score_pictures({"sure": other}, true, WORDS, Options()))
     assert "ordered by confidence." in sure
