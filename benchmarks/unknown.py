@@ -28,10 +28,9 @@ SEED = 60_647  # of scenes that nothing was fitted or chosen on
 
 
 def distances(model: Any, processor: Any, images: Sequence[Image.Image]) -> list[float]:
-    """How far each picture is, as a multiple of the threshold: one above 1 is refused."""
+    """How far each picture is from what is known: one above 1 is refused."""
     known: Known = model.known
-    seen = features(model, processor, (prepare(image).image for image in images))
-    return (known.distances(seen) / known.threshold).tolist()  # type: ignore[no-any-return]
+    return known.beyond(features(model, processor, (prepare(image).image for image in images))).tolist()  # type: ignore[no-any-return]
 
 
 def counted(far: Sequence[float]) -> dict[str, Any]:

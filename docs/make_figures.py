@@ -48,7 +48,7 @@ class Figure(NamedTuple):
 def _scores() -> dict[str, Any]:
     from trainer.tiny.evaluate import evaluate_scenes
 
-    return {"scenes": 1000, "seed": 202_711} | evaluate_scenes("tiny", None, 1000, 202_711)
+    return {"scenes": 2000, "seed": 202_712} | evaluate_scenes("tiny", None, 2000, 202_712)
 
 
 def _held_out(family: str, seed: int) -> dict[str, Any]:

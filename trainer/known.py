@@ -11,6 +11,10 @@ pictures it was trained on; a picture further away than the threshold is `unknow
   a multiple of the identity. Its first `AXES` principal axes are kept, with the mean variance of all others in place of each.
 - Threshold: the distance that a share of at most `refused` of other training pictures exceeds (split conformal prediction: the k-th
   largest of n, k = ⌊refused · (n + 1)⌋ or 1).
+- Errors, optional: pictures that lie near the known ones, and that the model errs about all the same, such as scenes that are
+  turned. A ridge regression from the scaled features and their squares tells them from pictures that it is right about. Turned to the
+  left and to the right lie on both sides of upright ones, so features without squares do not tell them. The limit is set as the
+  threshold is.
 
 A fit is one file, `known/features.safetensors`, next to a model or an adapter. It is in a folder because servers take every
 .safetensors next to a model for its weights.
@@ -45,6 +49,7 @@ __all__ = [
     "fit_known",
     "read_known",
     "strangers",
+    "with_errors",
 ]
 
 FILE = "known/features.safetensors"
@@ -53,6 +58,7 @@ REFUSED = 0.01
 LEAST = 40
 """Pictures, of which a quarter is held out."""
 BATCH = 8  # pictures that the tower looks at at once: those of a large model may have five thousand patches each
+RIDGE = 10.0
 _RUN = 8
 _PROBE_SIDE = 224
 _UNLIKE = 0.2
@@ -72,6 +78,9 @@ class Known:
         rest (`float`): the variance along every other axis.
         threshold (`float`): the largest distance of a known picture.
         pictures, held_out (`int`): how many the description and the threshold were fitted on.
+        errors (`Tensor`, *optional*): weights of 1, each scaled feature and its square, [1 + 2 × features], which give about 0 for
+            pictures that the model is right about and 1 for those it errs about.
+        limit (`float`): the largest such number of a known picture.
     """
 
     mean: Tensor
@@ -83,6 +92,22 @@ class Known:
     threshold: float
     pictures: int
     held_out: int
+    errors: Tensor | None = None
+    limit: float = 1.0
+
+    def beyond(self, seen: Tensor) -> Tensor:
+        """How far each picture is from what is known: above 1, it is unknown.
+
+        Args:
+            seen (`Tensor`): as `features` gives them, [pictures, features].
+
+        Returns:
+            `Tensor`: [pictures]; distances as multiples of the threshold, or error scores as multiples of the limit if larger.
+        """
+        far = self.distances(seen) / self.threshold
+        if self.errors is None:
+            return far
+        return torch.maximum(far, _with_squares(self, seen) @ self.errors / self.limit)
 
     def distances(self, seen: Tensor) -> Tensor:
         """The distance of each picture from the known ones, about 1 for one of them.
@@ -113,8 +138,9 @@ class Known:
         Raises:
             OutputError: if it cannot be written.
         """
-        numbers = {"rest", "threshold", "pictures", "held_out"}
-        tensors = {name: part.contiguous() for name, part in vars(self).items() if name not in numbers}
+        numbers = {"rest", "threshold", "pictures", "held_out", "limit"}
+        parts = {name: part for name, part in vars(self).items() if part is not None and name not in numbers}
+        tensors = {name: part.contiguous() for name, part in parts.items()}
         told = {"known": json.dumps({name: vars(self)[name] for name in sorted(numbers)})}
         return atomic.write(directory / FILE, save(tensors, told))
 
@@ -158,9 +184,34 @@ def fit(model: Any, processor: Any, seen: Tensor, held_out: Tensor, refused: flo
         count,
         len(held_out),
     )
-    exceeding = max(math.floor(refused * (len(held_out) + 1)), 1)
-    threshold = described.distances(held_out).sort(descending=True).values[exceeding - 1]
-    return replace(described, threshold=float(threshold))
+    return replace(described, threshold=_exceeded_by(refused, described.distances(held_out)))
+
+
+def with_errors(known: Known, right: Tensor, wrong: Tensor, held_out: Tensor, refused: float = REFUSED) -> Known:
+    """Have pictures refused, too, that lie near the known ones and that the model errs about.
+
+    Args:
+        known (`Known`): what is known.
+        right, wrong (`Tensor`): features of pictures that the model is right about and that it errs about, [pictures, features].
+        held_out (`Tensor`): features of known pictures to set the limit by.
+        refused (`float`, defaults to 0.01): the share of known pictures that may be taken for such ones.
+    """
+    rows = _with_squares(known, torch.cat([right, wrong])).double()
+    errs = torch.cat([torch.zeros(len(right)), torch.ones(len(wrong))]).double()
+    penalty = RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype)
+    weights = torch.linalg.solve(rows.T @ rows + penalty, rows.T @ errs).float()
+    return replace(known, errors=weights, limit=_exceeded_by(refused, _with_squares(known, held_out) @ weights))
+
+
+def _with_squares(known: Known, seen: Tensor) -> Tensor:
+    scaled = (seen - known.mean) / known.scale
+    return torch.cat([torch.ones(len(scaled), 1), scaled, scaled.square()], 1)
+
+
+def _exceeded_by(share: float, numbers: Tensor) -> float:
+    """The number that at most this share of others exceed, as split conformal prediction has it."""
+    exceeding = max(math.floor(share * (len(numbers) + 1)), 1)
+    return float(numbers.sort(descending=True).values[exceeding - 1])
 
 
 def check_enough(pictures: int) -> None:
@@ -216,7 +267,7 @@ def strangers(known: Known | None, model: Any, processor: Any, images: Sequence[
     if known is None or not images:
         return [False] * len(images)
     # Written so that a distance that is not a number is not a known one.
-    return [not bool(far <= known.threshold) for far in known.distances(features(model, processor, images))]
+    return [not bool(far <= 1) for far in known.beyond(features(model, processor, images))]
 
 
 def read_known(place: str) -> Known | None:
@@ -232,9 +283,10 @@ def read_known(place: str) -> Known | None:
     try:
         with safe_open(path, framework="pt") as file:
             told = json.loads((file.metadata() or {})["known"])
-            tensors = {name: file.get_tensor(name) for name in ("mean", "scale", "axes", "variances", "probe")}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         known = Known(**tensors, **told)
-        if not 0 < known.threshold < math.inf or not known.distances(known.probe.unsqueeze(0)).isfinite().all():
+        limits_hold = 0 < known.threshold < math.inf and 0 < known.limit < math.inf
+        if not limits_hold or not known.beyond(known.probe.unsqueeze(0)).isfinite().all():
             raise ValueError("it holds numbers that are not finite")
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{path}: does not say which pictures are known ({error}); {_FIT_AGAIN}") from None
