@@ -12,9 +12,9 @@ pictures it was trained on; a picture further away than the threshold is `unknow
 - Threshold: the distance that a share of at most `refused` of other training pictures exceeds (split conformal prediction: the k-th
   largest of n, k = ⌊refused · (n + 1)⌋ or 1).
 - Errors, optional: pictures that lie near the known ones, and that the model errs about all the same, such as scenes that are
-  turned. A ridge regression from the scaled features and their squares tells them from pictures that it is right about. Turned to the
-  left and to the right lie on both sides of upright ones, so features without squares do not tell them. The limit is set as the
-  threshold is.
+  turned. A ridge regression from the scaled features and their squares tells them from pictures that it is right about. Turned to
+  the left and to the right lie on both sides of upright ones, so features without squares do not tell them. The limit is set as
+  the threshold is.
 
 A fit is one file, `known/features.safetensors`, next to a model or an adapter. It is in a folder because servers take every
 .safetensors next to a model for its weights.
