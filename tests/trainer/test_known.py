@@ -26,11 +26,12 @@ from tests.other_pictures import KINDS, pictures, screenshots
 from tests.random_models import RANDOM
 from tests.training import train_tiny
 from trainer import known as module
-from trainer.known import FILE, Known, features, fit, fit_known, read_known, strangers
+from trainer.known import FILE, Known, features, fit, fit_known, read_known, strangers, with_errors
 from trainer.loading import TINY, load
 from trainer.merge import merge
 from trainer.predict import Unanswered, predict, predict_dataset
 from trainer.settings import fingerprint
+from trainer.tiny.variation import turned
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,32 @@ def test_fresh_scenes_are_not_refused(tiny: tuple[Any, Any]) -> None:
     """At most so many of 80 as a share of 1 % explains; they are of a seed that nothing was fitted on."""
     refused = sum(unknown(tiny, fresh(77_001, 40)))
     assert binomtest(refused, 80, 0.01, alternative="greater").pvalue > 0.01
+
+
+def test_turned_scenes_are_refused_where_the_model_errs(tiny: tuple[Any, Any]) -> None:
+    """Turned by 5° to either side nearly all, by 2° hardly one."""
+    scenes = [picture.image for index in range(20) for picture in pair(77_002, index)]
+    refused = {degrees: sum(unknown(tiny, [turned(one, degrees) for one in scenes])) for degrees in (-5, -2, 2, 5)}
+    assert min(refused[-5], refused[5]) >= 0.85 * len(scenes)
+    assert max(refused[-2], refused[2]) <= 0.15 * len(scenes)
+
+
+def test_errors_on_both_sides_of_what_is_known_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that differ in one feature, to either side, lie too near for the distance; read back, it is the same."""
+    generator = torch.Generator().manual_seed(3)
+    right, others, wrong, fresh = (torch.randn(count, 6, generator=generator) for count in (600, 600, 600, 400))
+    monkeypatch.setattr(module, "_probed", lambda model, processor: right[0])
+    wrong[:, 2] = 2.6 * wrong[:, 2].sign() + 0.3 * wrong[:, 2]
+    plain = fit(None, None, right, others)
+    known = with_errors(plain, right, wrong, others)
+    assert (plain.beyond(wrong) > 1).float().mean() < 0.5 < 0.8 < (known.beyond(wrong) > 1).float().mean()
+    assert (known.beyond(fresh) > 1).float().mean() < 0.05
+    assert torch.equal(plain.beyond(fresh), plain.distances(fresh) / plain.threshold)
+    for one in (plain, known):
+        one.write(tmp_path)
+        read = read_known(str(tmp_path))
+        assert read is not None
+        assert torch.equal(read.beyond(wrong), one.beyond(wrong))
 
 
 def test_an_unknown_picture_has_no_answer_and_changes_none_of_its_batch(tiny: tuple[Any, Any]) -> None:
