@@ -114,7 +114,7 @@ def test_what_cannot_be_served_is_told(adapter: Path, tmp_path: Path, monkeypatc
     weights.write_text(json.dumps(json.loads(weights.read_text()) | {"lora_alpha": 8}))
     with pytest.raises(OutputError, match="was not merged from"):
         serving(str(other), merged=tmp_path / "merged")
-    with pytest.raises(UnavailableError, match="nowhere: no adapter can be loaded"):
+    with pytest.raises(UnavailableError, match="nowhere: the adapter cannot be loaded"):
         serving("nowhere")
 
     def run(*_: Any) -> None:

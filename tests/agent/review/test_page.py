@@ -81,6 +81,8 @@ def said(run: Path, reviewer: str) -> list[tuple[str, str, str | None]]:
 
 
 def press(page: Any, key: str, words: str) -> None:
+    """Press a key and wait for what the status says then, which it may have said of the key before, too."""
+    page.locator(".status").evaluate("(status) => { status.textContent = ''; }")
     page.keyboard.press(key)
     page.locator(".status", has_text=words).wait_for()
     ready(page)
