@@ -1,6 +1,7 @@
 """Makes docs/example.png from what `make demo` left: `python docs/make_example.py` (needs a Chromium).
 
-The pictures are the first test scenes of three families, with the tuned model's answers as they are in demo/preds_tuned.jsonl.
+The pictures are, of three families, the first test scenes that the tuned model names right, with its answers as they are in
+demo/preds_tuned.jsonl. What it names wrong is in the demo's report.
 """
 
 import sys
@@ -16,7 +17,7 @@ from chromium import LAUNCH, find_chromium  # noqa: E402
 from dataset_builder import severity  # noqa: E402
 from dataset_builder.data_url import data_url  # noqa: E402
 from dataset_builder.predictions import read_predictions  # noqa: E402
-from dataset_builder.scenes import read_scenes  # noqa: E402
+from dataset_builder.scenes import family_of, read_scenes  # noqa: E402
 
 FAMILIES = ("upside_down", "floating", "mirror")
 
@@ -42,7 +43,9 @@ def main(demo: Path = ROOT / "demo") -> None:
         row = next(
             row
             for row in read_scenes(demo / "scenes")
-            if row.image_id in predictions and [anomaly.family for anomaly in row.anomalies] == [family]
+            if [anomaly.family for anomaly in row.anomalies] == [family]
+            and row.image_id in predictions
+            and [family_of(anomaly.name) for anomaly in predictions[row.image_id].anomalies] == [family]
         )
         picture = (demo / "scenes" / "images" / row.image_id).read_bytes()
         source = data_url(picture, "image/png")

@@ -209,5 +209,7 @@ def test_the_command_asks_in_the_users_words_and_says_which_have_no_effect(scene
     assert {one[0]["content"][:50] for one in sent} == {"Du prüfst Bilder. Write all texts of your answers "}
     asked = [one[1]["content"][-1]["text"].splitlines()[2] for one in sent]
     assert sorted(asked) == ["Was ist falsch?", "Was ist falsch?", "Was kann nicht sein?"]
-    assert f"{words}: scan: has no effect; --plan vote uses only neutral, look, integrate, relations_verify" in done.stderr
+    assert (
+        f"{words}: scan: has no effect; --plan vote uses only neutral, look, integrate, relations_verify" in done.stderr
+    )
     assert "look: has no effect" not in done.stderr
