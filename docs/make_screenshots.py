@@ -83,7 +83,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH)
-        with serve_space(Path(folder), "--boxes") as served:
+        with serve_space(Path(folder)) as served:
             answers(browser, served)
         desk(browser, Path(folder))
         browser.close()
