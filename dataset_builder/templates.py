@@ -30,11 +30,15 @@ def typed() -> str:
     program, *arguments = sys.argv or [""]
     if Path(program).stem != "anomreason":
         return ""
-    return shlex.join(["anomreason", *(re.sub(r"https?://.*", "URL", argument) for argument in arguments)])
+    return shlex.join(["anomreason", *(re.sub(r"(?i)https?://.*", "URL", argument) for argument in arguments)])
 
 
 def _made() -> Made:
-    return Made(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", f"AnomReason {metadata.version('anomreason')}", typed())
+    try:
+        version = f" {metadata.version('anomreason')}"
+    except metadata.PackageNotFoundError:  # code that lies somewhere without being installed, as a Space's does
+        version = ""
+    return Made(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", f"AnomReason{version}", typed())
 
 
 def environment(folder: Path) -> jinja2.Environment:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from agent.simulated import serve
 from dataset_builder.contestants import Outcome
 from dataset_builder.predictions import Prediction
 from dataset_builder.scenes import read_scenes
+from dataset_builder.templates import typed
 from metric_semap.evaluation import score_pictures, write_results
 from metric_semap.measurement import Options
 from metric_semap.records import read_records
@@ -151,6 +153,22 @@ def test_every_report_has_the_same_head(reports: dict[str, Path]) -> None:
 def test_python_code_has_no_command_line(tmp_path: Path) -> None:
     """A report that a library's call made tells none; the tests' own program is none of ours."""
     assert "<dt>Command</dt>" not in reproduced(tmp_path).read_text()
+
+
+def test_code_that_is_not_installed_makes_reports_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Space holds copies of the packages, whose version nobody can look up; a run must not fail at its end for that."""
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert re.search(r"UTC, with AnomReason</dd>", reproduced(tmp_path).read_text())
+
+
+def test_addresses_of_any_case_stay_out_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may hold a key."""
+    monkeypatch.setattr(sys, "argv", ["anomreason", "annotate", "HTTPS://key@host/v1", "--base-url=http://key@host"])
+    assert typed() == "anomreason annotate URL --base-url=URL"
 
 
 @pytest.mark.browser
