@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from dataset_builder import severity
+from dataset_builder.boxes import drawn
 from dataset_builder.schema import Anomaly
 from dataset_builder.templates import environment
 from space.examination import Examination
@@ -67,12 +68,7 @@ def results(found: Examination, model: str = "", downloads: list[dict[str, str]]
 
 def boxes(found: Examination, size: tuple[int, int]) -> list[dict[str, Any]]:
     """Where the anomalies are, only as numbers: left, top, width, height in per cent, and the card's number and colour."""
-    width, height = size
-    placed = []
-    for number, anomaly in enumerate(ordered(found), 1):
-        if anomaly.bbox is not None:
-            x0, y0, x1, y1 = anomaly.bbox
-            place = [100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height]
-            colour = severity.colour(anomaly.severity if anomaly.severity is not None else 50)
-            placed.append({"number": number, "place": [round(part, 2) for part in place], "colour": colour})
-    return placed
+    return [
+        {"number": box.number, "place": [box.left, box.top, box.width, box.height], "colour": box.colour}
+        for box in drawn(ordered(found), size)
+    ]

@@ -87,7 +87,11 @@ def reproduced(out: Path) -> Path:
     columns = ("model", *(f"a long column {k}" for k in range(12)))
     none = float("nan")
     cells = [[f"a-model-with-a-long-name_{k}", *[Score(0.5, 0.4, 0.6), Score(0.5, none, none)] * 6] for k in range(3)]
-    tables, settings = [Table("Wide", columns, cells, "A note.")], {"seed": 0, "signature": "semap:2.0|" + "long|" * 30}
+    tables = [
+        Table("Wide", columns, cells, "A note."),
+        Table("Half", columns[:7], [row[:7] for row in cells], "A note."),
+    ]
+    settings = {"seed": 0, "signature": "semap:2.0|" + "long|" * 30}
     write_result(Result("x", "A title", "A claim.", "Data.", True, ["Found."], tables, {}, ["A note."], settings), out)
     return out / "result.html"
 
@@ -173,8 +177,8 @@ def test_addresses_of_any_case_stay_out_of_the_command(monkeypatch: pytest.Monke
 
 @pytest.mark.browser
 def test_nothing_is_cut_on_a_phone_and_paper_is_white(reports: dict[str, Path], browser: Any) -> None:
-    """At 390 pixels neither a page nor a table in it scrolls sideways, with all details open; all have the same width on a
-    screen; dark is dark, but printed it is dark on white, and no picture is split over two sheets."""
+    """At 390 and 820 pixels neither a page nor a table in it scrolls sideways, with all details open; all have the same width on
+    a screen; dark is dark, but printed it is dark on white, and no picture is split over two sheets."""
     grounds = "[document.body, document.documentElement].map(one => getComputedStyle(one).backgroundColor)"
     wider = "[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
     widths = {}
@@ -182,8 +186,10 @@ def test_nothing_is_cut_on_a_phone_and_paper_is_white(reports: dict[str, Path], 
         page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
         page.goto(path.as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert page.evaluate("document.documentElement.scrollWidth") == 390, name
-        assert page.evaluate(wider) == 0, name
+        for across in (820, 390):
+            page.set_viewport_size({"width": across, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") == across, name
+            assert page.evaluate(wider) == 0, (name, across)
         assert page.evaluate(grounds)[0] == "rgb(21, 20, 18)", name
         page.set_viewport_size({"width": 1440, "height": 900})
         widths[name] = page.locator("main").bounding_box()["width"]

@@ -1,22 +1,27 @@
 """What the filter did: candidates before and after, severities, and which stages and supports get rejected."""
 
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from markupsafe import Markup
 
 from agent.review.agreement import Review
 from agent.review.answers import REASONS, Reason
 from agent.review.ratings import Rated
 from agent.review.recall import Recall
 from dataset_builder import atomic
-from dataset_builder.data_url import data_url
 from dataset_builder.scenes import family_of
 from dataset_builder.schema import Candidate, Verdict
 from dataset_builder.templates import environment
 
 __all__ = ["Kept", "Share", "reasons_by_stage", "shares", "write_report"]
+
+_INK, _BEFORE, _AFTER = "#1d1b18", "#ded8cc", "#1f6f4a"  # colours of the reports' shell, in its light mode
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,6 @@ def write_report(
     """
     added = Counter(one.verdict for one in kept if one.added)
     kept = [one for one in kept if not one.added]
-    plot = _severity_plot(kept)
     templates = environment(Path(__file__).parent)
     templates.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
     templates.filters["percent"] = lambda value: "–" if value is None else f"{value:.0%}"
@@ -97,9 +101,9 @@ def write_report(
         recall=found,
         ratings=ratings,
         per_picture=_per_picture(kept),
-        plot=data_url(plot, "image/png"),
+        plot=_in_the_pages_colours(_severity_plot(kept, "svg").decode()),
     )
-    return [atomic.write(run / "review.html", page), atomic.write(run / "severity.png", plot)]
+    return [atomic.write(run / "review.html", page), atomic.write(run / "severity.png", _severity_plot(kept, "png"))]
 
 
 def _per_picture(kept: list[Kept]) -> list[tuple[str, int, int]]:
@@ -109,8 +113,9 @@ def _per_picture(kept: list[Kept]) -> list[tuple[str, int, int]]:
     return sorted(((name, n, after[name]) for name, n in before.items()), key=lambda row: (row[2] - row[1], row[0]))
 
 
-def _severity_plot(kept: list[Kept]) -> bytes:
-    """Severities of all candidates behind those of accepted ones, in bins of five."""
+def _severity_plot(kept: list[Kept], kind: Literal["svg", "png"]) -> bytes:
+    """Severities of all candidates behind those of accepted ones, in bins of five; as SVG without a ground of its own."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -120,14 +125,26 @@ def _severity_plot(kept: list[Kept]) -> bytes:
     figure = Figure(figsize=(7.2, 3.0), dpi=100, layout="constrained")
     axes = figure.subplots()
     bins = range(0, 106, 5)
-    axes.hist(severities(kept), bins=bins, color="#c9c5b8", label="before: all candidates")
+    axes.hist(severities(kept), bins=bins, color=_BEFORE, label="before: all candidates")
     accepted = severities(one for one in kept if one.verdict == "accept")
-    axes.hist(accepted, bins=bins, color="#1f6f4a", width=3.2, label="after: accepted")
-    axes.set_xlabel("severity: 0 completely irrational … 100 completely realistic (low is severe)")
-    axes.set_ylabel("candidates")
+    axes.hist(accepted, bins=bins, color=_AFTER, width=3.2, label="after: accepted")
+    axes.set_xlabel("severity: 0 completely irrational … 100 completely realistic (low is severe)", color=_INK)
+    axes.set_ylabel("candidates", color=_INK)
+    axes.tick_params(colors=_INK)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.spines[["bottom", "left"]].set_color(_INK)
+    axes.legend(frameon=False, labelcolor=_INK)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "severity", "font.family": "sans-serif"}):
+        nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+        figure.savefig(buffer, format=kind, transparent=kind == "svg", metadata=nothing[kind])
     return buffer.getvalue()
+
+
+def _in_the_pages_colours(svg: str) -> Markup:
+    """A plot as part of a page, which it follows into dark mode and onto paper; in HTML an SVG needs none of XML's names."""
+    svg = re.sub(r'(?s)<metadata>.*?</metadata>| xmlns(:\w+)?="[^"]*"', "", svg)
+    for colour, variable in {_INK: "ink", _BEFORE: "line", _AFTER: "good"}.items():
+        svg = svg.replace(colour, f"var(--ar-{variable})")
+    return Markup(svg[svg.index("<svg") :])

@@ -109,6 +109,9 @@ def test_what_the_filter_did_is_told(desk: Desk, run: Path) -> None:
     assert (run / "severity.png").read_bytes().startswith(b"\x89PNG")
     assert "<script" not in page
     assert "://" not in page
+    plot = page[page.index("<svg") : page.index("</svg>")]  # in the colours of the page, whichever they are
+    assert "before: all candidates" in plot
+    assert re.findall("fill: *#[0-9a-f]{6}", plot) == []
 
 
 def test_reviewed_rows_are_preferred_and_pictures_are_found(desk: Desk, run: Path, scenes: Path) -> None:
