@@ -22,6 +22,10 @@ from space.settings import Settings
 
 __all__ = ["serve"]
 
+LOOKS_EVERY = 0.05
+"""Seconds between two looks of Gradio at its queue of calls. By itself it looks a thousand times a second, which costs a page that
+nobody uses a tenth of a core."""
+
 
 def serve(settings: Settings, port: int | None = None, block: bool = True) -> Any:
     """Load the models, serve the page, its API and the MCP tool.
@@ -65,6 +69,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
         if settings.visitors_model:
             gr.LoginButton()  # nobody sees it; where there is one, Gradio serves /login/huggingface
     page.queue(max_size=200)
+    page._queue.sleep_when_free = LOOKS_EVERY
     sweep(uploads)
 
     @asynccontextmanager

@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import re
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,12 @@ import pytest
 from space.sharing import Card
 from tests.serving import Served
 from tests.space.conftest import EXAMPLES
+
+
+def woken(pid: int) -> int:
+    """How often the threads of a process have gone to sleep so far, which is how often they were woken."""
+    statuses = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M)[0]) for status in statuses)
 
 
 def got(address: str, **headers: str) -> tuple[bytes, Any]:
@@ -69,3 +77,10 @@ def test_the_example_is_an_answer_about_the_shipped_scene() -> None:
     card = Card.model_validate_json((EXAMPLES / "example.json").read_text(encoding="utf-8"))
     assert card.sha256 == hashlib.sha256((EXAMPLES / card.image_id).read_bytes()).hexdigest()
     assert card.anomalies
+
+
+def test_a_page_that_nobody_uses_sleeps(endpoint: Served) -> None:
+    """Gradio alone looks into its queue a thousand times a second; on a busy machine it would be less, never more."""
+    before = woken(endpoint.pid)
+    time.sleep(1)
+    assert woken(endpoint.pid) - before < 300
