@@ -15,7 +15,8 @@ def main() -> None:
     print("no Chromium found; installing one for the browser tests", flush=True)
     attempts = [[[sys.executable, "-m", "playwright", "install", "chromium"]]]
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        attempts.append([["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "-y", "chromium"]])
+        install = ["apt-get", "install", "-qq", "-y"]
+        attempts += [[["apt-get", "update", "-qq"], [*install, "chromium-headless-shell"]], [[*install, "chromium"]]]
     for commands in attempts:
         for command in commands:
             subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
