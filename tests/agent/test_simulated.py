@@ -26,7 +26,8 @@ from dataset_builder.scenes import SceneRow, family_of, read_scenes
 from dataset_builder.textform import parse_answer
 
 _CLIENT = httpx.Client(timeout=30)
-_ANSWER = jsonschema.Draft202012Validator(schema())  # `jsonschema.validate` would check the schema itself at each answer
+# Made once: `jsonschema.validate` would check the schema itself at each answer.
+_ANSWER = jsonschema.Draft202012Validator(schema())
 
 
 def url_of(picture: Path | Image.Image, form: str = "PNG") -> str:
