@@ -142,15 +142,18 @@ def _plain_names() -> Iterator[Diagnosis]:
 
 def _shadows() -> Iterator[Diagnosis]:
     """Other modules of the names of ours: in the current directory, which a Python session looks in first, or installed."""
-    others = importlib.metadata.packages_distributions()
     root = Path(__file__).resolve().parents[1]
     found = []
-    for name in MODULES:
-        if Path.cwd().resolve() != root:
-            found += [str(place) for place in (Path(f"{name}.py"), Path(name, "__init__.py")) if place.exists()]
-        found += [
-            f"{other}, which is installed, has a module {name}" for other in set(others.get(name, ())) - {DISTRIBUTION}
-        ]
+    if Path.cwd().resolve() != root:
+        places = (place for name in MODULES for place in (Path(f"{name}.py"), Path(name, "__init__.py")))
+        found += [str(place) for place in places if place.exists()]
+    listed = re.compile(rf"^({'|'.join(MODULES)})(?:/|\.py,)", re.MULTILINE)
+    for other in importlib.metadata.distributions():
+        # The lists as texts: to have all of them read into paths, as `packages_distributions` does, takes a second.
+        top, files = (other.read_text(name) or "" for name in ("top_level.txt", "RECORD"))
+        names = {*top.split(), *listed.findall(files)} & {*MODULES}
+        if names and other.name != DISTRIBUTION:
+            found += [f"{other.name}, which is installed, has a module {name}" for name in names]
     if found:
         fix = "rename the file, or uninstall the other package"
         yield Diagnosis("modules", "problem", f"shadowed by {'; '.join(sorted(found))}; {fix}")

@@ -16,7 +16,7 @@ from agent.run import Endpoint, annotate
 from agent.simulated import serve
 from dataset_builder.errors import UnavailableError
 from tests.annotating import outputs, stats, summary
-from tests.clocks import in_no_time
+from tests.clocks import faster, in_no_time
 from tests.commands import run_command
 
 RATES = {"miss": 0.2, "hallucinate": 0.1}
@@ -105,7 +105,7 @@ def test_when_all_have_gone_the_run_says_why_for_each(scenes: Path, tmp_path: Pa
 
 def test_the_option_is_repeated(scenes: Path, tmp_path: Path) -> None:
     """One of two addresses has no server: the run ends whole and says so on stderr."""
-    with servers(scenes, {}) as urls:
+    with servers(scenes, {}) as urls, faster(60.0):
         addresses = ("--base-url", "http://127.0.0.1:9/v1", "--base-url", urls[0])
         arguments = (
             "annotate",

@@ -26,6 +26,8 @@ from dataset_builder.scenes import SceneRow, family_of, read_scenes
 from dataset_builder.textform import parse_answer
 
 _CLIENT = httpx.Client(timeout=30)
+# Made once: `jsonschema.validate` would check the schema itself at each answer.
+_ANSWER = jsonschema.Draft202012Validator(schema())
 
 
 def url_of(picture: Path | Image.Image, form: str = "PNG") -> str:
@@ -45,7 +47,7 @@ def read(response: httpx.Response) -> dict[str, Any]:
     """What an answer says: the lists of a stage, in the form of all stages, or an object of another question."""
     value: dict[str, Any] = json.loads(response.json()["choices"][0]["message"]["content"])
     if "answer" in value:
-        jsonschema.validate(value, schema())
+        _ANSWER.validate(value)
     return value.get("answer", value)
 
 
@@ -163,13 +165,13 @@ def test_misses_and_inventions_come_at_their_rates(scenes: Path) -> None:
     rows = odd(scenes)
     with serve(scenes, miss=0.3, hallucinate=0.25, catch=0.7, doubt=0.1) as base_url:
 
-        def ask(row: SceneRow, stage: Stage, sample: int, **given: Any) -> dict[str, Any]:
-            asked = messages(stage, "neutral", [url_of(scenes / "images" / row.image_id)], given)
-            return read(post(base_url, asked, seed=sample))
+        def ask(url: str, stage: Stage, sample: int, **given: Any) -> dict[str, Any]:
+            return read(post(base_url, messages(stage, "neutral", [url], given), seed=sample))
 
         truths = found = invented = looked = dropped = doubted = 0
         seen = 0.0
         for row in rows:
+            url = url_of(scenes / "images" / row.image_id)
             names = sorted({one.object for one in row.anomalies})
             true = {(one.object, one.family) for one in row.anomalies}
             told = [
@@ -188,7 +190,7 @@ def test_misses_and_inventions_come_at_their_rates(scenes: Path) -> None:
                 findings = [
                     (one["object"], family_of(one["name"]))
                     for stage in ("attributes_broad", "relations_broad")
-                    for one in ask(row, stage, sample, objects=names)["findings"]  # type: ignore[arg-type]
+                    for one in ask(url, stage, sample, objects=names)["findings"]  # type: ignore[arg-type]
                 ]
                 truths += len(true)
                 seen += len(true) * (1 - 0.3 * (2 - 1 / len(names)))
@@ -196,7 +198,7 @@ def test_misses_and_inventions_come_at_their_rates(scenes: Path) -> None:
                 invented += len(set(findings) - true)
                 looked += 2 * len(names)
                 verdicts = {
-                    one["id"]: one["holds"] for one in ask(row, "attributes_verify", sample, findings=told)["verdicts"]
+                    one["id"]: one["holds"] for one in ask(url, "attributes_verify", sample, findings=told)["verdicts"]
                 }
                 dropped += not verdicts["false"]
                 doubted += not verdicts["true"]

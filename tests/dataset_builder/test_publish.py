@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.commands import run_command
 from tests.loopback_hub import LoopbackHub
 from tests.processes import run_process, run_python
 
@@ -69,20 +72,23 @@ def test_a_push_that_was_killed_can_be_run_again(official: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("environment", "repo_id", "word"),
+    ("run", "environment", "repo_id", "word"),
     [
-        ({"HF_TOKEN": ""}, "org/x", "HF_TOKEN"),
-        ({"HF_TOKEN": "hf_wrong"}, "org/x", "401"),
-        ({}, "no name", "ORG/NAME"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "cannot be reached"),
+        (run_command, {"HF_TOKEN": ""}, "org/x", "HF_TOKEN"),
+        (run_process, {"HF_TOKEN": "hf_wrong"}, "org/x", "401"),
+        (run_command, {}, "no name", "ORG/NAME"),
+        (run_process, {"HF_ENDPOINT": "http://127.0.0.1:9"}, "org/x", "cannot be reached"),
     ],
 )
 def test_what_cannot_be_published_is_one_sentence(
-    environment: dict[str, str], repo_id: str, word: str, official: Path, tmp_path: Path
+    run: Callable[..., Any], environment: dict[str, str], repo_id: str, word: str, official: Path, tmp_path: Path
 ) -> None:
-    """No token, a wrong one, no name, no Hub: exit code 2, the fix, and never the token."""
+    """No token, a wrong one, no name, no Hub: exit code 2, the fix, and never the token.
+
+    Those that ask the Hub do so in a process of their own: its library reads the address when it is imported.
+    """
     with LoopbackHub() as hub:
-        done = run_process("publish", official, "--repo-id", repo_id, cwd=tmp_path, **hub.environment | environment)
+        done = run("publish", official, "--repo-id", repo_id, cwd=tmp_path, **hub.environment | environment)
     assert done.returncode == 2
     assert word in done.stderr.strip().splitlines()[-1]
     assert "hf_wrong" not in done.stderr

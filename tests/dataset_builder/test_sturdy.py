@@ -20,7 +20,7 @@ from tests.synthetic_release import write_release
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release that takes a while to build."""
-    return write_release(tmp_path_factory.mktemp("source") / "release", 2000, side=8)
+    return write_release(tmp_path_factory.mktemp("source") / "release", 1000, side=8)
 
 
 def _command(source: Path, out: Path) -> list[str]:
@@ -37,7 +37,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(large: Path, tmp_path: P
     before = sorted((path.name, path.read_bytes()) for path in out.rglob("*") if path.is_file())
 
     def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     for target in (out, tmp_path / "new"):
         done = subprocess.run(

@@ -251,27 +251,29 @@ def test_batches_score_as_all_at_once_and_states_merge() -> None:
 
 
 GATHER = """
-import json, sys
+import json, os, sys
 from torch import distributed
 from metric_semap.streaming import SemAPMetric
-rank = int(sys.argv[1])
-distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+rank = int(os.fork() == 0)  # once everything is imported
+distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=rank, world_size=2)
 metric = SemAPMetric(encoder="minilm", bootstrap=0)
-said, true = json.loads(sys.argv[3 + rank])
+said, true = json.loads(sys.argv[2])[rank]
 metric.update(said, true)
-print(json.dumps(metric.compute()))
+found = json.dumps(metric.compute())
+if rank == 0:
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+print(found, flush=True)
+os._exit(0)
 """
 
 
 def test_processes_have_the_score_of_all_their_pictures(tmp_path: Path) -> None:
     """Two processes of torch.distributed gather what each was given."""
-    parts = [json.dumps([[CUP], [CUP]]), json.dumps([[CUP, []], [ARM, ARM]])]
-    command = [sys.executable, "-W", "ignore", "-c", GATHER]
-    running = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "store"), *parts], stdout=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    found = [json.loads(process.communicate(timeout=300)[0].splitlines()[-1]) for process in running]
+    parts = json.dumps([[[CUP], [CUP]], [[CUP, []], [ARM, ARM]]])
+    command = [sys.executable, "-W", "ignore", "-c", GATHER, str(tmp_path / "store"), parts]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(found) == 2
     assert found[0] == found[1]
     assert found[0]["images"] == 3
     assert found[0]["SemF1_Full"] == pytest.approx(1 / 3)

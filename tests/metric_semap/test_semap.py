@@ -251,6 +251,7 @@ def test_two_processes_give_the_numbers_of_one(
     """evaluate's distributed compute gathers what each process added."""
     code = """
 import sys, json
+sys.modules["transformers"] = None  # what only adds scores nothing; evaluate would import it, which takes most of the time
 from metric_semap.semap import SemAP
 said, true = json.load(open(sys.argv[1]))
 metric = SemAP(num_process=2, process_id=1, cache_dir=sys.argv[2], experiment_id="two")
