@@ -21,7 +21,7 @@ from dataset_builder.templates import environment
 
 __all__ = ["Kept", "Share", "reasons_by_stage", "shares", "write_report"]
 
-_INK, _BEFORE, _AFTER = "#1d1b18", "#ded8cc", "#1f6f4a"  # colours of the reports' shell, in its light mode
+_INK, _BEFORE, _AFTER = "#1d1b18", "#b98a2b", "#1f6f4a"  # colours of the reports' shell, in its light mode
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,6 @@ def _severity_plot(kept: list[Kept], kind: Literal["svg", "png"]) -> bytes:
 def _in_the_pages_colours(svg: str) -> Markup:
     """A plot as part of a page, which it follows into dark mode and onto paper; in HTML an SVG needs none of XML's names."""
     svg = re.sub(r'(?s)<metadata>.*?</metadata>| xmlns(:\w+)?="[^"]*"', "", svg)
-    for colour, variable in {_INK: "ink", _BEFORE: "line", _AFTER: "good"}.items():
+    for colour, variable in {_INK: "ink", _BEFORE: "warm-line", _AFTER: "good"}.items():
         svg = svg.replace(colour, f"var(--ar-{variable})")
     return Markup(svg[svg.index("<svg") :])
