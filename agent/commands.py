@@ -128,8 +128,7 @@ def annotate(
         ),
     ] = "local",
 ) -> None:
-    """Annotate pictures with AnomAgent, which asks a model several times per picture. Exit code 3 if a picture is partial or
-    failed, or a budget stopped the run."""
+    """Annotate pictures with AnomAgent. Exit code 3 if a picture is partial or failed, or a budget stopped the run."""
     from agent.budget import read_prices
     from agent.outputs import check_is_ours
     from agent.reach import ROOM, check_reachable

@@ -207,7 +207,8 @@ def sft(
     skip_invalid: Annotated[
         bool,
         typer.Option(
-            "--skip-invalid", help="Skip records with errors and exit with code 3; by default any error stops it."
+            "--skip-invalid",
+            help="Skip records with errors and exit with code 3; by default any error stops the command.",
         ),
     ] = False,
     label: Label = None,

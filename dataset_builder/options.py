@@ -50,7 +50,7 @@ Tpm = Annotated[
 Boxes = Annotated[
     str | None,
     typer.Option(
-        help="Unit of the boxes that the server's model returns: pixels, permille or fraction. By default it is known from "
-        "the names of common models, and asked for in the prompt."
+        help="Unit of the boxes that the server's model returns: pixels, permille or fraction. By default the one "
+        "that the model's family is known for, else the one that the prompt asks for."
     ),
 ]

@@ -193,8 +193,7 @@ def score(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Score predictions against the ground truth. Several prediction files give a leaderboard, with baselines that any model has to
-    beat. Exit code 3 if the judge gave no answer about some pairs."""
+    """Score predictions against the ground truth; several files give a leaderboard. Exit code 3 if the judge left some pairs out."""
     if compare is not None:
         _compare(*map(Path, compare))
         return

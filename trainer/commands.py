@@ -78,8 +78,7 @@ def _arguments(
 
 @app.command()
 def quickstart(overwrite: Overwrite = False) -> None:
-    """Run the whole loop on rendered scenes: build, predict, train, score. Writes ./anomreason and ./demo; takes minutes on a CPU,
-    without the Hub or an API key."""
+    """Run the whole loop on rendered scenes, into ./anomreason and ./demo, in minutes on a CPU, without the Hub or an API key."""
     require("quickstart", "demo")
     # Nothing here needs the Hub, and a network that drops packets would hold the loop up for minutes.
     os.environ.update(HF_HUB_OFFLINE="1", HF_EVALUATE_OFFLINE="1")
@@ -153,8 +152,7 @@ def train(
 
 @app.command(context_settings=_FORWARD)
 def probe(context: typer.Context) -> None:
-    """Measure which batch size and checkpointing are fastest on this GPU. Takes --config RECIPE and options by TRL's names, such as
-    --dataset_name."""
+    """Measure the fastest batch size and checkpointing on this GPU. Options: --config RECIPE and TRL's, such as --dataset_name."""
     require("probe", "train")
     from trainer.memory import main as run
 

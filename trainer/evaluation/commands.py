@@ -161,8 +161,7 @@ def audit(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank image generators by what a reviewer (a model or AnomAgent) finds wrong with their pictures, or compare two versions.
-    Re-run to resume. Exit code 3 if a picture got no answer."""
+    """Rank image generators by what a model or AnomAgent finds wrong with their pictures, or compare two. Re-run to resume."""
     require("audit", "metric")
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look

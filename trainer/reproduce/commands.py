@@ -150,8 +150,7 @@ def generators(
     ] = None,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Rank generators by several reviewers; measure how far these agree, and whether pictures of high quality have fewer anomalies.
-    Re-run to resume."""
+    """Rank generators by several reviewers; measure their agreement, and how quality relates to anomalies. Re-run to resume."""
     from functools import partial
 
     from dataset_builder.errors import InputError
@@ -193,7 +192,9 @@ def detectors(
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Score from which the detector says that a picture is generated.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(help="Score from which the detector says that a picture is generated.")
+    ] = 0.5,
     seed: Seed = 0,
 ) -> "Prepared":
     """Compare a pixel detector with a model's verdicts: what only one of them catches, and both together. Re-run to resume."""
