@@ -193,7 +193,7 @@ def score(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Score predictions against the ground truth; several files give a leaderboard. Exit code 3 if the judge left some pairs out."""
+    """Score predictions against the ground truth; several files give a leaderboard. Exit code 3 if the judge left pairs out."""
     if compare is not None:
         _compare(*map(Path, compare))
         return
