@@ -143,7 +143,10 @@ def sft(
         Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
     ],
     out: Annotated[
-        Path, typer.Option(help="File to write: a JSON list, or one sample per line if its name ends in .jsonl.")
+        Path,
+        typer.Option(
+            help="File to write: a JSON list, or one sample per line if its name ends in .jsonl. An existing file is replaced."
+        ),
     ] = Path("sft.json"),
     form: Annotated[
         str, typer.Option("--format", help="Output format; only llava, as the official builder writes it.")

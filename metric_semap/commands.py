@@ -65,8 +65,8 @@ def score(
     clusters: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file with the columns picture,cluster that says which pictures belong together (they are no independent "
-            "evidence). By default file names decide."
+            help="CSV file with the columns picture,cluster that says which pictures belong together and so are not "
+            "independent evidence. By default file names decide."
         ),
     ] = None,
     subset: Annotated[

@@ -59,7 +59,7 @@ def _setting(
 def table1(
     context: typer.Context, models: Models = None, dataset: Dataset = None, release: Release = None
 ) -> "Prepared":
-    """Compare models by SemAP and SemF1 with the published rows, and their phenomena with their reasoning. Re-run to resume."""
+    """Compare models' SemAP and SemF1 with the published rows, and phenomenon scores with reasoning scores. Re-run to resume."""
     from trainer.reproduce.table1 import PICTURES, Table1
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES)
