@@ -79,9 +79,7 @@ def front(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error (also: ANOMREASON_DEBUG=1).")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show error tracebacks (or set ANOMREASON_DEBUG=1).")] = False,
 ) -> None:
     """Say what is wrong with a generated picture, why, and how badly."""
     context.obj = Handed()
@@ -90,14 +88,14 @@ def front(
 @app.command()
 def examine(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE…", help="Picture files, or folders of them.", show_default=False)
+        list[Path], typer.Argument(metavar="PICTURE…", help="Picture files or folders of pictures.", show_default=False)
     ],
     model: Model = None,
     adapter: Adapter = None,
     base_url: BaseUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture, one per line.")] = False,
 ) -> None:
-    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing, 3 if a picture got no answer."""
+    """List what is wrong with pictures. Exit code 1 if anything was found, 0 if nothing was, 3 if a picture got no answer."""
     from dataset_builder.shown import answer, picture_paths, print_prediction
 
     pictures = picture_paths(pictures)
@@ -128,7 +126,7 @@ def examine(
 def predict(
     dataset: Annotated[str, typer.Option(help="Directory of a built dataset, or a Hub id.")] = "anomreason",
     out: Annotated[
-        Path, typer.Option(help="Output file in the release's form; full rows go into a .jsonl file next to it.")
+        Path, typer.Option(help="Output file in the official format; full rows go into a .jsonl file next to it.")
     ] = Path("preds.json"),
     model: Model = None,
     adapter: Adapter = None,
@@ -136,13 +134,14 @@ def predict(
     task: Annotated[
         str,
         typer.Option(
-            help="anomalies, grounded (with boxes), verdict (real or generated), or both (verdict and anomalies)."
+            help="What to ask: anomalies, grounded (with boxes), verdict (real or generated), or both (verdict and anomalies)."
         ),
     ] = "anomalies",
-    limit: Annotated[int | None, typer.Option(min=1, help="Predict only the first N pictures.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Number of pictures answered at the same time.")] = 16,
+    limit: Annotated[int | None, typer.Option(min=1, help="Predict only the first N pictures; by default all.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of pictures in progress at the same time.")] = 16,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Maximum tokens of an answer, 1,024 by default; only for local models.")
+        int | None,
+        typer.Option(min=1, help="Maximum length of an answer in tokens; by default 1,024. Not with --base-url."),
     ] = None,
     merge: Merge = True,
     overwrite: Annotated[
@@ -153,7 +152,7 @@ def predict(
     tpm: Tpm = None,
     boxes: Boxes = None,
 ) -> None:
-    """Predict the anomalies of a dataset's pictures. Re-run to resume."""
+    """Predict the anomalies of a dataset's pictures. Re-run to resume. Exit code 3 if a picture got no answer."""
     from dataset_builder.errors import InputError
     from dataset_builder.predictions import UNKNOWN
 
@@ -220,11 +219,13 @@ def predict(
 
 @app.command()
 def doctor(
-    base_url: BaseUrl = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model on that server.", show_default=False)] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="URL of a server to check. API key: OPENAI_API_KEY or HF_TOKEN.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a model on that server.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what works here, and with --base-url and --model what an endpoint can do. Exit code 3 if there is a problem."""
+    """Show what works on this machine; with --base-url and --model, what a server can do. Exit code 3 if there is a problem."""
     from agent.doctor import examine_endpoint
     from dataset_builder import diagnosis
     from dataset_builder.errors import InputError

@@ -16,7 +16,7 @@ from dataset_builder.terminal import pictures_done, printable, progress_bar, tel
 
 app = typer.Typer()
 app.add_typer(agent.simulated.commands.app)
-runs = typer.Typer(help="Show what a run cost, or delete what it no longer needs.", no_args_is_help=True)
+runs = typer.Typer(help="Show what a run of `annotate` cost, or delete what it no longer needs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
 RunDirectory = Annotated[
@@ -28,73 +28,103 @@ RunDirectory = Annotated[
 def annotate(
     source: Annotated[
         str,
-        typer.Argument(help="A folder, a .txt list of files, a built dataset or a Hub dataset id.", show_default=False),
+        typer.Argument(
+            help="A picture, a folder, a .txt file with one path per line, a built dataset or a Hub dataset id.",
+            show_default=False,
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Run directory. Re-run with the same one to resume.")] = Path("runs/mine"),
-    model: Annotated[str | None, typer.Option(help="Name of the model on the server.")] = None,
+    out: Annotated[Path, typer.Option(help="Run directory. Re-run with the same directory to resume.")] = Path(
+        "runs/mine"
+    ),
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model on the server; required without --simulate.")
+    ] = None,
     base_url: Annotated[
         list[str] | None,
         typer.Option(
             help="URL of an OpenAI-compatible server hosting the model. The API key is read from OPENAI_API_KEY or HF_TOKEN. "
-            "Repeat the option for several servers with the same model."
+            "Repeat the option for several servers with the same model. Default: Inference Providers for OWNER/MODEL, else OpenAI."
         ),
     ] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use the simulated model; SOURCE must be a scenes directory.")
+        bool,
+        typer.Option(
+            "--simulate",
+            help="Use the simulated model instead of a server; SOURCE must be a directory that `anomreason scenes` wrote.",
+        ),
     ] = False,
     plan: Annotated[
         str,
         typer.Option(
-            help="vote, efficient, paper or direct; or caption, which writes why real photographs are credible."
+            help="Which calls are made: vote, efficient, paper or direct (see docs/agent.md); or caption, which writes why real "
+            "photographs are credible."
         ),
     ] = "vote",
-    stance: Annotated[str, typer.Option(help="neutral, or assume-generated (as in the paper).")] = "neutral",
+    stance: Annotated[
+        str,
+        typer.Option(help="What the model is told of each picture: neutral, or assume-generated (as in the paper)."),
+    ] = "neutral",
     drafts: Annotated[int, typer.Option(min=1, help="Number of drafts of the object list (T in the paper).")] = 3,
     samples: Annotated[
         int, typer.Option(min=1, help="Number of verification or summary samples (S in the paper).")
     ] = 3,
     max_objects: Annotated[
-        int | None, typer.Option(min=1, help="Examine only the first N objects per picture.")
+        int | None, typer.Option(min=1, help="Examine only the first N objects per picture; by default all.")
     ] = None,
     min_support: Annotated[
-        int, typer.Option(min=1, help="Drop anomalies that fewer samples than this named or confirmed.")
+        int, typer.Option(min=1, help="Drop anomalies that were named or confirmed by fewer samples than this.")
     ] = 1,
-    language: Annotated[str | None, typer.Option(help="Language of the answers, for example French.")] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="File with your own prompts, YAML or JSON: the text for each stage or stance.")
+    language: Annotated[
+        str | None, typer.Option(help="Language of the answers, for example French; by default English.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Annotate only the first N pictures.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON file with your own prompts: the name of a stage or stance, and its text."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Annotate only the first N pictures; by default all.")
+    ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Maximum number of calls in flight per server, over all pictures.")
+        int, typer.Option(min=1, help="Maximum number of simultaneous calls per server, over all pictures.")
     ] = 16,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout in seconds for one attempt.")] = 300.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of one attempt at a call, in seconds.")] = 300.0,
     rpm: Rpm = None,
     tpm: Tpm = None,
     boxes: Boxes = None,
     dry_run: DryRun = False,
     prices: Annotated[
         Path | None,
-        typer.Option(help="Price table, YAML or JSON: model: {input: …, output: …}, in US dollars per million tokens."),
+        typer.Option(
+            help="YAML or JSON file of prices in US dollars per million tokens, model: {input: …, output: …}. Without it the "
+            "cost is unknown."
+        ),
     ] = None,
     budget_usd: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop before the run costs more than this, in US dollars.")
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Stop before the run, earlier starts included, costs more than this, in US dollars; needs --prices.",
+        ),
     ] = None,
     budget_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Stop before the run uses more tokens than this.")
+        int | None,
+        typer.Option(min=1, help="Stop before the run, earlier starts included, uses more tokens than this."),
     ] = None,
     budget_calls: Annotated[
-        int | None, typer.Option(min=1, help="Stop before the run makes more calls than this.")
+        int | None,
+        typer.Option(min=1, help="Stop before the run, earlier starts included, makes more calls than this."),
     ] = None,
     canaries: Annotated[
         int,
         typer.Option(
-            min=0, help="Ask about N finished pictures of the run again and report whether the answers drifted."
+            min=0, help="Ask again about N finished pictures of the run, and report whether the answers have drifted."
         ),
     ] = 0,
     engine: Annotated[
         str,
         typer.Option(
-            help="local; batch (files of requests, answered within a day at half the price); or ray (a cluster; extra ray)."
+            help="How calls are made: local (directly), batch (OpenAI's batch files: half the price, up to a day per step) or ray "
+            "(on a cluster; extra ray)."
         ),
     ] = "local",
 ) -> None:
@@ -331,7 +361,7 @@ def show_run(run: RunDirectory, as_json: AsJson = False) -> None:
 
 @runs.command("prune")
 def prune_run(run: RunDirectory) -> None:
-    """Delete the texts of unusable answers and the results of earlier settings. The cost of every call stays in the ledger."""
+    """Delete the texts of unusable answers and the results of earlier settings. The cost of every call stays on record."""
     from agent.ledger import prune
 
     typer.echo(f"{printable(str(run))}: {prune(run)} answers and results deleted")

@@ -16,14 +16,18 @@ app = typer.Typer()
 @app.command()
 def scenes(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to write.", show_default=False)],
-    n: Annotated[int, typer.Option("--n", help="Number of pictures, including clean twins.")] = 1000,
+    n: Annotated[
+        int,
+        typer.Option("--n", help="Number of pictures. Some are twins: the same scene with an anomaly and without it."),
+    ] = 1000,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 0,
     families: Annotated[
-        str | None, typer.Option(help="Families of anomalies, comma-separated; by default those the tiny model knows.")
+        str | None,
+        typer.Option(help="Kinds of anomalies, comma-separated; by default those that the tiny model knows."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Render procedural pictures whose anomalies are known."""
+    """Render simple scenes whose anomalies are known: data to try everything with."""
     from dataset_builder.scenes import TRAINED, write_scenes
 
     chosen = TRAINED if families is None else tuple(name.strip() for name in families.split(",") if name.strip())
@@ -33,15 +37,17 @@ def scenes(
 
 Images = Annotated[
     Path | None,
-    typer.Option(help="Directory of the pictures of a run, predictions or conversations, if they lie elsewhere."),
+    typer.Option(
+        help="For a run, predictions or conversations: directory of the pictures, if they are not where the source says."
+    ),
 ]
-Label = Annotated[str | None, typer.Option(help="Label of pictures whose source has none: real or fake.")]
+Label = Annotated[str | None, typer.Option(help="Label for pictures whose source gives none: real or fake.")]
 SourceKind = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="Kind of the source, if its files do not show it: release, run, scenes, imagefolder, predictions, "
-        "llava, manifest, synthscars, mmfr or hadm.",
+        help="Kind of the source: release, run, scenes, imagefolder, predictions, llava, manifest, synthscars, mmfr or "
+        "hadm. By default its files show it.",
         show_default=False,
     ),
 ]
@@ -69,36 +75,41 @@ def build(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A release (directory or zip), a run, scenes, a folder with metadata.jsonl, predictions, LLaVA "
-            "conversations, a manifest.csv, SynthScars, MMFR or HADM.",
+            help="What to build from: the authors' release (directory or zip), a run of `annotate`, rendered scenes, a folder "
+            "with metadata.jsonl, predictions, LLaVA conversations, a manifest.csv, SynthScars, MMFR or HADM.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The dataset repository to write.")] = Path("anomreason"),
+    out: Annotated[Path, typer.Option(help="Directory for the dataset repository.")] = Path("anomreason"),
     kind: SourceKind = None,
     label: Label = None,
     images: Images = None,
-    split: Annotated[str | None, typer.Option(help="Build only this split: train or test.")] = None,
+    split: Annotated[str | None, typer.Option(help="Build only this split: train or test. By default both.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only the first N pictures of each split and label.")
+        int | None, typer.Option(min=1, help="Use only the first N pictures of each split and label; by default all.")
     ] = None,
     skip_invalid: Annotated[
         bool,
         typer.Option(
-            "--skip-invalid", help="Leave out records with errors and list them in skipped.jsonl; exit code 3."
+            "--skip-invalid",
+            help="Leave out records with errors, list them in skipped.jsonl and exit with code 3; by default any error stops "
+            "the build.",
         ),
     ] = False,
     recipe: Annotated[
         str,
-        typer.Option(help="Recipe of the configuration sft: anomaly_only, authenticity_reasoning, grounded or none."),
+        typer.Option(
+            help="Kind of training examples in the configuration sft: anomaly_only, authenticity_reasoning (verdict, then "
+            "reasons), grounded (with boxes), or none."
+        ),
     ] = "anomaly_only",
-    copies: Annotated[int, typer.Option(min=1, help="Number of sft samples per picture, each in another wording.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Number of sft samples per picture, each worded differently.")] = 1,
     seed: Annotated[
         int, typer.Option(help="Seed for class balancing and prompt wording of the sft configuration.")
     ] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Build the dataset repository: Parquet with embedded pictures, and a card."""
+    """Build a dataset repository: Parquet files with embedded pictures, and a dataset card."""
     from dataset_builder.building.build import build as run
     from dataset_builder.errors import InputError
 
@@ -131,51 +142,82 @@ def sft(
     source: Annotated[
         Path, typer.Argument(help="A built dataset, or any source that `build` reads.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="File to write; with a name in .jsonl it has one sample per line.")] = Path(
-        "sft.json"
-    ),
-    form: Annotated[str, typer.Option("--format", help="llava: the conversations of the official builder.")] = "llava",
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: a JSON list, or one sample per line if its name ends in .jsonl. An existing file is replaced."
+        ),
+    ] = Path("sft.json"),
+    form: Annotated[
+        str, typer.Option("--format", help="Output format; only llava, as the official builder writes it.")
+    ] = "llava",
     split: Annotated[str, typer.Option(help="Split to write: train or test.")] = "train",
     recipe: Annotated[
-        str, typer.Option(help="Recipe: anomaly_only, authenticity_reasoning or grounded.")
+        str,
+        typer.Option(
+            help="Kind of samples: anomaly_only, authenticity_reasoning (verdict, then reasons) or grounded (with boxes)."
+        ),
     ] = "authenticity_reasoning",
     fake_copies: Annotated[
-        int, typer.Option(min=1, help="Samples per generated picture, each in another wording.")
+        int, typer.Option(min=1, help="Number of samples per generated picture, each worded differently.")
     ] = 1,
-    real_copies: Annotated[int, typer.Option(min=1, help="Samples per real picture.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed for wordings, order and the position of <image>.")] = 42,
+    real_copies: Annotated[
+        int, typer.Option(min=1, help="Number of samples per real picture, each worded differently.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed for the wordings, the order and the position of <image>.")] = 42,
     shuffle_anomalies: Annotated[
         bool, typer.Option("--shuffle-anomalies", help="Shuffle the anomalies in each sample.")
     ] = False,
     shuffle_output: Annotated[
-        bool, typer.Option("--shuffle-output/--no-shuffle-output", help="Shuffle the samples.")
+        bool,
+        typer.Option(
+            "--shuffle-output/--no-shuffle-output", help="Shuffle the samples, or keep the order of the source."
+        ),
     ] = True,
-    image_token: Annotated[str, typer.Option(help="Position of <image>: prefix, suffix or random.")] = "random",
-    answer_style: Annotated[str, typer.Option(help="How verdicts are written: label or sentence.")] = "label",
+    image_token: Annotated[
+        str, typer.Option(help="Position of <image> in the first question: prefix, suffix or random.")
+    ] = "random",
+    answer_style: Annotated[
+        str, typer.Option(help="How verdicts are written: label (Yes or No) or sentence.")
+    ] = "label",
     image_extension: Annotated[
-        str | None, typer.Option(help="File extension to write instead of each picture's own.")
+        str | None,
+        typer.Option(help="File extension to write in image paths, such as jpg, instead of each picture's own."),
     ] = None,
     allowlist: Annotated[
-        Path | None, typer.Option(help="File of the pictures to use: a JSON list or object, or one per line.")
+        Path | None,
+        typer.Option(
+            help="File that lists the pictures to use: a JSON list or object, or one name per line. By default all are used."
+        ),
     ] = None,
     fake_allowlist: Annotated[
-        Path | None, typer.Option(help="File of the generated pictures to use, instead of --allowlist.")
+        Path | None, typer.Option(help="The same for generated pictures only; replaces --allowlist for them.")
     ] = None,
     real_allowlist: Annotated[
-        Path | None, typer.Option(help="File of the real pictures to use, instead of --allowlist.")
+        Path | None, typer.Option(help="The same for real pictures only; replaces --allowlist for them.")
     ] = None,
-    split_file: Annotated[Path | None, typer.Option(help="File with your own splits, instead of --split.")] = None,
-    split_name: Annotated[str | None, typer.Option(help="Split of --split-file to write.")] = None,
+    split_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with your own splits (name: list of pictures), instead of --split; needs --split-name."
+        ),
+    ] = None,
+    split_name: Annotated[str | None, typer.Option(help="Which split of --split-file to write.")] = None,
     metadata_output: Annotated[
-        Path | None, typer.Option(help="File that says what was used; OUT_metadata.json by default.")
+        Path | None,
+        typer.Option(help="File for the options and counts; by default next to --out, such as sft_metadata.json."),
     ] = None,
     skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Skip records with errors; exit code 3.")
+        bool,
+        typer.Option(
+            "--skip-invalid",
+            help="Skip records with errors and exit with code 3; by default any error stops the command.",
+        ),
     ] = False,
     label: Label = None,
     images: Images = None,
 ) -> None:
-    """Write the conversation JSON of the official instruction builder (the configuration sft needs no command)."""
+    """Write the official builder's conversation JSON (LLaVA) for other trainers; `train` reads a built dataset itself."""
     config = {name: str(value) if isinstance(value, Path) else value for name, value in locals().items()}
     from dataset_builder.building.allowlists import allowed, read_allowlist, read_split_file
     from dataset_builder.building.build import stop_for_errors
@@ -240,7 +282,7 @@ def validate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file of all findings; by default validation.json here, or in the built dataset.",
+            help="JSON file for all findings; by default validation.json in the built dataset, or in the current directory.",
             show_default=False,
         ),
     ] = None,
@@ -249,7 +291,7 @@ def validate(
     images: Images = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check pictures, records, texts and splits; a built dataset's card shows the results. Exit code 1 for errors."""
+    """Check pictures, records, texts and splits; the results go into a built dataset's card. Exit code 1 for errors."""
     from dataset_builder.building.card_validation import write_validation
     from dataset_builder.checks.validation import validate as run
 
@@ -303,8 +345,8 @@ def _print_report(report: Any) -> None:
 
 @app.command()
 def install(
-    path: Annotated[Path, typer.Argument(help="A built dataset.")] = Path("anomreason"),
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo the installation.")] = False,
+    path: Annotated[Path, typer.Argument(help="Directory of a built dataset.")] = Path("anomreason"),
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo the installation of both names.")] = False,
 ) -> None:
     """Make load_dataset("anomreason") and evaluate.load("semap") work from any directory."""
     from dataset_builder.building import install as names

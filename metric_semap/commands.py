@@ -44,12 +44,18 @@ def score(
     context: typer.Context,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PRED… GT", help="Prediction files, then the ground truth.", show_default=False),
+        typer.Argument(
+            metavar="PRED… GT",
+            help="One or more prediction files, and the ground truth as the last file.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, matched_results.json and report.html.")] = Path(
         "scores"
     ),
-    deepfake: Annotated[bool, typer.Option("--deepfake", help="Score verdicts too: CSemAP, CSemF1, accuracy.")] = False,
+    deepfake: Annotated[
+        bool, typer.Option("--deepfake", help="Also score verdicts (real or fake): CSemAP, CSemF1, accuracy.")
+    ] = False,
     missing: Annotated[
         str,
         typer.Option(
@@ -59,20 +65,30 @@ def score(
     clusters: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV file of picture,cluster: which pictures belong together. By default, file names decide."
+            help="CSV file with the columns picture,cluster that says which pictures belong together and so are not "
+            "independent evidence. By default file names decide."
         ),
     ] = None,
     subset: Annotated[
-        Path | None, typer.Option(help="A file that lists the pictures to score: a JSON list, or one name per line.")
+        Path | None,
+        typer.Option(help="File that lists the pictures to score: a JSON list, or one name per line. By default all."),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="A Hub id, minilm (offline) or a directory with --num-layers.")
+        str | None,
+        typer.Option(
+            help="Encoder that compares texts: a Hub id, minilm (offline; extra demo), or a directory with --num-layers. By "
+            "default distilbert-base-uncased, as in the official code."
+        ),
     ] = None,
-    num_layers: Annotated[int | None, typer.Option(min=1, help="The encoder's layer whose output is compared.")] = None,
+    num_layers: Annotated[
+        int | None, typer.Option(min=1, help="Layer of the encoder whose output is compared; by default bert-score's.")
+    ] = None,
     thresholds: Annotated[
-        str, typer.Option(help="Similarity thresholds in 0..1, separated by commas.")
+        str, typer.Option(help="Similarity thresholds from 0 to 1, separated by commas.")
     ] = "0.7,0.8,0.9",
-    alpha: Annotated[float, typer.Option(help="Weight of the phenomenon in the view Full.")] = 0.5,
+    alpha: Annotated[
+        float, typer.Option(help="Weight of the phenomenon in the Full scores, from 0 to 1; the rest is the reasoning.")
+    ] = 0.5,
     matching: Annotated[
         str, typer.Option(help="How predictions are matched with references: greedy or optimal.")
     ] = "greedy",
@@ -88,7 +104,7 @@ def score(
     ] = False,
     dtype: Annotated[
         str,
-        typer.Option(help="float32 (exact), or bfloat16 or float16: faster on a GPU, with slightly different scores."),
+        typer.Option(help="float32 (exact); bfloat16 or float16 (faster on a GPU, with slightly different scores)."),
     ] = "float32",
     cache: Annotated[
         bool,
@@ -98,7 +114,7 @@ def score(
         ),
     ] = True,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Exchanges drawn per paired test; 0 turns tests and intervals off.")
+        int, typer.Option(min=0, help="Number of random exchanges per paired test; 0 turns tests and intervals off.")
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed for the chance scores and the paired tests.")] = 0,
     judge: Annotated[
@@ -106,31 +122,40 @@ def score(
         typer.Option(
             "--judge",
             help="Also ask a language model (--base-url, --model) whether predictions and references describe the same "
-            "anomaly, for the same reason: at most four questions per prediction, about texts only.",
+            "anomaly, for the same reason. It sees texts only; at most four questions per prediction.",
         ),
     ] = False,
     base_url: Annotated[
         str | None,
         typer.Option(
-            help="URL of an OpenAI-compatible server hosting the judge. The API key is read from OPENAI_API_KEY or HF_TOKEN."
+            help="OpenAI-compatible server hosting the judge; by default Inference Providers for OWNER/MODEL, else OpenAI. "
+            "The API key is read from OPENAI_API_KEY or HF_TOKEN."
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The judge's name at that server.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the judge on that server; required with --judge.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate the judge's calls, tokens and money, without any call.")
+        bool, typer.Option("--dry-run", help="Estimate the judge's calls, tokens and money, without making a call.")
     ] = False,
     rpm: Annotated[
-        int | None, typer.Option(min=1, help="The server's quota in calls per minute, if you know it.")
+        int | None,
+        typer.Option(min=1, help="Quota of the server in calls per minute; by default learned from its replies."),
     ] = None,
     tpm: Annotated[
-        int | None, typer.Option(min=1, help="The server's quota in tokens per minute, if you know it.")
+        int | None,
+        typer.Option(min=1, help="Quota of the server in tokens per minute; by default learned from its replies."),
     ] = None,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A price table, YAML or JSON: model: {input: …, output: …}, US dollars per million tokens."),
+        typer.Option(
+            help="YAML or JSON file of prices in US dollars per million tokens, model: {input: …, output: …}. Without it the "
+            "cost is unknown."
+        ),
     ] = None,
     budget_usd: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop asking the judge before it costs more than this, in US dollars.")
+        float | None,
+        typer.Option(
+            min=0.0, help="Stop asking the judge before it costs more than this, in US dollars; needs --prices."
+        ),
     ] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(min=1, help="Stop asking the judge before it uses more tokens than this.")
@@ -138,35 +163,37 @@ def score(
     budget_calls: Annotated[
         int | None, typer.Option(min=1, help="Stop asking the judge before it makes more calls than this.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures, shown in the report.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures, to show them in the report.")] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Hub id of the benchmark that the ground truth is from; scores for its leaderboards are written to .eval_results.",
+            help="Hub id of the benchmark that the ground truth is from; with it, scores for the Hub's leaderboards are written to "
+            ".eval_results.",
             show_default=False,
         ),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="Print the result as json, csv, markdown or latex.")
+        str | None,
+        typer.Option("--format", help="Print the result as json, csv, markdown or latex; by default as a table."),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
             metavar="A B",
-            help="Do not score: say in what the measurements of two metrics.json files differ.",
+            help="Do not score; say whether the scores in two metrics.json files were measured in the same way.",
             show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Also replace results that anomreason did not write or that somebody changed."
+            "--overwrite",
+            help="Also replace results that anomreason did not write, or that were changed. Other files are kept.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Score predictions against the ground truth; several prediction files make a leaderboard, with baselines that any model has
-    to beat. Exit code 3 if the judge gave no answer about some pairs."""
+    """Score predictions against the ground truth; several files give a leaderboard. Exit code 3 if the judge left pairs out."""
     if compare is not None:
         _compare(*map(Path, compare))
         return

@@ -23,8 +23,8 @@ from space.settings import Settings
 __all__ = ["serve"]
 
 LOOKS_EVERY = 0.05
-"""Seconds between two looks of Gradio at its queue of calls. By itself it looks a thousand times a second, which costs a page that
-nobody uses a tenth of a core."""
+"""Seconds between two looks of Gradio at its queue of calls. By itself it looks a thousand times per second, which costs a page
+that nobody uses a tenth of a core."""
 
 
 def serve(settings: Settings, port: int | None = None, block: bool = True) -> Any:

@@ -16,39 +16,57 @@ def demo(
         int | None, typer.Option(min=1, max=65535, help="Port to serve on; by default the first free one from 7860.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="tiny, a model directory, a Hub id, or the model's name at the endpoint.")
+        str,
+        typer.Option(
+            help="tiny (shipped), a model directory or a Hub id. With --base-url: the model's name on that server."
+        ),
     ] = "tiny",
     adapter: Annotated[
-        str | None, typer.Option(help="Directory or Hub id of a LoRA adapter; the page compares it with its base.")
+        str | None,
+        typer.Option(
+            help="Directory or Hub id of a LoRA adapter, which the page compares with its base model; not with --base-url."
+        ),
     ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(help="URL of an OpenAI-compatible endpoint. The API key is read from ANOMREASON_API_KEY."),
+        typer.Option(
+            help="URL of an OpenAI-compatible server hosting the model. The API key is read from ANOMREASON_API_KEY, "
+            "OPENAI_API_KEY or HF_TOKEN. Without this option the model runs on this machine."
+        ),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(help="Second model to compare with: tiny, a directory or a Hub id.")
+        str | None, typer.Option(help="Second model to compare answers with: tiny, a model directory or a Hub id.")
     ] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Also offer AnomAgent; needs --base-url.")] = False,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="Also offer AnomAgent, which asks several times per picture; needs --base-url."
+        ),
+    ] = False,
     run: Annotated[
-        Path | None, typer.Option("--review", "--run", help="Run directory of `anomreason annotate` to review.")
+        Path | None,
+        typer.Option("--review", "--run", help="Also serve the review of this run directory of `anomreason annotate`."),
     ] = None,
     boxes: Annotated[
-        bool, typer.Option("--with-boxes", "--boxes", help="Also ask for boxes; the tiny model's boxes are rough.")
+        bool,
+        typer.Option(
+            "--with-boxes", "--boxes", help="Also ask where each anomaly is (boxes); the tiny model's boxes are rough."
+        ),
     ] = False,
     visitors_model: Annotated[
         str | None,
         typer.Option(
-            help="Model of Inference Providers for visitors who sign in with Hugging Face and pay themselves."
+            help="Model of Inference Providers for visitors who sign in with Hugging Face, on their own quota."
         ),
     ] = None,
     visitors_url: Annotated[
-        str, typer.Option(help="URL of the server of --visitors-model; visitors' tokens are sent to it.")
+        str, typer.Option(help="URL of the server for --visitors-model; visitors' tokens are sent to it.")
     ] = "https://router.huggingface.co/v1",
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Let the MCP tool fetch pictures from the public web.")
     ] = False,
 ) -> None:
-    """Serve a page that says what defies logic in a picture, with an API and an MCP tool."""
+    """Serve a web page that shows what defies logic in a picture, with an API and an MCP tool."""
     here = base_url is None or compare is not None  # a model in this process
     require("demo", "space", *(["train"] if here else []))
     from space.settings import Settings
@@ -62,21 +80,24 @@ def demo(
 @app.command()
 def publish(
     path: Annotated[
-        Path, typer.Argument(help="Directory of a built dataset, an adapter, or a Space such as metric_semap.")
+        Path, typer.Argument(help="Directory of a built dataset, an adapter, or a Space (space or metric_semap).")
     ] = Path("anomreason"),
-    repo_id: Annotated[str, typer.Option(help="Repository on the Hub, ORG/NAME.", show_default=False)] = ...,  # type: ignore[assignment]
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    repo_id: Annotated[str, typer.Option(help="Repository on the Hub, as ORG/NAME.", show_default=False)] = ...,  # type: ignore[assignment]
+    private: Annotated[bool, typer.Option("--private", help="If the repository is new, make it private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be uploaded, without uploading.")] = False,
-    base_id: Annotated[str | None, typer.Option(help="For an adapter: Hub id of its base model.")] = None,
+    base_id: Annotated[
+        str | None,
+        typer.Option(help="For an adapter: Hub id of its base model, if the adapter names one that is not on the Hub."),
+    ] = None,
     with_base: Annotated[
         bool,
-        typer.Option("--with-base", help="For an adapter: publish its base model too, as --base-id or ORG/NAME-base."),
+        typer.Option("--with-base", help="For an adapter: also publish its base model, as --base-id or ORG/NAME-base."),
     ] = False,
     metrics: Annotated[
-        Path | None, typer.Option(help="For an adapter: metrics.json of `anomreason score` to show on its card.")
+        Path | None, typer.Option(help="For an adapter: metrics.json of `anomreason score`, to show on its card.")
     ] = None,
 ) -> None:
-    """Push a dataset, adapter or Space to the Hub and check what arrived. Re-run at any time. The token is read from HF_TOKEN."""
+    """Upload a dataset, adapter or Space to the Hub and verify the upload. It can be re-run. The token is read from HF_TOKEN."""
     for result in _publish(path, repo_id, private, dry_run, base_id, with_base, metrics):
         for name, size in result.files:
             typer.echo(f"{size:>14,}  {name}")

@@ -17,34 +17,46 @@ app = typer.Typer()
 _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
-Out = Annotated[Path | None, typer.Option(help="Directory for the adapter.", show_default=False)]
-Base = Annotated[str | None, typer.Option(help="The base model: tiny, a directory or a Hub id.", show_default=False)]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="Directory of a built dataset, or a Hub id; by default the recipe's.", show_default=False),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Directory for the adapter; by default the recipe's.", show_default=False)
+]
+Base = Annotated[
+    str | None,
+    typer.Option(help="Base model: tiny, a directory or a Hub id; by default the recipe's.", show_default=False),
+]
 
-_OURS = """Options of this project, all of them keys of a recipe too:
+_OURS = """More options, which a recipe can also set:
 
---dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME, --dataset_streaming True: which examples to use.
+--dataset_config NAME, --dataset_train_split NAME, --dataset_test_split NAME: which part of the dataset to use.
 
---limit N: use only this many rows. --tasks anomalies grounded verdict: what each picture is asked.
+--dataset_streaming True: read the dataset while training, without loading it first.
 
---min_pixels N, --max_pixels N: scale each picture to at least and at most this many pixels.
+--limit N: use only N rows. --tasks anomalies grounded verdict: what to ask about each picture, one or more of these.
 
---resume_from_checkpoint True: continue a run. --overwrite: replace what an earlier training wrote there.
+--min_pixels N, --max_pixels N: enlarge smaller pictures, and reduce larger ones, to this many pixels.
 
---base_id ID: the Hub id of the base, for --push_to_hub."""
+--resume_from_checkpoint True: continue a stopped training. --overwrite: replace what an earlier training wrote to --out.
+
+--base_id ID: the Hub id of the base model, for --push_to_hub."""
 
 _TRAIN = f"""{_OURS}
 
 --knows true: make the adapter refuse pictures unlike its training pictures (status unknown).
 
---eval_pictures N, --eval_encoder NAME: how many pictures, and which encoder, each evaluation uses (--eval_strategy steps).
+--eval_pictures N, --eval_encoder NAME: number of pictures and encoder for each evaluation (with --eval_strategy steps).
+
+--dry_run true: say what would be trained and what it takes, without loading weights.
 
 Every option of TRL's SFTConfig and ModelConfig works as well:
 https://huggingface.co/docs/trl/sft_trainer#trl.SFTConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
 
 _GRPO = f"""{_OURS}
 
---adapter ADAPTER: the SFT adapter to continue from. --encoder NAME: the encoder of the reward SemF1_Full.
+--adapter ADAPTER: the SFT adapter to continue from. --encoder NAME: the encoder for the reward SemF1_Full.
 
 Every option of TRL's GRPOConfig and ModelConfig works as well:
 https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig, https://huggingface.co/docs/trl/others#trl.ModelConfig"""
@@ -66,7 +78,7 @@ def _arguments(
 
 @app.command()
 def quickstart(overwrite: Overwrite = False) -> None:
-    """Run the whole loop with embedded defaults, into ./anomreason and ./demo: minutes on a CPU, without the Hub or a key."""
+    """Run the whole loop on rendered scenes, into ./anomreason and ./demo, in minutes on a CPU, without the Hub or an API key."""
     require("quickstart", "demo")
     # Nothing here needs the Hub, and a network that drops packets would hold the loop up for minutes.
     os.environ.update(HF_HUB_OFFLINE="1", HF_EVALUATE_OFFLINE="1")
@@ -112,13 +124,15 @@ def train(
     context: typer.Context,
     config: Annotated[
         str | None,
-        typer.Option(help=f"A recipe: {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False),
+        typer.Option(
+            help=f"Recipe (required): {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False
+        ),
     ] = None,
     dataset: Dataset = None,
     out: Out = None,
     model: Base = None,
 ) -> None:
-    """Fine-tune a LoRA adapter with TRL's SFTTrainer, with a recipe and any of TRL's options."""
+    """Fine-tune a LoRA adapter with TRL's SFTTrainer, from a recipe and any of TRL's options."""
     require("train", "train")
     line = _arguments(context, CONFIGS, config, dataset, out, model)
     from trainer.progress import Shown
@@ -138,7 +152,7 @@ def train(
 
 @app.command(context_settings=_FORWARD)
 def probe(context: typer.Context) -> None:
-    """Measure which batch size and checkpointing fit this GPU best: --config RECIPE and its options, as for train."""
+    """Measure the fastest batch size and checkpointing on this GPU. Options: --config RECIPE and TRL's, such as --dataset_name."""
     require("probe", "train")
     from trainer.memory import main as run
 
@@ -147,15 +161,18 @@ def probe(context: typer.Context) -> None:
 
 @app.command()
 def merge(
-    adapter: Annotated[str, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)],
+    adapter: Annotated[str, typer.Argument(help="Directory or Hub id of a LoRA adapter.", show_default=False)],
     out: Annotated[
         Path, typer.Option(help="Directory for the model; it must be new or hold an earlier merged model.")
     ] = Path("merged"),
-    model: Annotated[str | None, typer.Option(help="The base model, if not the one that the adapter names.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16; auto: the base model's own.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="Base model; by default the one that the adapter names.")] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(help="Data type of the weights: float32, bfloat16, float16, or auto for the base model's own."),
+    ] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Merge an adapter into its base: one model, for servers that take no adapters."""
+    """Merge an adapter into its base model, for servers that do not take adapters."""
     require("merge", "train")
     from trainer.merge import merge as run
 
@@ -167,13 +184,15 @@ def grpo(
     context: typer.Context,
     config: Annotated[
         str | None,
-        typer.Option(help=f"A recipe: {names(GRPO)}, or a YAML file. Options override it.", show_default=False),
+        typer.Option(
+            help=f"Recipe (required): {names(GRPO)}, or a YAML file. Options override it.", show_default=False
+        ),
     ] = None,
     dataset: Dataset = None,
     out: Out = None,
     model: Base = None,
 ) -> None:
-    """Train an adapter further with TRL's GRPOTrainer, by reward: the metric, the format and false alarms."""
+    """Train an adapter further with TRL's GRPOTrainer. Rewards: the metric, a readable format and right verdicts."""
     require("grpo", "train")
     line = _arguments(context, GRPO, config, dataset, out, model)
     from trainer.grpo import parse
@@ -188,16 +207,18 @@ def grpo(
 @app.command()
 def serve(
     adapter: Annotated[
-        str | None, typer.Argument(help="A LoRA adapter's directory or Hub id.", show_default=False)
+        str | None, typer.Argument(help="Directory or Hub id of a LoRA adapter.", show_default=False)
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="tiny, a model's directory or a Hub id; by default the adapter's base, or tiny."),
+        typer.Option(
+            help="tiny (shipped), a model directory or a Hub id; by default the adapter's base model, or else tiny."
+        ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="The server: vllm or transformers.")] = "vllm",
+    engine: Annotated[str, typer.Option(help="Server to use: vllm or transformers.")] = "vllm",
     merged: Annotated[
         Path | None,
-        typer.Option(help="Directory of the merged model; by default the adapter's name with -merged."),
+        typer.Option(help="Directory for the merged model; by default the adapter's name with -merged."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,

@@ -13,7 +13,7 @@ from dataset_builder.options import AsJson
 from dataset_builder.terminal import printable
 
 app = typer.Typer()
-verdicts = typer.Typer(help="Show or export people's verdicts on a run's candidates.", no_args_is_help=True)
+verdicts = typer.Typer(help="Show or export people's verdicts on what a run found.", no_args_is_help=True)
 app.add_typer(verdicts, name="verdicts")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of `anomreason annotate`.", show_default=False)]
@@ -24,16 +24,22 @@ def review(
     run: Run,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 7861,
     host: Annotated[
-        str, typer.Option(help="Address to serve on; one that others can reach needs --auth-file.")
+        str, typer.Option(help="Address to serve on; an address that other machines can reach needs --auth-file.")
     ] = "127.0.0.1",
     auth_file: Annotated[
-        Path | None, typer.Option(help="File of people who may log in, made by `anomreason verdicts account`.")
+        Path | None,
+        typer.Option(
+            help="File with the people who may log in, made by `anomreason verdicts account`; by default there is no login."
+        ),
     ] = None,
-    reviewer: Annotated[str | None, typer.Option(help="Name of the reviewer; by default the page asks for it.")] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Name of the reviewer, where there is no login; by default the page asks for it.")
+    ] = None,
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="Number of people who answer each item; 1 unless set before. Without a majority one more is asked.",
+            help="Number of people who answer each item; by default as set before, or 1. Without a majority one more is asked. The "
+            "run keeps this setting.",
             show_default=False,
         ),
     ] = None,
@@ -41,7 +47,7 @@ def review(
         bool | None,
         typer.Option(
             "--rate-severity/--no-rate-severity",
-            help="Ask for a severity with every accept, without showing the model's. The run keeps this setting.",
+            help="Ask for a severity with every accept, without showing the model's; off at first. The run keeps this setting.",
             show_default=False,
         ),
     ] = None,
@@ -49,19 +55,23 @@ def review(
         bool | None,
         typer.Option(
             "--ask-missed/--no-ask-missed",
-            help="Also ask for each picture whether the agent missed anything, to measure recall. The run keeps this setting.",
+            help="Also ask for each picture whether the agent missed anything, to measure recall; off at first. The run keeps this "
+            "setting.",
             show_default=False,
         ),
     ] = None,
     gold: Annotated[
         Path | None,
-        typer.Option(metavar="SCENES", help="Scenes directory from which items with a known answer are mixed in."),
+        typer.Option(
+            metavar="SCENES",
+            help="Scenes directory from which items with a known answer are mixed in, to check reviewers.",
+        ),
     ] = None,
     guidelines: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Markdown file that reviewers can open next to the picture.")
     ] = None,
 ) -> None:
-    """Serve a page on which people accept or reject a run's candidates, and add what the agent missed."""
+    """Serve a page on which people accept or reject a run's candidates (what the agent found), and add what it missed."""
     from agent.review.accounts import Accounts, check_host
     from agent.review.desk import Desk
     from agent.review.guidelines import read_guidelines
@@ -112,7 +122,12 @@ def status(run: Run, as_json: AsJson = False) -> None:
 @verdicts.command()
 def export(
     run: Run,
-    rule: Annotated[str, typer.Option(help="majority or unanimous; unsure never counts as accept.")] = "majority",
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="When a candidate is accepted: majority or unanimous. An unsure answer never counts as accept."
+        ),
+    ] = "majority",
 ) -> None:
     """Write the accepted candidates for `anomreason build`, and a report on the review. Exit code 3 if answers are missing."""
     require("verdicts export", "space")
@@ -139,11 +154,14 @@ def export(
 @verdicts.command()
 def account(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Accounts file, for `review --auth-file`.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Accounts file, for `review --auth-file`; made if it is not there.", show_default=False
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the reviewer.", show_default=False)],
 ) -> None:
-    """Add a reviewer who may log in, or change a password. It is asked for or read from REVIEW_PASSWORD; only a hash is kept."""
+    """Add a reviewer who may log in, or change the password. It is asked for, or read from REVIEW_PASSWORD; only a hash is kept."""
     import os
 
     from agent.review.accounts import add_account

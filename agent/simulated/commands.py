@@ -11,12 +11,16 @@ app = typer.Typer()
 
 @app.command("simulate-vlm")
 def simulate_vlm(
-    scenes: Annotated[Path, typer.Option(help="Scenes directory; its scenes.jsonl is the known truth.")],
+    scenes: Annotated[
+        Path, typer.Option(help="Directory that `anomreason scenes` wrote; its scenes.jsonl is the known truth.")
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8001,
-    seed: Annotated[int, typer.Option(help="Seed of all errors and faults.")] = 0,
-    miss: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability that a look misses an anomaly.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed for all errors and faults.")] = 0,
+    miss: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Probability that a look at an object misses an anomaly.")
+    ] = 0.0,
     hallucinate: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Probability that a look invents an anomaly.")
+        float, typer.Option(min=0.0, max=1.0, help="Probability that a look at an object invents an anomaly.")
     ] = 0.0,
     catch: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability that verification catches a false finding.")
@@ -25,7 +29,8 @@ def simulate_vlm(
         float, typer.Option(min=0.0, max=1.0, help="Probability that verification drops a true finding.")
     ] = 0.0,
     misjudge: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Probability that the judge of two texts errs.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Probability that a judgement of two texts (`score --judge`) is wrong."),
     ] = 0.0,
     misgroup: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Probability that a finding is not grouped with its duplicates.")
@@ -42,28 +47,33 @@ def simulate_vlm(
     broken: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get a 500 or 503.")] = 0.0,
     hang: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that get no reply.")] = 0.0,
     cut: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies whose connection is cut.")] = 0.0,
-    retry_after: Annotated[float, typer.Option(min=0.0, help="Seconds to wait that a 429 answer asks for.")] = 1.0,
+    retry_after: Annotated[float, typer.Option(min=0.0, help="Retry-After of a 429 reply, in seconds.")] = 1.0,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds per answer.")] = 0.0,
-    slots: Annotated[int, typer.Option(min=0, help="Number of answers made at the same time; 0 for no limit.")] = 0,
+    slots: Annotated[
+        int, typer.Option(min=0, help="Number of requests answered at the same time; 0 for no limit.")
+    ] = 0,
     schemas: Annotated[
-        bool, typer.Option("--schemas/--no-schemas", help="Accept response_format, or refuse it with 400.")
+        bool, typer.Option("--schemas/--no-schemas", help="Accept response_format, or refuse it with a 400.")
     ] = True,
     dialect: Annotated[
         list[str] | None,
-        typer.Option(help="Behave like a real server in one way: NAME or NAME=SHARE; may be repeated."),
+        typer.Option(
+            help="Imitate one behaviour of a real server: NAME, or NAME=SHARE of the requests; may be repeated."
+        ),
     ] = None,
     clock: Annotated[
-        float, typer.Option(min=1.0, help="How many times faster than real time the dialects' quotas run.")
+        float,
+        typer.Option(min=1.0, help="Speed of the clock of the dialects' quotas; 2 is twice as fast as real time."),
     ] = 1.0,
     quota: Annotated[int, typer.Option(min=1, help="Requests per minute in dialects that have a quota.")] = 60,
-    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds per batch.")] = 0.0,
+    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds from a batch's creation to its end.")] = 0.0,
     batch_expires: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of a batch's requests that expire.")
     ] = 0.0,
 ) -> None:
-    """Serve a simulated vision-language model that answers from scenes of known truth.
+    """Serve a simulated vision-language model that answers from the known truth of rendered scenes.
 
-    It speaks OpenAI's chat completions, files and batches.
+    It has OpenAI's interfaces for chat completions, files and batches.
     Faults: malformed, truncated, refused and hostile answers; busy (429), broken (500, 503), hanging and cut connections.
     The dialects are listed in docs/agent.md.
     """

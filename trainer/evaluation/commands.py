@@ -34,7 +34,9 @@ def benchmark(
     bench: Annotated[
         Path,
         typer.Argument(
-            metavar="bench.yaml", help="The file that names the dataset and the models.", show_default=False
+            metavar="bench.yaml",
+            help="File that names the dataset and the models; docs/scoring.md has an example.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for leaderboard.json, .md, .html and the predictions.")] = Path(
@@ -45,14 +47,14 @@ def benchmark(
         typer.Option(
             "--every-eval-ever",
             metavar="ORGANIZATION",
-            help="Also write records of the Every Eval Ever schema, which name this organization as the evaluator.",
+            help="Also write records in the Every Eval Ever schema, with this organization as the evaluator.",
             show_default=False,
         ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run several models over one split and rank them. Re-run to resume. Exit code 3 if one is left out."""
+    """Run several models on the same pictures and rank them. Re-run to resume. Exit code 3 if a model had to be left out."""
     require("benchmark", "train")
     from dataset_builder.preflight import check_room, look
     from metric_semap.errors import SemapError
@@ -115,22 +117,25 @@ def audit(
     plan: Annotated[
         Path | None,
         typer.Argument(
-            metavar="generators.yaml", help="The file that names the generators and the reviewer.", show_default=False
+            metavar="generators.yaml",
+            help="File that names the generators and the reviewer; docs/auditing.md has an example. Optional with --compare.",
+            show_default=False,
         ),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
             metavar="OLD NEW",
-            help="Compare two generators of the plan prompt by prompt instead of ranking all; without a plan, two files of "
-            "annotations, runs or folders of pictures.",
+            help="Compare two generators prompt by prompt instead of ranking all: two names in generators.yaml or, without "
+            "that file, two paths of annotations, runs or folders of pictures.",
             show_default=False,
         ),
     ] = None,
     fail_if_worse: Annotated[
         bool,
         typer.Option(
-            "--fail-if-worse", help="Exit with code 1 if NEW is worse than OLD in any measure, beyond chance."
+            "--fail-if-worse",
+            help="With --compare: exit with code 1 if NEW is worse than OLD in any measure, beyond chance.",
         ),
     ] = False,
     ratings: Annotated[
@@ -138,14 +143,15 @@ def audit(
         typer.Option(
             "--calibrated",
             metavar="RATINGS.csv",
-            help="CSV of people's ratings (severity,rating,item,rater) to calibrate severities with.",
+            help="CSV of people's ratings (severity,rating,item,rater), with which the reviewer's severities are calibrated.",
             show_default=False,
         ),
     ] = None,
     embed_kinds: Annotated[
         bool,
         typer.Option(
-            "--embed-kinds", help="Use the offline encoder (extra demo) for anomalies whose kind no rule knows."
+            "--embed-kinds",
+            help="Use the offline encoder (extra demo) to find the kind of anomalies that no rule recognizes.",
         ),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder for audit.json, audit.md, audit.html and the answers.")] = Path(
@@ -155,7 +161,7 @@ def audit(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank image generators by what a reviewer finds wrong with their pictures, or compare two versions. Re-run to resume."""
+    """Rank image generators by what a model or AnomAgent finds wrong with their pictures, or compare two. Re-run to resume."""
     require("audit", "metric")
     from dataset_builder.errors import InputError
     from dataset_builder.preflight import check_room, look

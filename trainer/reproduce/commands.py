@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 reproduce = typer.Typer(
-    help="The paper's results, one command each. Without your own data, each runs on rendered scenes, whose truth is known.",
+    help="Reproduce the paper's results, one command each. Without your own data they run on scenes whose truth is known.",
     no_args_is_help=True,
 )
 app.add_typer(reproduce, name="reproduce")
@@ -27,17 +27,21 @@ app.add_typer(reproduce, name="reproduce")
 Models = Annotated[
     Path | None,
     typer.Option(
-        help="A bench.yaml that names the models, as for `benchmark`; the tiny model by default.", show_default=False
+        help="A bench.yaml that names the models, as for `benchmark`; by default the tiny model.", show_default=False
     ),
 ]
-Dataset = Annotated[str | None, typer.Option(help="A built dataset's directory or a Hub id.", show_default=False)]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="Directory of a built dataset, or a Hub id; by default rendered scenes.", show_default=False),
+]
 Release = Annotated[
     Path | None,
     typer.Option(
-        help="The folder of the authors' files; a dataset is built from them if one is needed.", show_default=False
+        help="Folder of the authors' files, instead of --dataset; a dataset is built from them if one is needed.",
+        show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed for resampling and for whatever is simulated.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed for resampling and simulations.")]
 
 
 def _setting(
@@ -55,7 +59,7 @@ def _setting(
 def table1(
     context: typer.Context, models: Models = None, dataset: Dataset = None, release: Release = None
 ) -> "Prepared":
-    """Compare SemAP and SemF1 of models with the published rows, and the phenomenon with the reasoning. Re-run to resume."""
+    """Compare models' SemAP and SemF1 with the published rows, and phenomenon scores with reasoning scores. Re-run to resume."""
     from trainer.reproduce.table1 import PICTURES, Table1
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES)
@@ -69,16 +73,20 @@ def table2(
     dataset: Dataset = None,
     release: Release = None,
     reals: Annotated[
-        Path | None, typer.Option(help="A folder of your own photographs, to set thresholds on.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Folder of your own real photographs, to set thresholds on; by default those of the dataset, or scenes.",
+            show_default=False,
+        ),
     ] = None,
     false_positives: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="The false positive rate you can afford.")
+        float, typer.Option(min=0.0001, max=0.5, help="Share of real pictures that may be flagged; 0.01 is 1 %.")
     ] = 0.01,
     prevalence: Annotated[
-        float, typer.Option(min=0.000001, max=1, help="The share of generated pictures you expect.")
+        float, typer.Option(min=0.000001, max=1, help="Share of generated pictures that you expect; 0.01 is 1 %.")
     ] = 0.01,
 ) -> "Prepared":
-    """Score verdicts: accuracy, CSemAP and CSemF1, and thresholds for a platform's false positive rate. Re-run to resume."""
+    """Score verdicts (real or generated): accuracy, CSemAP, CSemF1, and thresholds for a false positive rate. Re-run to resume."""
     from trainer.reproduce.table2 import PICTURES, Table2
 
     setting = _setting(context, models, dataset, release, pictures=PICTURES, deepfake=True)
@@ -92,7 +100,7 @@ def hitl(
         Path | None,
         typer.Option(
             "--reviewed",
-            help="A reviewed run, exported with `verdicts export`; simulated reviewers by default.",
+            help="A reviewed run, exported with `verdicts export`; by default reviewers are simulated.",
             show_default=False,
         ),
     ] = None,
@@ -100,7 +108,7 @@ def hitl(
     release: Release = None,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Measure what verification by people changes: how many candidates stay, their severities, and how many are true."""
+    """Measure what verification by people changes: how many of the agent's findings stay, their severities, how many are true."""
     from functools import partial
 
     from dataset_builder.errors import InputError
@@ -126,7 +134,7 @@ def generators(
         Path | None,
         typer.Option(
             "--generators",
-            help="A generators.yaml, as for `audit`; simulated generators by default.",
+            help="A generators.yaml, as for `audit`; by default generators are simulated.",
             show_default=False,
         ),
     ] = None,
@@ -136,14 +144,13 @@ def generators(
     quality: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV with the column generator and numbers of quality, such as CLIP scores or people's ratings.",
+            help="CSV with the column generator and one column per measure of quality, such as CLIP scores.",
             show_default=False,
         ),
     ] = None,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Rank generators by several reviewers, and measure how far these agree and whether quality is rationality. Re-run to
-    resume."""
+    """Rank generators by several reviewers; measure their agreement, and how quality relates to anomalies. Re-run to resume."""
     from functools import partial
 
     from dataset_builder.errors import InputError
@@ -181,14 +188,16 @@ def detectors(
     detector: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV of image_id and score, higher for generated pictures; a simulated detector over scenes by default.",
+            help="CSV with image_id and score, higher for generated pictures; by default a detector is simulated on scenes.",
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="The score from which the detector calls pictures generated.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(help="Score from which the detector says that a picture is generated.")
+    ] = 0.5,
     seed: Seed = 0,
 ) -> "Prepared":
-    """Compare a pixel detector with ours: what only one of them catches, and what both catch together. Re-run to resume."""
+    """Compare a pixel detector with a model's verdicts: what only one of them catches, and both together. Re-run to resume."""
     from dataset_builder.errors import InputError
     from trainer.reproduce.detectors import PICTURES, Detectors
 
@@ -205,21 +214,21 @@ def detectors(
 @experiment(reproduce, "train")
 def ablation(
     recipe: Annotated[
-        str, typer.Option("--config", help="A recipe's name or file, as for `train`.", metavar="RECIPE")
+        str, typer.Option("--config", help="Name or file of a recipe, as for `train`.", metavar="RECIPE")
     ] = "tiny",
     dataset: Dataset = None,
     release: Release = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times each variant is trained.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds with which each variant is trained.")] = 1,
     scenes: Annotated[
         int,
         typer.Option(
             "--pictures",
             min=40,
-            help="How many scenes are rendered if no data are given; a quarter of them are for testing.",
+            help="Number of scenes to render if no data are given; a quarter of them are for testing.",
         ),
     ] = 100,
 ) -> "Prepared":
-    """Measure what LoRA, severity in the answers and verified annotations each contribute. Re-run to resume."""
+    """Train variants to measure what LoRA, severity in the answers and verified annotations contribute. Re-run to resume."""
     from dataset_builder.errors import InputError
     from trainer.readiness import check_encoder
     from trainer.reproduce.ablation import Ablation
