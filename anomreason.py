@@ -153,7 +153,7 @@ def predict(
     boxes: Boxes = None,
 ) -> None:
     """Predict the anomalies of a dataset's pictures. Re-run to resume. Exit code 3 if a picture got no answer."""
-    from dataset_builder.errors import InputError
+    from dataset_builder.options import without_effect
     from dataset_builder.predictions import UNKNOWN
 
     if base_url is None:
@@ -162,11 +162,10 @@ def predict(
     named = " and ".join(name for name in (model or (None if adapter else "tiny"), adapter) if name)
     heading = f"predict {dataset} [{split}] with {named}"
     if base_url is not None:
-        if max_new_tokens is not None:
-            raise InputError(
-                f"--max-new-tokens {max_new_tokens}: applies to local models only; leave it out (an answer that a server cuts "
-                "off is asked for again with twice as much room)"
-            )
+        without_effect(
+            "applies to local models only (an answer that a server cuts off is asked for again with twice as much room)",
+            max_new_tokens=max_new_tokens,
+        )
         from agent.served import check_served, predict_split
 
         check_served(dataset, split, model, adapter, base_url, out, task)
@@ -189,6 +188,7 @@ def predict(
             boxes=boxes,
         )
     else:
+        without_effect("applies to servers only, and no --base-url is given", rpm=rpm, tpm=tpm, boxes=boxes)
         from trainer.predict import predict_dataset
         from trainer.readiness import check_prediction
 

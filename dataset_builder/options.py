@@ -4,7 +4,21 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Adapter", "AsJson", "BaseUrl", "Boxes", "DryRun", "Merge", "Model", "Overwrite", "Rpm", "Tpm"]
+from dataset_builder.errors import InputError
+
+__all__ = [
+    "Adapter",
+    "AsJson",
+    "BaseUrl",
+    "Boxes",
+    "DryRun",
+    "Merge",
+    "Model",
+    "Overwrite",
+    "Rpm",
+    "Tpm",
+    "without_effect",
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryRun = Annotated[
@@ -54,3 +68,10 @@ Boxes = Annotated[
         "that the model's family is known for, else the one that the prompt asks for."
     ),
 ]
+
+
+def without_effect(reason: str, **options: object) -> None:
+    """Raises `InputError` for the first option that was given, since with the others given it would change nothing."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name.replace('_', '-')} {value}: {reason}; leave it out")

@@ -285,3 +285,32 @@ def test_colours_are_left_out_where_they_are_not_wanted(
     assert run("scenes", tmp_path / "scenes", "--n", 2) == 0
     assert run("validate", tmp_path / "scenes", "--out", tmp_path / "validation.json") == 0
     assert "\x1b[3" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("predict --rpm 5", "--rpm 5: applies to servers only"),
+        ("predict --tpm 5", "--tpm 5: applies to servers only"),
+        ("predict --boxes pixels", "--boxes pixels: applies to servers only"),
+        (
+            "predict --base-url http://127.0.0.1:1/v1 --model m --max-new-tokens 9",
+            "--max-new-tokens 9: applies to local",
+        ),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_an_error(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is loaded or asked."""
+    assert run(*line.split()) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_probe_takes_the_options_of_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the same names; TRL's own go on to its parser."""
+    asked: list[str] = []
+    monkeypatch.setattr("trainer.memory.main", lambda arguments: asked.extend(arguments) or "measured")
+    assert run("probe", "--config", "tiny", "--dataset", "org/data", "--model", "org/model", "--limit", "8") == 0
+    named = ["--config", "tiny", "--dataset_name", "org/data", "--model_name_or_path", "org/model"]
+    assert asked == [*named, "--limit", "8"]

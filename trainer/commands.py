@@ -151,12 +151,23 @@ def train(
 
 
 @app.command(context_settings=_FORWARD)
-def probe(context: typer.Context) -> None:
-    """Measure the fastest batch size and checkpointing on this GPU. Options: --config RECIPE and TRL's, such as --dataset_name."""
+def probe(
+    context: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Recipe (required): {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False
+        ),
+    ] = None,
+    dataset: Dataset = None,
+    model: Base = None,
+) -> None:
+    """Measure the fastest batch size and checkpointing on this GPU. All options of `train` work as well."""
     require("probe", "train")
+    line = _arguments(context, CONFIGS, config, dataset, None, model)
     from trainer.memory import main as run
 
-    typer.echo(run(context.args))
+    typer.echo(run(line))
 
 
 @app.command()
