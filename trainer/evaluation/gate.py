@@ -22,6 +22,7 @@ import numpy as np
 from dataset_builder.errors import InputError
 from dataset_builder.severity import intensity
 from metric_semap.anomalies import Picture
+from metric_semap.statistics import holm
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.kinds import KINDS, Encode, kinds_of
 
@@ -139,8 +140,6 @@ def _measures(sums: np.ndarray, kinds: Sequence[int]) -> np.ndarray:
 
 def _exchanged(sums: np.ndarray, kinds: Sequence[int], difference: np.ndarray, seed: int) -> list[float]:
     """p of each measure, corrected; NaN where the difference is undefined."""
-    from statsmodels.stats.multitest import multipletests
-
     rng, prompts = np.random.default_rng(seed), sums.shape[1]
     total, apart = sums.sum(axis=(0, 1)), sums[0] - sums[1]
     as_far = np.zeros(len(difference))
@@ -153,10 +152,8 @@ def _exchanged(sums: np.ndarray, kinds: Sequence[int], difference: np.ndarray, s
             as_far += (~(np.abs(drawn) < np.abs(difference) - 1e-12)).sum(axis=0)
     p = (as_far + 1) / (EXCHANGES + 1)
     known = np.isfinite(difference)
-    corrected = np.full(len(p), math.nan)
-    if known.any():
-        corrected[known] = multipletests(p[known], method="holm")[1]
-    return [float(one) for one in corrected]
+    corrected = iter(holm([float(one) for one in p[known]]))
+    return [next(corrected) if tested else math.nan for tested in known]
 
 
 def _resampled(sums: np.ndarray, kinds: Sequence[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
