@@ -152,8 +152,9 @@ def _exchanged(sums: np.ndarray, kinds: Sequence[int], difference: np.ndarray, s
             as_far += (~(np.abs(drawn) < np.abs(difference) - 1e-12)).sum(axis=0)
     p = (as_far + 1) / (EXCHANGES + 1)
     known = np.isfinite(difference)
-    corrected = iter(holm([float(one) for one in p[known]]))
-    return [next(corrected) if tested else math.nan for tested in known]
+    corrected = np.full(len(p), math.nan)
+    corrected[known] = holm(p[known].tolist())
+    return [float(one) for one in corrected]
 
 
 def _resampled(sums: np.ndarray, kinds: Sequence[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
