@@ -283,11 +283,10 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
     What could not be tested stays `None`, and counts as a test: leaving it out would depend on the data.
     """
-    if all(p is None for p in ps):
-        return list(ps)
-    from statsmodels.stats.multitest import multipletests  # a second to import
-
-    _, corrected, _, _ = multipletests([1.0 if p is None else p for p in ps], method="holm")
+    raw = np.array([1.0 if p is None else p for p in ps])
+    order = np.argsort(raw)
+    corrected = np.empty(len(raw))
+    corrected[order] = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)).clip(max=1)
     return [None if p is None else float(after) for p, after in zip(ps, corrected, strict=True)]
 
 

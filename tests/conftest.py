@@ -1,6 +1,7 @@
 """What all tests share: a scenes directory, the dataset built from it, and the rule that CI skips nothing."""
 
 import faulthandler
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter and reporter.stats.get("skipped") and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_finish() -> None:
+    """What the test modules import stays to the end: garbage is not looked for in it whenever a trainer calls `gc.collect`."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,6 +87,15 @@ def official(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("official") / "anomreason"
     build(release, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def hub_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A process that talks to a Hub on loopback: one for all tests, which give their repositories names of their own."""
+    from tests.hub_client import HubClient
+
+    with HubClient(tmp_path_factory.mktemp("hub") / "home") as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import permutation_test, t
+from statsmodels.stats.multitest import multipletests
 
 from metric_semap.statistics import FEWEST, PARTS, PairedTest, Sums, compare, holm, interval, pictures_needed, spread
 
@@ -206,6 +207,9 @@ def test_p_values_are_corrected_by_holm() -> None:
     """The smallest is multiplied by the number of all, what could not be tested among them, the next by one fewer."""
     assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.04, None, 0.09, 0.09])
     assert holm([None]) == [None]
+    assert holm([]) == []
+    ps = np.random.default_rng(5).random(9) / 5
+    assert holm(ps.tolist()) == pytest.approx(multipletests(ps, method="holm")[1])
 
 
 def test_the_pictures_that_show_a_difference() -> None:

@@ -1,27 +1,19 @@
 """Publishing adapters and the metric, against a real HTTP server that implements the Hub's endpoints."""
 
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dataset_builder.errors import InputError
+from dataset_builder.scenes import pair
 from tests.adapters import make_adapter
 from tests.commands import run_command
-from tests.loopback_hub import LoopbackHub, Repository
+from tests.hub_client import HubClient
+from tests.loopback_hub import Repository
 from trainer.publish import publish_adapter
-
-COMMAND = Path(sys.executable).with_name("anomreason")
-
-
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    line = [str(part) for part in command]
-    return subprocess.run(line, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +26,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 _LOADED = """
-import sys, torch
+import torch
 from huggingface_hub import HfApi, ModelCard
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -49,57 +41,42 @@ assert (result.dataset_id, result.task_id, result.value) == ("org/anomreason", "
 assert (entry.rank, entry.model_id, entry.filename) == (1, "org/mine", ".eval_results/anomreason.yaml")
 assert entry.notes == result.notes == "95 % interval 0.3000 to 0.5000; semap:2.0|n:40"
 print(sum(p.abs().sum().item() > 0 for n, p in model.named_parameters() if "lora_B" in n))
-
-import anomreason
-sys.argv = ["anomreason", "examine", sys.argv[1], "--adapter", "org/mine", "--json"]
-anomreason.main()
 """
 
 
-def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_goes_with_its_base_and_loads_with_plain_peft(
+    adapter: Path, hub_client: HubClient, tmp_path: Path
+) -> None:
     """Base and adapter arrive whole, the adapter names the base's id, plain PEFT loads both, the card validates, `examine` runs,
     and the score is on the leaderboard of its benchmark."""
     before = (adapter / "adapter_config.json").read_bytes()
     numbers = {"SemF1_Full": 0.4, "SemF1_Full_low": 0.3, "SemF1_Full_high": 0.5, "signature": "semap:2.0|n:40"}
     scores = {"dataset": "org/anomreason", "configuration": "default", "results": {"preds": numbers}}
     (tmp_path / "metrics.json").write_text(json.dumps(scores))
-    with LoopbackHub() as hub:
-        hub.repositories["dataset", "org/anomreason"] = Repository(private=False)
-        hub.repositories["dataset", "org/anomreason"].files["eval.yaml"] = b"tasks: [{id: SemF1_Full}]"
-        environment = hub.environment | {"HF_HOME": str(tmp_path / "home")}
-        command = [
-            COMMAND,
-            "publish",
-            adapter,
-            "--repo-id",
-            "org/mine",
-            "--with-base",
-            "--metrics",
-            tmp_path / "metrics.json",
-        ]
-        done = run(*command, **environment)
-        assert done.returncode == 0, done.stderr
-        files = hub.repositories["model", "org/mine"].files
-        assert {"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "README.md"} <= files.keys()
-        assert {
-            "assets/loss.png",
-            "processor_config.json",
-            "tokenizer.json",
-            "training.json",
-            "metrics.json",
-        } <= files.keys()
-        assert not [name for name in files if "checkpoint" in name or name.endswith((".pt", ".bin"))]
-        assert "model.safetensors" in hub.repositories["model", "org/mine-base"].files
-        assert b"SemF1_Full" in files["README.md"]
-        assert b"base_model: org/mine-base" in files["README.md"]
-        from dataset_builder.scenes import pair
-
-        (tmp_path / "odd.png").write_bytes(pair(31, 0, ("giant",))[0].png())
-        loaded = run(sys.executable, "-c", _LOADED, tmp_path / "odd.png", **environment)
-        assert loaded.returncode in (0, 1), loaded.stderr
-        moved, found = loaded.stdout.splitlines()
-        assert moved == "28"
-        assert json.loads(found)["verdict"] is None
+    repositories = hub_client.hub.repositories
+    repositories["dataset", "org/anomreason"] = Repository(private=False)
+    repositories["dataset", "org/anomreason"].files["eval.yaml"] = b"tasks: [{id: SemF1_Full}]"
+    line = ["publish", adapter, "--repo-id", "org/mine", "--with-base", "--metrics", tmp_path / "metrics.json"]
+    done = hub_client.run(*line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = repositories["model", "org/mine"].files
+    assert {"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "README.md"} <= files.keys()
+    assert {
+        "assets/loss.png",
+        "processor_config.json",
+        "tokenizer.json",
+        "training.json",
+        "metrics.json",
+    } <= files.keys()
+    assert not [name for name in files if "checkpoint" in name or name.endswith((".pt", ".bin"))]
+    assert "model.safetensors" in repositories["model", "org/mine-base"].files
+    assert b"SemF1_Full" in files["README.md"]
+    assert b"base_model: org/mine-base" in files["README.md"]
+    assert hub_client.python(_LOADED) == "28\n"
+    (tmp_path / "odd.png").write_bytes(pair(31, 0, ("giant",))[0].png())
+    found = hub_client.run("examine", "odd.png", "--adapter", "org/mine", "--json", cwd=tmp_path)
+    assert found.returncode in (0, 1), found.stderr
+    assert json.loads(found.stdout)["verdict"] is None
     assert (adapter / "adapter_config.json").read_bytes() == before
 
 
@@ -136,33 +113,19 @@ def test_half_an_adapter_is_refused(adapter: Path, tmp_path: Path) -> None:
         publish_adapter(copy, "org/mine", base_id="org/tiny", dry_run=True)
 
 
-def test_the_metric_is_published_as_a_space_that_evaluate_loads(tmp_path: Path) -> None:
+def test_the_metric_is_published_as_a_space_that_evaluate_loads(hub_client: HubClient, tmp_path: Path) -> None:
     """`anomreason publish metric_semap` from any directory; afterwards `evaluate.load("org/semap")` scores with it."""
     code = (
         "import evaluate\nsemap = evaluate.load('org/semap')\n"
         "one = {'name': 'n', 'phenomenon': 'A third arm.', 'reasoning': 'People have two.', 'severity': 3}\n"
         "print(semap.compute(predictions=[[one]], references=[[one]], encoder='minilm', bootstrap=0)['SemAP_Full'])"
     )
-    with LoopbackHub() as hub:
-        environment = hub.environment | {"HF_HOME": str(tmp_path / "home"), "HF_EVALUATE_OFFLINE": "0"}
-        line = [str(COMMAND), "publish", "metric_semap", "--repo-id", "org/semap"]
-        done = subprocess.run(
-            line, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        files = hub.repositories["space", "org/semap"].files
-        assert {"app.py", "semap.py", "README.md", "requirements.txt"} <= files.keys()
-        assert not [name for name in files if "__pycache__" in name]
-        loaded = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=tmp_path,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert loaded.returncode == 0, loaded.stderr
-    assert float(loaded.stdout.split()[-1]) == 1.0
+    done = hub_client.run("publish", "metric_semap", "--repo-id", "org/semap", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = hub_client.hub.repositories["space", "org/semap"].files
+    assert {"app.py", "semap.py", "README.md", "requirements.txt"} <= files.keys()
+    assert not [name for name in files if "__pycache__" in name]
+    assert float(hub_client.python(code).split()[-1]) == 1.0
 
 
 def test_a_directory_of_no_kind_is_refused(tmp_path: Path) -> None:

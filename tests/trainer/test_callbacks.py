@@ -173,7 +173,13 @@ def test_a_run_that_goes_on_continues_its_page(tmp_path: Path) -> None:
 
 def test_training_ends_where_nothing_gets_better(dataset: Path, tmp_path: Path) -> None:
     """`early_stopping` 1 with a rate that changes nothing: the second evaluation is no better, so it is the last."""
-    still = EVALUATING | {"learning_rate": 1e-12, "early_stopping": 1, "max_steps": 6, "report_to": "none"}
+    still = EVALUATING | {
+        "learning_rate": 1e-12,
+        "early_stopping": 1,
+        "max_steps": 6,
+        "report_to": "none",
+        "eval_pictures": 2,
+    }
     out = train_tiny(dataset, tmp_path / "run", **still)
     assert json.loads((out / "training.json").read_text())["steps"] == 2
 

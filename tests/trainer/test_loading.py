@@ -1,10 +1,7 @@
 """Loading: the base is read off the adapter, and an adapter of another base is refused."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +11,10 @@ from safetensors.torch import load_file, save_file
 from dataset_builder.errors import InputError, UnavailableError
 from dataset_builder.scenes import pair
 from tests.adapters import make_adapter
-from tests.loopback_hub import LoopbackHub
+from tests.hub_client import HubClient
+from tests.loopback_hub import Repository
 from trainer import loading
 from trainer.predict import predict
-
-COMMAND = Path(sys.executable).with_name("anomreason")
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +81,13 @@ def test_an_adapter_that_names_no_base_or_is_no_json_is_refused(tmp_path: Path) 
         loading.base_of("no such/adapter at all")
 
 
-def test_a_gated_model_says_how_to_get_access(tmp_path: Path) -> None:
+def test_a_gated_model_says_how_to_get_access(hub_client: HubClient, tmp_path: Path) -> None:
     """Exit code 2 and one sentence: accept the conditions, then log in."""
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(pair(0, 0)[0].png())
-    with LoopbackHub() as hub:
-        from tests.loopback_hub import Repository
-
-        hub.repositories["model", "org/gated"] = Repository(private=False)
-        hub.repositories["model", "org/gated"].files["config.json"] = b"{}"
-        hub.gated.add("org/gated")
-        done = subprocess.run(
-            [COMMAND, "examine", picture, "--model", "org/gated"],
-            env=os.environ | hub.environment | {"HF_HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    (tmp_path / "picture.png").write_bytes(pair(0, 0)[0].png())
+    hub_client.hub.repositories["model", "org/gated"] = Repository(private=False)
+    hub_client.hub.repositories["model", "org/gated"].files["config.json"] = b"{}"
+    hub_client.hub.gated.add("org/gated")
+    done = hub_client.run("examine", "picture.png", "--model", "org/gated", cwd=tmp_path)
     assert done.returncode == 2
     assert "org/gated: is gated; accept its conditions" in done.stderr
     assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from dataset_builder.errors import InputError, OutputError
 from dataset_builder.prompts import PROMPTS
 from dataset_builder.scenes import pair
+from dataset_builder.textform import parse_answer
 from tests.adapters import make_adapter
 from trainer import loading
 from trainer.merge import merge
@@ -64,7 +65,8 @@ def test_merging_keeps_the_base_s_dtype_and_overwrites_nothing(adapter: Path, tm
 
 
 def test_transformers_serve_answers_with_the_adapter(adapter: Path, merged: Path, tmp_path: Path) -> None:
-    """A real server gives the answer of `predict`: merged, and as a copy of the base with the adapter's files in it."""
+    """A real server gives the answer of `predict`: merged, as a copy of the base with the adapter's files in it, and the base
+    itself, whose answer our parser reads."""
     beside = tmp_path / "beside"
     shutil.copytree(adapter, beside)
     shutil.copytree(loading.TINY, beside, dirs_exist_ok=True)
@@ -85,13 +87,14 @@ def test_transformers_serve_answers_with_the_adapter(adapter: Path, merged: Path
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            for model in (merged, beside):
+            for model, answers in ((merged, tuned), (beside, tuned), (loading.TINY, base)):
                 body = asked | {"model": str(model)}
                 answer = _post(f"http://127.0.0.1:{port}/v1/chat/completions", body, server, tmp_path / "log")
-                assert answer["choices"][0]["message"]["content"] == tuned[at], model.name
+                assert answer["choices"][0]["message"]["content"] == answers[at], model.name
         finally:
             server.terminate()
             server.wait(timeout=60)
+    assert parse_answer(base[at]).status in ("anomalies", "none")
 
 
 def _post(url: str, asked: object, server: subprocess.Popen[bytes], log: Path) -> dict:  # type: ignore[type-arg]

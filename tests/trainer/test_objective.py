@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +54,27 @@ def test_a_step_does_not_depend_on_its_split(
     same_step(whole, train_tiny(dataset, tmp_path / "split", **EIGHT, **split(batch, accumulation)))
 
 
+# What torchrun does, but the second process is forked off when everything is imported.
+TWO = """
+import os, sys
+from trainer import sft
+second = os.fork()
+os.environ["RANK"] = os.environ["LOCAL_RANK"] = "0" if second else "1"
+sft.main(sys.argv[1:])
+if second:
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
 def test_a_step_of_two_processes_is_that_of_one(whole: Path, dataset: Path, tmp_path: Path) -> None:
     """Two processes of two batches of two, which talk through gloo."""
     line = arguments(dataset, tmp_path / "two", "--use_cpu", "true", **EIGHT, **split(2, 2))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     done = subprocess.run(
-        [*launch, "-m", "trainer.sft", *line],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-c", TWO, *line],
+        env=os.environ | launched | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,71 +1,70 @@
 """Quickstart, on fewer pictures: its files, and its scores recomputed from its prediction files with other code."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest import mock
 
+import datasets
 import pytest
 
 from dataset_builder import owned
 from dataset_builder.scenes import FAMILIES, read_scenes
-from trainer.quickstart import FAMILY
+from trainer.quickstart import FAMILY, quickstart
 
-_RUN = """
-import json
-from contextlib import contextmanager
-from trainer.quickstart import quickstart
 
 class Recorded:
-    def __init__(self):
-        self.steps, self.bars = [], []
-    def step(self, text):
+    """Progress that notes the headings, and how far each bar came."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.bars: list[tuple[int, int]] = []
+
+    def step(self, text: str) -> None:
         self.steps.append(text)
+
     @contextmanager
-    def bar(self, text, total):
+    def bar(self, text: str, total: int) -> Iterator[Any]:
         reached = [0]
         yield lambda done: reached.__setitem__(0, done)
         self.bars.append((reached[0], total))
 
-progress = Recorded()
-metrics = quickstart(progress, pictures=48)
-print(json.dumps([metrics, progress.steps, progress.bars]))
-"""
+
+class Ran(NamedTuple):
+    """Where quickstart ran, and what it told."""
+
+    place: Path
+    metrics: dict[str, Any]
+    progress: Recorded
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[str], list[list[int]]]:
-    """Quickstart on 48 scenes in an empty directory, with caches of its own: where, metrics, headings, bars."""
-    place = tmp_path_factory.mktemp("quickstart")
-    caches = {"HF_DATASETS_CACHE": str(place / "cache"), "HF_MODULES_CACHE": str(place / "modules")}
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN], cwd=place, env=os.environ | caches, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    metrics, steps, bars = json.loads(done.stdout.splitlines()[-1])
-    return place, metrics, steps, bars
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Quickstart on 48 scenes in an empty directory, with a cache of its own."""
+    place, progress = tmp_path_factory.mktemp("quickstart"), Recorded()
+    with chdir(place), mock.patch.object(datasets.config, "HF_DATASETS_CACHE", place / "cache"):
+        metrics = quickstart(progress, pictures=48)
+    return Ran(place, json.loads(json.dumps(metrics)), progress)
 
 
-def test_it_leaves_what_it_promises(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
+def test_it_leaves_what_it_promises(ran: Ran) -> None:
     """Dataset, metrics, both prediction files, adapter and report are there, and every bar came to its end."""
-    place, metrics, steps, bars = ran
+    place, metrics, progress = ran
     expected = {"metrics.json", "preds_base.json", "preds_tuned.json", "report.html", "adapter", "scenes"}
     assert expected <= {path.name for path in (place / "demo").iterdir()}
     assert json.loads((place / "demo" / "metrics.json").read_text()) == metrics
     assert {"base", "tuned", "constant", "chance", "hits", "false_alarms", "signature"} <= metrics.keys()
     assert metrics["signature"].startswith("semap:")
-    assert len(steps) == 6
-    assert all(reached == total for reached, total in bars)
-    assert len(bars) == 3
+    assert len(progress.steps) == 6
+    assert all(reached == total for reached, total in progress.bars)
+    assert len(progress.bars) == 3
 
 
-def test_its_counts_follow_from_its_prediction_files(
-    ran: tuple[Path, dict[str, Any], list[str], list[list[int]]],
-) -> None:
+def test_its_counts_follow_from_its_prediction_files(ran: Ran) -> None:
     """Hits and false alarms, counted again from the official-form files and the scenes' truth."""
-    place, metrics, _, _ = ran
+    place, metrics, _ = ran
     names = FAMILIES[FAMILY].names
     rows = {row.image_id: row for row in read_scenes(place / "demo" / "scenes")}
     for key in ("base", "tuned"):
@@ -78,13 +77,13 @@ def test_its_counts_follow_from_its_prediction_files(
     assert metrics["hits"] == metrics["tuned"]["hits"]
 
 
-def test_its_semap_follows_from_bert_score_itself(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
+def test_its_semap_follows_from_bert_score_itself(ran: Ran) -> None:
     """SemAP_Full of the tuned predictions, pair by pair with bert-score's own scorer and a plain greedy loop."""
     from bert_score import BERTScorer
 
     from metric_semap.encoder import resolve_encoder
 
-    place, metrics, _, _ = ran
+    place, metrics, _ = ran
     scorer = BERTScorer(model_type=str(resolve_encoder("minilm").source), num_layers=5)
     rows = {row.image_id: row for row in read_scenes(place / "demo" / "scenes")}
     predictions = json.loads((place / "demo" / "preds_tuned.json").read_text())
@@ -113,7 +112,7 @@ def test_its_semap_follows_from_bert_score_itself(ran: tuple[Path, dict[str, Any
     assert metrics["tuned"]["SemAP_Full"] == pytest.approx(sum(per_image) / len(per_image), abs=1e-4)
 
 
-def test_the_report_holds_everything_it_shows(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
+def test_the_report_holds_everything_it_shows(ran: Ran) -> None:
     """The page names no file or address outside itself."""
     page = (ran[0] / "demo" / "report.html").read_text()
     assert "data:image/png;base64," in page
@@ -122,7 +121,7 @@ def test_the_report_holds_everything_it_shows(ran: tuple[Path, dict[str, Any], l
     assert 'src="/' not in page
 
 
-def test_it_can_be_run_again(ran: tuple[Path, dict[str, Any], list[str], list[list[int]]]) -> None:
+def test_it_can_be_run_again(ran: Ran) -> None:
     """The dataset it made is recognised as its own and may be replaced."""
     for name in ("anomreason", "demo"):
         owned.check(ran[0] / name, "quickstart")

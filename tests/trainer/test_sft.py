@@ -1,9 +1,6 @@
 """Fine-tuning: the adapter learns on the language model alone, and settings that cannot work are refused."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ import torch
 from transformers import TrainerCallback
 
 from dataset_builder.errors import InputError, UnavailableError
-from tests.loopback_hub import LoopbackHub
+from tests.hub_client import HubClient
 from tests.random_models import RANDOM
 from tests.training import arguments, train_tiny
 from trainer import loading, sft
@@ -297,16 +294,13 @@ def test_a_gated_model_without_a_token_says_how_to_get_in() -> None:
     )
 
 
-def test_push_to_hub_publishes_the_adapter(dataset: Path, tmp_path: Path) -> None:
+def test_push_to_hub_publishes_the_adapter(dataset: Path, hub_client: HubClient, tmp_path: Path) -> None:
     """As a user would, against a Hub on loopback: a card with the base's id; no checkpoint, pickle or path of this machine."""
-    with LoopbackHub() as hub:
-        line = arguments(dataset, tmp_path / "out", max_steps=2, save_strategy="steps", save_steps=1)
-        line += ["--push_to_hub", "true", "--hub_model_id", "org/adapter", "--base_id", "org/tiny"]
-        environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path / "home")}
-        command = [sys.executable, "-m", "anomreason", "train", *line]
-        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        files = hub.repositories["model", "org/adapter"].files
+    line = arguments(dataset, tmp_path / "out", max_steps=2, save_strategy="steps", save_steps=1)
+    line += ["--push_to_hub", "true", "--hub_model_id", "org/adapter", "--base_id", "org/tiny"]
+    done = hub_client.run("train", *line, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    files = hub_client.hub.repositories["model", "org/adapter"].files
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "processor_config.json"} <= files.keys()
     assert {"tokenizer.json", "chat_template.jinja", "training.json", "assets/loss.png"} <= files.keys()
     assert not [name for name in files if "checkpoint" in name or name.endswith((".bin", ".pt", ".pth"))]

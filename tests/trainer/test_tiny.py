@@ -1,23 +1,19 @@
-"""The shipped tiny model: small, plain to load, able to see its families, served like any other model."""
+"""The shipped tiny model: small, plain to load, able to see its families; `test_merge.py` serves it like any other model."""
 
-import base64
-import json
 import random
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
 from dataset_builder.predictions import Prediction
-from dataset_builder.prompts import PROMPTS, chat
-from dataset_builder.scenes import pair
+from dataset_builder.prompts import chat
+from dataset_builder.scenes import TRAINED, pair
 from dataset_builder.scenes.world import COLOURS, KINDS
 from dataset_builder.textform import parse_answer, write_answer
-from tests.serving import serve_model
-from trainer.loading import TINY
-from trainer.tiny.evaluate import evaluate_scenes, text_scores
+from trainer.loading import TINY, load
+from trainer.predict import predict
+from trainer.tiny.evaluate import evaluate_scenes, score, text_scores
 from trainer.tiny.questions import question
 from trainer.tiny.train import ASKED, Samples, Told, Trainee
 
@@ -38,7 +34,11 @@ def test_the_weights_are_small_and_load_through_plain_transformers() -> None:
 
 def test_it_names_what_it_sees_on_fresh_scenes() -> None:
     """On 120 scenes of a seed used for nothing else, and their twins: what its card claims, with room for so few pictures."""
-    scores = evaluate_scenes("tiny", None, scenes=120, seed=4_242)
+    pictures = [picture for index in range(120) for picture in pair(4_242, index, TRAINED)]
+    rows = [picture.row for picture in pictures]
+    named = [(picture.row.image_id, picture.image) for picture in pictures]
+    answers = list(predict(named, *load("tiny"), batch_size=32))
+    scores = score(rows, answers) | text_scores(rows, answers)
     assert scores["parseable"] == 1.0
     assert scores["micro_f1"] >= 0.90
     assert min(scores["family_f1"].values()) >= 0.60
@@ -50,9 +50,16 @@ def test_it_names_what_it_sees_on_fresh_scenes() -> None:
         assert scores["answers"][name] > 2 * scores["chance"][name]
 
 
+def test_boxes_are_scored_beside_the_rest() -> None:
+    """On a few scenes; by chance the small boxes hardly meet."""
+    scores = evaluate_scenes("tiny", None, scenes=8, seed=4_242)
+    assert scores["mean_iou"] > 0.2
+    assert {"micro_f1", "answers", "chance"} <= scores.keys()
+
+
 def test_text_scores_of_the_truth_and_of_the_wrong_thing() -> None:
     """The truth scores 1 and beats what is said of other pictures; of the wrong thing, the same sentences score 0 when strict."""
-    rows = [picture.row for index in range(40) for picture in pair(12, index)]
+    rows = [picture.row for index in range(20) for picture in pair(12, index)]
     status: list[Any] = ["anomalies" if row.anomalies else "none" for row in rows]
     truth = [
         Prediction(image_id=row.image_id, status=one, anomalies=list(row.anomalies))
@@ -149,23 +156,3 @@ def test_the_tokenizer_writes_and_reads_every_answer() -> None:
     assert tokenizer.decode(tokenizer(answer).input_ids) == answer
     assert [anomaly.name for anomaly in parse_answer(answer).anomalies] == [anomaly.name for anomaly in anomalies]
     assert tokenizer.decode(tokenizer("Ünïcode 椅子 🪑").input_ids) == "Ünïcode 椅子 🪑"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real `transformers serve` of the tiny model on loopback; its base URL."""
-    with serve_model(TINY, tmp_path_factory.mktemp("serve") / "log.txt") as base_url:
-        yield base_url
-
-
-def test_it_answers_through_transformers_serve(server: str) -> None:
-    """An OpenAI-compatible chat completion with a picture gives an answer our parser reads."""
-    source = "data:image/png;base64," + base64.b64encode(pair(0, 0)[0].png()).decode()
-    content = [{"type": "image_url", "image_url": {"url": source}}, {"type": "text", "text": PROMPTS["anomalies"]}]
-    body = {"model": str(TINY), "messages": [{"role": "user", "content": content}], "max_tokens": 400, "temperature": 0}
-    request = urllib.request.Request(
-        f"{server}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=120) as response:
-        answer = json.load(response)["choices"][0]["message"]["content"]
-    assert parse_answer(answer).status in ("anomalies", "none")

@@ -22,6 +22,7 @@ import numpy as np
 from dataset_builder.errors import InputError
 from dataset_builder.severity import intensity
 from metric_semap.anomalies import Picture
+from metric_semap.statistics import holm
 from trainer.evaluation.intensity import Score
 from trainer.evaluation.kinds import KINDS, Encode, kinds_of
 
@@ -139,8 +140,6 @@ def _measures(sums: np.ndarray, kinds: Sequence[int]) -> np.ndarray:
 
 def _exchanged(sums: np.ndarray, kinds: Sequence[int], difference: np.ndarray, seed: int) -> list[float]:
     """p of each measure, corrected; NaN where the difference is undefined."""
-    from statsmodels.stats.multitest import multipletests
-
     rng, prompts = np.random.default_rng(seed), sums.shape[1]
     total, apart = sums.sum(axis=(0, 1)), sums[0] - sums[1]
     as_far = np.zeros(len(difference))
@@ -154,8 +153,7 @@ def _exchanged(sums: np.ndarray, kinds: Sequence[int], difference: np.ndarray, s
     p = (as_far + 1) / (EXCHANGES + 1)
     known = np.isfinite(difference)
     corrected = np.full(len(p), math.nan)
-    if known.any():
-        corrected[known] = multipletests(p[known], method="holm")[1]
+    corrected[known] = holm(p[known].tolist())
     return [float(one) for one in corrected]
 
 
