@@ -83,7 +83,7 @@ EXAMPLE_PREDICTIONS = {
 }
 
 LOOKS_EVERY = 0.05
-"""Seconds between two looks of Gradio at its queue of calls. By itself it looks a thousand times a second, which costs a page that
+"""Seconds between two looks of Gradio at its queue of calls. By itself it looks 1,000 times per second, which costs a page that
 nobody uses a tenth of a core."""
 
 CSS = (
