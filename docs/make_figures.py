@@ -90,8 +90,8 @@ ALL: dict[str, Figure] = {
     "scores": Figure(_scores, texts.scores),
     "robustness": Figure(_robustness, texts.robustness),
     "unknown": Figure(_unknown, texts.unknown),
-    "upside_down": Figure(lambda: _held_out("upside_down", 21), texts.held_out),
-    "wrong_colour": Figure(lambda: _held_out("wrong_colour", 22), texts.held_out),
+    "upside_down": Figure(lambda: _held_out("upside_down", 31), texts.held_out),
+    "wrong_colour": Figure(lambda: _held_out("wrong_colour", 32), texts.held_out),
     "quickstart": Figure(_quickstart, texts.quickstart),
     "meta_scenes": Figure(_meta_scenes, texts.meta_scenes, of_model=False),
 }
