@@ -23,8 +23,8 @@ from space.settings import Settings
 __all__ = ["serve"]
 
 LOOKS_EVERY = 0.05
-"""Seconds between two looks of Gradio at its queue of calls. By itself it looks a thousand times per second, which costs a page
-that nobody uses a tenth of a core."""
+"""Seconds between two looks of Gradio at its queue of calls, and at the progress of those that run. By itself it looks 1,000 and
+100 times per second, which costs a page that nobody uses a tenth of a core."""
 
 
 def serve(settings: Settings, port: int | None = None, block: bool = True) -> Any:
@@ -69,7 +69,7 @@ def serve(settings: Settings, port: int | None = None, block: bool = True) -> An
         if settings.visitors_model:
             gr.LoginButton()  # nobody sees it; where there is one, Gradio serves /login/huggingface
     page.queue(max_size=200)
-    page._queue.sleep_when_free = LOOKS_EVERY
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = LOOKS_EVERY
     sweep(uploads)
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import traceback
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -60,16 +60,18 @@ class HubClient:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(asked), file=self._process.stdin, flush=True)
-        return subprocess.CompletedProcess("hub_client", **json.loads(self._process.stdout.readline()))
+        told = self._process.stdout.readline()
+        assert self.hub.token not in told, "the token was printed"
+        return subprocess.CompletedProcess("hub_client", **json.loads(told))
 
 
 def _execute(code: str) -> subprocess.CompletedProcess[str]:
-    with redirect_stdout(StringIO()) as said:
+    with redirect_stdout(StringIO()) as said, redirect_stderr(StringIO()) as told:
         try:
             exec(code, {})
         except Exception:
-            return subprocess.CompletedProcess("", 1, said.getvalue(), traceback.format_exc())
-    return subprocess.CompletedProcess("", 0, said.getvalue(), "")
+            return subprocess.CompletedProcess("", 1, said.getvalue(), told.getvalue() + traceback.format_exc())
+    return subprocess.CompletedProcess("", 0, said.getvalue(), told.getvalue())
 
 
 def main() -> None:

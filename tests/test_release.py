@@ -19,8 +19,8 @@ from gradio_client import Client, handle_file
 
 from tests.adapters import make_adapter
 from tests.conftest import REPOSITORY
+from tests.hub_client import HubClient
 from tests.loopback_hub import LoopbackHub
-from tests.processes import run_python
 from tests.serving import serve_space
 
 SCRIPT = REPOSITORY / "docs" / "release.py"
@@ -52,47 +52,38 @@ spec = importlib.util.spec_from_file_location("release_script", {script!r})
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
 script.check_changelog = lambda version, changelog: None
-code = script.main()
+assert script.main({arguments!r}) == 0
 for folder, repository in script.REPOSITORIES.items():
-    print(script.changes(script.Path("hub") / folder, f"lab/{{repository.name}}", repository))
-sys.exit(code)
+    print(script.changes(script.Path({out!r}) / folder, f"lab/{{repository.name}}", repository))
 """
 
 
-def release(dataset: Path, adapter: Path, *options: str) -> list[str]:
-    """The command that assembles, checks and compares a release, and says at the end what a second push would change."""
-    paths = ["--dataset", str(dataset), "--adapter", str(adapter), "--out", "hub"]
-    return [sys.executable, "-c", RELEASE.format(script=str(SCRIPT)), "lab", *paths, *options]
+def release(dataset: Path, adapter: Path, out: Path) -> str:
+    """Code that assembles, checks and pushes a release, and says at the end what a second push would change."""
+    arguments = ["lab", "--dataset", str(dataset), "--adapter", str(adapter), "--out", str(out), "--push"]
+    return RELEASE.format(script=str(SCRIPT), arguments=arguments, out=str(out))
 
 
-def test_the_release_loads_from_the_hub_it_was_pushed_to(dataset: Path, adapter: Path, tmp_path: Path) -> None:
+def test_the_release_loads_from_the_hub_it_was_pushed_to(
+    dataset: Path, adapter: Path, hub_client: HubClient, tmp_path: Path
+) -> None:
     """It says what would be new, pushes it, and would change nothing by a second push; stock libraries load all of it."""
-    with LoopbackHub() as hub:
-        environment = hub.environment | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
-        done = subprocess.run(
-            release(dataset, adapter, "--push"),
-            cwd=tmp_path,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "space lab/semap: a new repository" in done.stdout
-        assert done.stdout.count("pushed and checked") == len(hub.repositories) == 5
-        assert done.stdout.splitlines()[-5:] == ["nothing changes"] * 5
-        assert hub.token not in done.stdout + done.stderr
-        card = hub.repositories["dataset", "lab/anomreason"].files["README.md"]
-        assert b'load_dataset("lab/anomreason"' in card
-        card = hub.repositories["model", "lab/anomreason-adapter"].files["README.md"]
-        assert b"base_model: lab/anomreason-base\ndatasets:\n- lab/anomreason\n" in card
-        assert "training_args.bin" not in hub.repositories["model", "lab/anomreason-adapter"].files
-        loaded = run_python(LOAD, tmp_path, **environment | {"PYTHONPATH": "", "HF_EVALUATE_OFFLINE": "0"})
+    repositories = hub_client.hub.repositories
+    said = hub_client.python(release(dataset, adapter, tmp_path / "hub"))
+    assert "space lab/semap: a new repository" in said
+    assert said.count("pushed and checked") == len([name for _, name in repositories if name.startswith("lab/")]) == 5
+    assert said.splitlines()[-5:] == ["nothing changes"] * 5
+    card = repositories["dataset", "lab/anomreason"].files["README.md"]
+    assert b'load_dataset("lab/anomreason"' in card
+    card = repositories["model", "lab/anomreason-adapter"].files["README.md"]
+    assert b"base_model: lab/anomreason-base\ndatasets:\n- lab/anomreason\n" in card
+    assert "training_args.bin" not in repositories["model", "lab/anomreason-adapter"].files
+    loaded = json.loads(hub_client.python(LOAD.format(space=str(tmp_path / "space"))).splitlines()[-1])
     assert loaded["rows"] > 0
     assert loaded["adapter"] == "default"
     assert loaded["SemAP"] == pytest.approx(1)
     alone = [sys.executable, "-I", "-c", ALONE.format(root=str(REPOSITORY))]
-    with serve_space(Path(loaded["space"]), command=alone) as served:
+    with serve_space(tmp_path / "space", command=alone) as served:
         scene = handle_file(REPOSITORY / "space" / "examples" / "clock.png")
         answer = Client(served.url, verbose=False).predict(scene, api_name="/examine")
     assert answer["status"] in ("anomalies", "none")
@@ -109,14 +100,14 @@ from transformers import AutoModelForImageTextToText
 base = AutoModelForImageTextToText.from_pretrained("lab/anomreason-base")
 tuned = PeftModel.from_pretrained(base, "lab/anomreason-adapter")
 semap = evaluate.load("lab/semap")
-record = {"name": "Third arm", "phenomenon": "Three arms.", "reasoning": "People have two.", "severity": 10}
+record = {{"name": "Third arm", "phenomenon": "Three arms.", "reasoning": "People have two.", "severity": 10}}
 scores = semap.compute(predictions=[[record]], references=[[record]], encoder="minilm")
-found = {
+found = {{
     "rows": len(load_dataset("lab/anomreason", split="test")),
     "adapter": tuned.active_adapter,
     "SemAP": scores["SemAP_Full"],
-    "space": snapshot_download("lab/anomreason-demo", repo_type="space", local_dir="space"),
-}
+    "space": snapshot_download("lab/anomreason-demo", repo_type="space", local_dir={space!r}),
+}}
 print(json.dumps(found))
 """
 
@@ -150,7 +141,7 @@ def test_a_push_that_was_killed_is_completed_by_the_next(dataset: Path, adapter:
     with LoopbackHub() as hub:
         hub.seconds = 2.0
         environment = os.environ | hub.environment | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
-        command = release(dataset, adapter, "--push")
+        command = [sys.executable, "-c", release(dataset, adapter, tmp_path / "hub")]
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 1200
         while not under_way(hub):

@@ -42,14 +42,15 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="session")
+# To the end of these tests, not of all: even a server that nobody asks takes some of the processor.
+@pytest.fixture(scope="package")
 def tiny(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The tiny model with an adapter, asked for boxes."""
     with serve_space(tmp_path_factory.mktemp("tiny"), "--adapter", str(adapter), "--boxes") as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, StubEndpoint]]:
     with serve_stub() as stub:
         options = ("--base-url", stub.base_url, "--model", "stub", "--boxes")
@@ -77,7 +78,7 @@ def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("annotated") / "run", scenes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def thorough(scenes: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """AnomAgent in front of the simulated model, which takes its time, with `run` mounted."""
     with simulated.serve(scenes, latency=0.75) as base_url:
