@@ -84,7 +84,7 @@ EXAMPLE_PREDICTIONS = {
 
 LOOKS_EVERY = 0.05
 """Seconds between two looks of Gradio at its queue of calls, and at the progress of those that run. By itself it looks 1,000 and
-100 times per second, which costs a page that nobody uses a tenth of a core."""
+100 times per second, which costs a page that nobody uses 7 % of a core."""
 
 CSS = (
     Path(__file__).with_name("page.css").read_text(encoding="utf-8")
