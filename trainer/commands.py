@@ -17,6 +17,10 @@ app = typer.Typer()
 _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+Recipe = Annotated[
+    str | None,
+    typer.Option(help=f"Recipe (required): {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(help="Directory of a built dataset, or a Hub id; by default the recipe's.", show_default=False),
@@ -122,12 +126,7 @@ def _print_scores(metrics: dict[str, Any]) -> None:
 @app.command(context_settings=_FORWARD, epilog=_TRAIN)
 def train(
     context: typer.Context,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Recipe (required): {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False
-        ),
-    ] = None,
+    config: Recipe = None,
     dataset: Dataset = None,
     out: Out = None,
     model: Base = None,
@@ -153,12 +152,7 @@ def train(
 @app.command(context_settings=_FORWARD)
 def probe(
     context: typer.Context,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Recipe (required): {names(CONFIGS)}, or a YAML file. Options override it.", show_default=False
-        ),
-    ] = None,
+    config: Recipe = None,
     dataset: Dataset = None,
     model: Base = None,
 ) -> None:
