@@ -22,8 +22,8 @@ from trainer.loading import load
 from trainer.predict import predict
 from trainer.tiny.evaluate import score
 
-# At half of the recipe's rate the first finds as much and forgets less. A colour that cannot be is found late: it takes longer steps
-# for longer.
+# At half of the recipe's rate the first finds as much and forgets less. A colour that cannot be is found late: it takes longer
+# steps for longer.
 OPTIONS = {
     "upside_down": ["--max_steps", "600", "--learning_rate", "1e-3"],
     "wrong_colour": ["--max_steps", "960", "--learning_rate", "4e-3"],
