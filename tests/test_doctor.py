@@ -11,6 +11,7 @@ import anomreason
 from dataset_builder import command_line
 from metric_semap.errors import SemapError
 from tests.scripted_endpoint import Asked, Said, completion, serve_scripted
+from trainer.doctor import _shadows
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
@@ -152,3 +153,27 @@ def test_the_table_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "extra demo" in shown
     assert command_line.run(anomreason.app, ["doctor", "--base-url", "http://127.0.0.1:9/v1"], (SemapError,)) == 2
     assert "give both or neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("list_of", "holds"), [("RECORD", "space/__init__.py,sha256=x,9\n"), ("top_level.txt", "space\n")]
+)
+def test_an_installed_package_with_a_module_of_our_name_is_told(
+    list_of: str, holds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By either list that installers leave; a folder of that name deeper in a package is none."""
+    for name, files in (("other", {list_of: holds}), ("deeper", {"RECORD": "deeper/space/__init__.py,,\n"})):
+        place = tmp_path / f"{name}-1.0.dist-info"
+        place.mkdir()
+        for file, text in (files | {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"}).items():
+            (place / file).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert shadows() == []
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert shadows() == [
+        "shadowed by other, which is installed, has a module space; rename the file, or uninstall the other package"
+    ]
+
+
+def shadows() -> list[str]:
+    return [told.found for told in _shadows() if told.state == "problem"]
