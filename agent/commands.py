@@ -64,12 +64,23 @@ def annotate(
         str,
         typer.Option(help="What the model is told of each picture: neutral, or assume-generated (as in the paper)."),
     ] = "neutral",
-    drafts: Annotated[int, typer.Option(min=1, help="Number of drafts of the object list (T in the paper).")] = 3,
+    drafts: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of drafts of the object list (T in the paper), for efficient and paper; by default 3."
+        ),
+    ] = None,
     samples: Annotated[
-        int, typer.Option(min=1, help="Number of verification or summary samples (S in the paper).")
-    ] = 3,
+        int | None,
+        typer.Option(
+            min=1, help="Number of verification or summary samples (S in the paper), but for direct; by default 3."
+        ),
+    ] = None,
     max_objects: Annotated[
-        int | None, typer.Option(min=1, help="Examine only the first N objects per picture; by default all.")
+        int | None,
+        typer.Option(
+            min=1, help="Examine only the first N objects per picture, for efficient and paper; by default all."
+        ),
     ] = None,
     min_support: Annotated[
         int, typer.Option(min=1, help="Drop anomalies that were named or confirmed by fewer samples than this.")
@@ -140,7 +151,7 @@ def annotate(
     from dataset_builder.preflight import check_room, look
 
     captions = plan == "caption"
-    settings = _settings("direct" if captions else plan, stance, drafts, samples, max_objects, min_support, boxes)
+    settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
     if (language or prompts) and settings.plan == "direct":
         raise InputError(f"--plan {plan} always uses the prompt of training; leave out --language and --prompts")
     settings = _worded(settings, language, prompts)
@@ -226,8 +237,8 @@ def _captions(source: str, out: Path, endpoint: Any, limit: int | None, limits: 
 def _settings(
     plan: str,
     stance: str,
-    drafts: int,
-    samples: int,
+    drafts: int | None,
+    samples: int | None,
     max_objects: int | None,
     min_support: int,
     boxes: str | None,
@@ -236,18 +247,22 @@ def _settings(
     from agent.plans import PLANS, Settings
     from agent.prompts import STANCES
     from dataset_builder.errors import InputError
+    from dataset_builder.options import without_effect
 
-    for option, value, known in (("plan", plan, PLANS), ("stance", stance, STANCES)):
+    for option, value, known in (("plan", plan, (*PLANS, "caption")), ("stance", stance, STANCES)):
         if value not in known:
             raise InputError(f"--{option} {value}: is not known; choose {' or '.join(known)}")
+    if plan not in ("efficient", "paper"):
+        without_effect(f"--plan {plan} makes no list of objects", drafts=drafts, max_objects=max_objects)
+    if plan in ("direct", "caption"):
+        without_effect(f"--plan {plan} asks once about a picture", samples=samples)
+    given = {"drafts": drafts, "samples": samples, "max_objects": max_objects}
     return Settings(
-        plan=plan,  # type: ignore[arg-type]
+        plan="direct" if plan == "caption" else plan,  # type: ignore[arg-type]
         stance=stance,  # type: ignore[arg-type]
-        drafts=drafts,
-        samples=samples,
-        max_objects=max_objects,
         min_support=min_support,
         boxes=check_unit(boxes),
+        **{name: number for name, number in given.items() if number is not None},  # type: ignore[arg-type]
     )
 
 
