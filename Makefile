@@ -21,11 +21,12 @@ demo: .venv/.installed-demo ## install, then the whole loop with embedded defaul
 # One thread each, since threads that spin for each other cost more than they bring; three workers for two cores, since a fifth of
 # their time they wait for servers and clocks. A worker that dies ends the run: pytest-xdist waits for ever for what the dead one
 # still had to do. Files in the order of their names: by their number of tests, as pytest-xdist would have them, the slowest come
-# last, one worker waiting for the other.
+# last, one worker waiting for the other. Bytecode is kept, whatever the environment says, for the hundreds of processes that start.
 test: .venv/.installed-test ## all tests, offline
 	$(BIN)/python tests/install_browser.py
 	HF_HUB_OFFLINE=1 HF_EVALUATE_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-		$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not soak" --durations 25 $(PYTEST_OPTIONS)
+		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+		-m "not soak" --ignore tests/soak --durations 25 $(PYTEST_OPTIONS)
 
 # The figures are taken without coverage, which would slow them; what the tests run through is measured on the suite of `make test`.
 soak: .venv/.installed-test lowest harnesses ## the long figures, the oldest versions, and what the tests run through

@@ -9,12 +9,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Before any Hugging Face library is imported: nothing here reaches for the Hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_EVALUATE_OFFLINE", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+SHARING = {
+    "tests/space": "its servers",
+    "tests/test_release.py": "the client of a Hub",
+    "tests/trainer/test_adapter_publish.py": "the client of a Hub",
+    "tests/trainer/test_loading.py": "the client of a Hub",
+    "tests/trainer/test_sft.py": "the client of a Hub",
+}
+"""What several files' tests start once, and which takes longest of all that they do."""
+
+
+class BySharing(LoadFileScheduling):
+    """A worker gets the tests of a file, or those of all files that share what is slow to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return SHARING.get(file) or SHARING.get(file.rpartition("/")[0], file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharing:
+    """Several workers share the tests so."""
+    return BySharing(config, log)
 
 
 @pytest.hookimpl(trylast=True)
