@@ -295,7 +295,10 @@ def test_colours_are_left_out_where_they_are_not_wanted(
         ("predict --boxes pixels", "--boxes pixels: applies to servers only"),
         ("annotate pictures --model m --drafts 2", "--drafts 2: --plan vote makes no list of objects; leave it out"),
         ("annotate pictures --model m --plan caption --max-objects 2", "--max-objects 2: --plan caption makes no list"),
-        ("annotate pictures --model m --plan direct --samples 2", "--samples 2: --plan direct asks once about a picture"),
+        (
+            "annotate pictures --model m --plan direct --samples 2",
+            "--samples 2: --plan direct asks once about a picture",
+        ),
         (
             "predict --base-url http://127.0.0.1:1/v1 --model m --max-new-tokens 9",
             "--max-new-tokens 9: applies to local",
