@@ -97,7 +97,7 @@ def held_out(of: Measured) -> str:
     return (
         f"`{of['family']}` (seed {of['seed']}): {hits} true scenes hit, {alarms} clean twins reported; micro-F1 of the eight\n"
         f"trained families {of['before']:.3f} before and {of['after']:.3f} after ({lost:.3f} lost), on fresh scenes; "
-        f"{of['minutes']} minutes of training on a shared core."
+        f"{of['minutes']} minutes of training on {of['threads']} cores."
     )
 
 
@@ -108,7 +108,7 @@ def quickstart(of: Measured) -> str:
     return (
         f"The demo (`make demo`) teaches `{of['family']}` from 800 pictures: {hits} hits, {alarms} false alarms on clean twins;\n"
         f"SemF1_Full on its test pictures is {base:.3f} before and {tuned:.3f} after ({constant:.3f} for a constant answer), "
-        f"in {of['seconds'] / 60:.1f} minutes on a shared core."
+        f"in {of['seconds'] / 60:.1f} minutes on two cores."
     )
 
 

@@ -55,7 +55,7 @@ def _held_out(family: str, seed: int) -> dict[str, Any]:
     from benchmarks import held_out
 
     with tempfile.TemporaryDirectory() as root:
-        return held_out.run(family, "tiny", seed, 5600, 250, [], Path(root))
+        return held_out.run(family, "tiny", seed, 5600, 500, [], Path(root))
 
 
 def _robustness() -> dict[str, Any]:
@@ -90,8 +90,8 @@ ALL: dict[str, Figure] = {
     "scores": Figure(_scores, texts.scores),
     "robustness": Figure(_robustness, texts.robustness),
     "unknown": Figure(_unknown, texts.unknown),
-    "upside_down": Figure(lambda: _held_out("upside_down", 31), texts.held_out),
-    "wrong_colour": Figure(lambda: _held_out("wrong_colour", 32), texts.held_out),
+    "upside_down": Figure(lambda: _held_out("upside_down", 33), texts.held_out),
+    "wrong_colour": Figure(lambda: _held_out("wrong_colour", 34), texts.held_out),
     "quickstart": Figure(_quickstart, texts.quickstart),
     "meta_scenes": Figure(_meta_scenes, texts.meta_scenes, of_model=False),
 }
