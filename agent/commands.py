@@ -67,19 +67,22 @@ def annotate(
     drafts: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of drafts of the object list (T in the paper), for efficient and paper; by default 3."
+            min=1,
+            help="Number of drafts of the object list (T in the paper), for the plans efficient and paper; by default 3.",
         ),
     ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of verification or summary samples (S in the paper), but for direct; by default 3."
+            min=1,
+            help="Number of verification or summary samples (S in the paper), for vote, efficient and paper; by default 3.",
         ),
     ] = None,
     max_objects: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Examine only the first N objects per picture, for efficient and paper; by default all."
+            min=1,
+            help="Examine only the first N objects per picture, for the plans efficient and paper; by default all.",
         ),
     ] = None,
     min_support: Annotated[
