@@ -61,9 +61,11 @@ def annotate(
         ),
     ] = "vote",
     stance: Annotated[
-        str,
-        typer.Option(help="What the model is told of each picture: neutral, or assume-generated (as in the paper)."),
-    ] = "neutral",
+        str | None,
+        typer.Option(
+            help="What the model is told of each picture: neutral (the default), or assume-generated (as in the paper)."
+        ),
+    ] = None,
     drafts: Annotated[
         int | None,
         typer.Option(
@@ -86,8 +88,11 @@ def annotate(
         ),
     ] = None,
     min_support: Annotated[
-        int, typer.Option(min=1, help="Drop anomalies that were named or confirmed by fewer samples than this.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Drop anomalies that were named or confirmed by fewer samples than this; by default none."
+        ),
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the answers, for example French; by default English.")
     ] = None,
@@ -154,10 +159,17 @@ def annotate(
     from dataset_builder.preflight import check_room, look
 
     captions = plan == "caption"
-    settings = _settings(plan, stance, drafts, samples, max_objects, min_support, boxes)
-    if (language or prompts) and settings.plan == "direct":
-        raise InputError(f"--plan {plan} always uses the prompt of training; leave out --language and --prompts")
-    settings = _worded(settings, language, prompts)
+    settings = _settings(
+        plan,
+        boxes,
+        language,
+        prompts,
+        stance=stance,
+        drafts=drafts,
+        samples=samples,
+        max_objects=max_objects,
+        min_support=min_support,
+    )
     model = "simulated" if simulate else model
     if model is None:
         raise InputError("--model: is missing; give the model's name on your server, or use --simulate")
@@ -238,52 +250,36 @@ def _captions(source: str, out: Path, endpoint: Any, limit: int | None, limits: 
 
 
 def _settings(
-    plan: str,
-    stance: str,
-    drafts: int | None,
-    samples: int | None,
-    max_objects: int | None,
-    min_support: int,
-    boxes: str | None,
+    plan: str, boxes: str | None, language: str | None, prompts: Path | None, **given: str | int | None
 ) -> Any:
+    """Settings of what was given. Options that the plan does not use are refused; of wordings, which it does not use is told."""
     from agent.boxes import check_unit
-    from agent.plans import PLANS, Settings
+    from agent.plans import PLANS, STAGES, Settings
+    from agent.prompt_files import read_prompts
     from agent.prompts import STANCES
     from dataset_builder.errors import InputError
     from dataset_builder.options import without_effect
 
+    stance = given["stance"] or "neutral"
     for option, value, known in (("plan", plan, (*PLANS, "caption")), ("stance", stance, STANCES)):
         if value not in known:
             raise InputError(f"--{option} {value}: is not known; choose {' or '.join(known)}")
-    if plan not in ("efficient", "paper"):
-        without_effect(f"--plan {plan} makes no list of objects", drafts=drafts, max_objects=max_objects)
     if plan in ("direct", "caption"):
-        without_effect(f"--plan {plan} asks once about a picture", samples=samples)
-    given = {"drafts": drafts, "samples": samples, "max_objects": max_objects}
-    return Settings(
-        plan="direct" if plan == "caption" else plan,  # type: ignore[arg-type]
-        stance=stance,  # type: ignore[arg-type]
-        min_support=min_support,
-        boxes=check_unit(boxes),
-        **{name: number for name, number in given.items() if number is not None},  # type: ignore[arg-type]
-    )
-
-
-def _worded(settings: Any, language: str | None, prompts: Path | None) -> Any:
-    """Settings with a language and wordings; those that the plan does not use are told."""
-    from agent.plans import STAGES, Settings
-    from agent.prompt_files import read_prompts
-    from dataset_builder.errors import InputError
-
+        reason = f"--plan {plan} asks once about a picture, with the prompt of training"
+        without_effect(reason, **given, language=language, prompts=prompts)
+    elif plan == "vote":
+        without_effect("--plan vote makes no list of objects", drafts=given["drafts"], max_objects=given["max_objects"])
     if language is not None and not (language.isprintable() and 2 <= len(language) <= 60):
         raise InputError(f"--language {printable(language[:60])!r}: is not a language's name; write for example French")
-    chosen: dict[str, Any] = {"language": language, "prompts": read_prompts(prompts) if prompts else {}}
-    asked = (settings.stance, *STAGES[settings.plan])
-    for name in chosen["prompts"]:
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    chosen |= {"plan": "direct" if plan == "caption" else plan, "boxes": check_unit(boxes), "language": language}
+    worded = read_prompts(prompts) if prompts else {}
+    asked = (stance, *STAGES[chosen["plan"]])
+    for name in worded:
         if name not in asked:
-            told = f"{prompts}: {name}: has no effect; --plan {settings.plan} uses only {', '.join(asked)}"
+            told = f"{prompts}: {name}: has no effect; --plan {plan} uses only {', '.join(map(str, asked))}"
             typer.echo(printable(told), err=True)
-    return Settings(**settings.model_dump() | chosen)
+    return Settings(**chosen, prompts=worded)
 
 
 def _server(source: str, simulate: bool, base_url: str | None) -> AbstractContextManager[str | None]:

@@ -294,11 +294,15 @@ def test_colours_are_left_out_where_they_are_not_wanted(
         ("predict --tpm 5", "--tpm 5: applies to servers only"),
         ("predict --boxes pixels", "--boxes pixels: applies to servers only"),
         ("annotate pictures --model m --drafts 2", "--drafts 2: --plan vote makes no list of objects; leave it out"),
-        ("annotate pictures --model m --plan caption --max-objects 2", "--max-objects 2: --plan caption makes no list"),
+        ("annotate pictures --model m --plan magic --drafts 2", "--plan magic: is not known; choose vote or"),
+        ("annotate pictures --model m --plan caption --max-objects 2", "--max-objects 2: --plan caption asks once"),
         (
             "annotate pictures --model m --plan direct --samples 2",
             "--samples 2: --plan direct asks once about a picture",
         ),
+        ("annotate pictures --model m --plan direct --min-support 2", "--min-support 2: --plan direct asks once"),
+        ("annotate pictures --model m --plan caption --stance neutral", "--stance neutral: --plan caption asks once"),
+        ("annotate pictures --model m --plan direct --language French", "--language French: --plan direct asks once"),
         (
             "predict --base-url http://127.0.0.1:1/v1 --model m --max-new-tokens 9",
             "--max-new-tokens 9: applies to local",

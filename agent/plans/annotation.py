@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.asking import Asker, Failure
 from agent.boxes import GRID, Unit, boxes_of
@@ -47,6 +47,14 @@ class Settings(BaseModel):
     boxes: Unit | None = None
     language: str | None = Field(default=None, min_length=2, max_length=60)
     prompts: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> "Settings":
+        if self.plan == "direct" and self.min_support > 1:
+            raise ValueError(
+                f"min_support: {self.min_support} would drop all that direct finds, which asks once; leave it out"
+            )
+        return self
 
     @property
     def texts(self) -> Texts:

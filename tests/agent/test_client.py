@@ -175,7 +175,7 @@ def test_a_server_that_asks_for_no_wait_again_and_again_is_not_hammered() -> Non
     with serve_scripted(first(busy, 3)) as endpoint, faster(5):
         (reply,) = ask(endpoint.base_url)
     assert reply.text == "good"
-    assert (time.monotonic() - started) * 5 > 2
+    assert (time.monotonic() - started) * 5 > 10
     assert len(endpoint.asked) == 4
 
 

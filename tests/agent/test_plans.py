@@ -209,6 +209,12 @@ def test_support_can_be_asked_for(scenes: Path, tmp_path: Path, plan: Any) -> No
     assert loose.annotations != strict.annotations
 
 
+def test_support_that_one_call_cannot_have_is_refused() -> None:
+    """Under `direct` every picture would be reported as clean."""
+    with pytest.raises(ValueError, match="min_support: 2 would drop all that direct finds"):
+        Settings(plan="direct", min_support=2)
+
+
 def test_efficient_ends_early_where_nobody_found_anything(scenes: Path, tmp_path: Path) -> None:
     """A clean picture ends as `none` after drafts, examinations and scans: nothing is verified, merged or formatted."""
     names = pictures(scenes, odd=False)[:3]
