@@ -108,7 +108,7 @@ def quickstart(of: Measured) -> str:
     return (
         f"The demo (`make demo`) teaches `{of['family']}` from 800 pictures: {hits} hits, {alarms} false alarms on clean twins;\n"
         f"SemF1_Full on its test pictures is {base:.3f} before and {tuned:.3f} after ({constant:.3f} for a constant answer), "
-        f"in {of['seconds'] / 60:.1f} minutes on two cores."
+        f"in {of['seconds'] / 60:.1f} minutes on {of['cores']} cores."
     )
 
 
